@@ -1,0 +1,227 @@
+//! Every setting of a server: what it means, its unit, its default and why, and what happens at a limit.
+
+use std::time::Duration;
+
+use super::error::SetupError;
+
+/// Which fd table a shard's sockets live in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum FdTables {
+    /// One table for the whole process, as usual. `max_connections` is at most what it holds.
+    #[default]
+    Shared,
+    /// A table per shard (`unshare(CLONE_FILES)`): shards × `RLIMIT_NOFILE` connections.
+    ///
+    /// The contract: an fd that was opened after the server started means nothing on a shard's thread, so a handler
+    /// must use no file, socket or async runtime of another thread. `offload` is the way out and back.
+    Own,
+}
+
+/// Which `Origin` headers a WebSocket handshake may carry. Clients that are no browsers send none and are accepted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Origins {
+    /// Every origin: any web page may connect.
+    #[default]
+    Any,
+    /// These, compared exactly (`https://example.org`, `http://localhost:8080`, `null` only if listed).
+    Only(Vec<String>),
+}
+
+/// The settings of a server. All are checked once, when it is built.
+///
+/// ```
+/// let mut config = throng::Config::default();
+/// config.message_bytes_max = 64 << 10;
+/// config.check().unwrap();
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Shards, each a thread with its own loop. 0 (default): one per core this process may run on, and more only where
+    /// own fd tables need more tables. At most 1,024.
+    pub shards: usize,
+    /// Connections in all. 0 (default): what the fd tables hold. Beyond it a connection is answered 503.
+    pub max_connections: usize,
+    /// Shared (default) or own fd tables.
+    pub fd_tables: FdTables,
+    /// Pin each shard's thread to a core. Off by default: it helps only where nothing else runs on the host.
+    pub pin: bool,
+    /// The kernel's queue of connections not yet accepted, per listener. 65,535; the kernel caps it at
+    /// `net.core.somaxconn`.
+    pub backlog: u32,
+    /// `TCP_NOTSENT_LOWAT`: bytes the kernel buffers for a peer that does not read. 16 KiB: one stalled reader then
+    /// costs about 0.1 MB of kernel memory instead of 4.5 MB. 0 leaves the kernel's default.
+    pub notsent_lowat: u32,
+
+    /// Which origins a browser may connect from.
+    pub origins: Origins,
+    /// Bytes of a request head. 16 KiB; beyond it 431.
+    pub head_bytes_max: usize,
+    /// How long a request head may take, from accept or from its first byte. 10 s; then 408.
+    pub head_timeout: Duration,
+    /// Bytes of a request body. 1 MiB; beyond it 413.
+    pub body_bytes_max: usize,
+    /// How long a connection may be silent where no ping watches over it: HTTP between requests, and WebSocket with
+    /// `ping_interval` off. 75 s; zero is off.
+    pub silent_timeout: Duration,
+    /// How long a deferred admission or answer may take. 10 s; then 503.
+    pub admit_timeout: Duration,
+
+    /// Bytes of a WebSocket message. 1 MiB; beyond it close 1009.
+    pub message_bytes_max: usize,
+    /// Fragments of a WebSocket message. 65,536; beyond it close 1008.
+    pub fragments_max: u32,
+    /// A peer not heard for this long is pinged. 30 s; zero is off.
+    pub ping_interval: Duration,
+    /// How long after a ping a peer may stay silent. 20 s; then close 1001.
+    pub pong_timeout: Duration,
+    /// How long a closing handshake may take. 5 s; then TCP is closed.
+    pub close_timeout: Duration,
+
+    /// Queued bytes at which a `Pressured` connection is called drained and read again. 32 KiB.
+    pub outbox_bytes_low: usize,
+    /// Queued bytes above which `send` says `Pressured` and reading from that peer pauses. 64 KiB.
+    pub outbox_bytes_high: usize,
+    /// Queued bytes beyond which a connection is closed (1008). 2 MiB. One message always fits an empty outbox.
+    pub outbox_bytes_max: usize,
+    /// How long a peer may take nothing while something is queued. 30 s; then close 1008.
+    pub stall_timeout: Duration,
+
+    /// Messages waiting in a shard's mailbox. 4,096; beyond it other threads get `Full` and shards spill.
+    pub mailbox_slots: usize,
+    /// Bytes of publishes a shard may hold for another shard whose mailbox is full. 64 MiB; beyond it publishes to
+    /// that shard are dropped and counted.
+    pub mailbox_bytes_max: usize,
+    /// Topics a connection may be subscribed to. 1,024; beyond it `subscribe` says so.
+    pub topics_per_connection_max: usize,
+
+    /// Connections accepted per turn and listener. 64, about 1 ms.
+    pub accepts_per_turn: usize,
+    /// Bytes read from one connection per turn: the size of the shard's one read buffer. 256 KiB.
+    pub read_bytes_per_turn: usize,
+    /// Mailbox messages handled per turn. 1,024.
+    pub mails_per_turn: usize,
+    /// Sockets written to per turn outside of their own reads. 256, about 2 ms.
+    pub flushes_per_turn: usize,
+
+    /// Threads that run `offload` jobs. 2; none are started until the first job.
+    pub offload_threads: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            shards: 0,
+            max_connections: 0,
+            fd_tables: FdTables::Shared,
+            pin: false,
+            backlog: 65_535,
+            notsent_lowat: 16 << 10,
+            origins: Origins::Any,
+            head_bytes_max: 16 << 10,
+            head_timeout: Duration::from_secs(10),
+            body_bytes_max: 1 << 20,
+            silent_timeout: Duration::from_secs(75),
+            admit_timeout: Duration::from_secs(10),
+            message_bytes_max: 1 << 20,
+            fragments_max: 65_536,
+            ping_interval: Duration::from_secs(30),
+            pong_timeout: Duration::from_secs(20),
+            close_timeout: Duration::from_secs(5),
+            outbox_bytes_low: 32 << 10,
+            outbox_bytes_high: 64 << 10,
+            outbox_bytes_max: 2 << 20,
+            stall_timeout: Duration::from_secs(30),
+            mailbox_slots: 4096,
+            mailbox_bytes_max: 64 << 20,
+            topics_per_connection_max: 1024,
+            accepts_per_turn: 64,
+            read_bytes_per_turn: 256 << 10,
+            mails_per_turn: 1024,
+            flushes_per_turn: 256,
+            offload_threads: 2,
+        }
+    }
+}
+
+/// Durations are kept in 32-bit milliseconds with wrap-around, so half of that range is the longest that can be told
+/// apart from the past: 24.8 days.
+const LONGEST: Duration = Duration::from_secs(24 * 86_400);
+
+impl Config {
+    /// Checks every setting and every relation between two of them.
+    ///
+    /// # Errors
+    /// The first setting that cannot be right, with what it was and what would be right.
+    pub fn check(&self) -> Result<(), SetupError> {
+        within("shards", self.shards, 0, 1024)?;
+        within("max_connections", self.max_connections, 0, 1 << 30)?;
+        within("backlog", self.backlog as usize, 1, 1 << 20)?;
+        within("head_bytes_max", self.head_bytes_max, 256, 1 << 20)?;
+        within("body_bytes_max", self.body_bytes_max, 0, 1 << 30)?;
+        within("message_bytes_max", self.message_bytes_max, 1, 1 << 30)?;
+        within("fragments_max", self.fragments_max as usize, 1, u32::MAX as usize)?;
+        within("outbox_bytes_max", self.outbox_bytes_max, 1, 1 << 30)?;
+        within("outbox_bytes_high", self.outbox_bytes_high, 1, self.outbox_bytes_max)?;
+        within("outbox_bytes_low", self.outbox_bytes_low, 0, self.outbox_bytes_high)?;
+        within("mailbox_slots", self.mailbox_slots, 16, 1 << 20)?;
+        within("mailbox_bytes_max", self.mailbox_bytes_max, 1 << 10, 1 << 34)?;
+        within("topics_per_connection_max", self.topics_per_connection_max, 0, 1 << 20)?;
+        within("accepts_per_turn", self.accepts_per_turn, 1, 1 << 16)?;
+        within("read_bytes_per_turn", self.read_bytes_per_turn, 4 << 10, 64 << 20)?;
+        within("mails_per_turn", self.mails_per_turn, 1, 1 << 20)?;
+        within("flushes_per_turn", self.flushes_per_turn, 1, 1 << 20)?;
+        within("offload_threads", self.offload_threads, 1, 1024)?;
+        for (setting, value) in [
+            ("head_timeout", self.head_timeout),
+            ("admit_timeout", self.admit_timeout),
+            ("pong_timeout", self.pong_timeout),
+            ("close_timeout", self.close_timeout),
+            ("stall_timeout", self.stall_timeout),
+        ] {
+            span(setting, value, Duration::from_millis(1))?;
+        }
+        span("silent_timeout", self.silent_timeout, Duration::ZERO)?;
+        span("ping_interval", self.ping_interval, Duration::ZERO)
+    }
+}
+
+fn within(setting: &'static str, value: usize, low: usize, high: usize) -> Result<(), SetupError> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(SetupError::setting(setting, value, format!("a number from {low} to {high}")))
+}
+
+fn span(setting: &'static str, value: Duration, low: Duration) -> Result<(), SetupError> {
+    if (low..=LONGEST).contains(&value) {
+        return Ok(());
+    }
+    Err(SetupError::setting(setting, format!("{value:?}"), format!("a time from {low:?} to 24 days")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_right() {
+        Config::default().check().unwrap();
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named_with_what_would_be_right() {
+        let mut config = Config::default();
+        config.outbox_bytes_high = config.outbox_bytes_max + 1;
+        let said = config.check().unwrap_err().to_string();
+        assert!(said.contains("outbox_bytes_high") && said.contains("2097153") && said.contains("to 2097152"), "{said}");
+        let mut config = Config::default();
+        config.head_timeout = Duration::ZERO;
+        assert!(config.check().unwrap_err().to_string().contains("head_timeout"));
+        let mut config = Config::default();
+        config.ping_interval = Duration::from_secs(25 * 86_400);
+        assert!(config.check().unwrap_err().to_string().contains("24 days"));
+    }
+}

@@ -1,0 +1,1 @@
+//! What the kernel offers beyond std: fd tables, limits, socket options, pinning.
