@@ -55,6 +55,8 @@ causes! {
     PeerReset, Silent, "peer_reset", "the TCP connection was reset";
     /// An HTTP exchange is over and was not to be kept alive.
     HttpDone, Silent, "http_done", "the HTTP exchange is complete";
+    /// The connection went to another shard, where it lives on.
+    Moved, Silent, "moved", "moved to another shard";
     /// A handler or the handle closed it; it chose the code.
     Requested, Close(1000), "requested", "closed by the application";
     /// The server stops.

@@ -1,0 +1,76 @@
+//! Connections that change their shard, and those that were opened by another server.
+
+use crate::base::cause::Cause;
+use crate::base::id::Key;
+
+use super::conn::{Arrived, Stage};
+use super::deadlines::Class;
+use super::exchange::Exchange;
+use super::io::Io;
+use super::mail::{Adoption, Mail, Role};
+use super::service::Service;
+use super::shard::Shard;
+
+impl<S: Service, I: Io> Shard<S, I> {
+    /// Sends a connection to another shard, with its request not yet answered and everything behind it.
+    pub(super) fn hand_over(&mut self, key: Key, shard: usize, bytes: Vec<u8>) {
+        let Some(peer) = self.core.table.address(key) else { return };
+        let has_answers = self.core.table.conn(key).is_none_or(|conn| conn.queued > 0);
+        if shard >= self.core.shards() || has_answers {
+            // Answers to earlier requests are still queued here; the other shard could only overtake them.
+            return self.core.fail(key, Cause::NotAnswered);
+        }
+        let Some(stream) = self.streams[key.slot as usize].take() else { return };
+        match self.io.pack(stream, shard) {
+            Ok(parcel) => {
+                let adoption = Adoption { parcel, peer, bytes, role: Role::Request };
+                self.core.post_mail(shard, Mail::Adopt(Box::new(adoption)));
+            }
+            // The stream is closed with the failed attempt; its peer connects again.
+            Err(_) => self.core.counters.connections_shed.add(1),
+        }
+        self.core.vanish(key, Cause::Moved);
+    }
+
+    /// Takes a connection in that another shard, or the handle, has sent.
+    pub(super) fn adopt(&mut self, adoption: Adoption<S::Mail>) {
+        let Adoption { parcel, peer, bytes, role } = adoption;
+        let Ok(stream) = self.io.unpack(parcel) else { return self.core.counters.connections_shed.add(1) };
+        if self.core.table.is_full() || self.stop_by.is_some() {
+            return self.turn_away(stream);
+        }
+        let Some(key) = self.take_in(stream, peer) else { return };
+        match role {
+            Role::Request => {
+                self.core.deadlines.file(Class::Head, key, self.core.now);
+                let since = self.core.now;
+                if let Some(conn) = self.core.table.conn_mut(key) {
+                    conn.arrived = Arrived::Http(Box::new(Exchange { bytes, since, ..Exchange::default() }));
+                }
+                self.pending_requests(key);
+            }
+            Role::WebSocket(mail) => {
+                self.core.open(key);
+                self.guard(Some(key), |service, core| service.adopted(core, key, mail));
+                self.call_opened();
+                self.frames_of(key, bytes);
+            }
+        }
+    }
+}
+
+impl<S: Service> super::core::Core<S> {
+    /// The server stops: a WebSocket is closed with 1001, a request that waits is refused, the rest is let go.
+    pub(super) fn stop_conn(&mut self, key: Key) {
+        let Some(conn) = self.table.conn(key) else { return };
+        match conn.stage {
+            Stage::Open => {
+                let reason = crate::base::cause::CloseReason::of(Cause::ServerStops);
+                self.close_for(key, reason, Cause::ServerStops.sentence());
+            }
+            Stage::Waiting => self.fail(key, Cause::NotAnswered),
+            Stage::Head => self.leave(key),
+            Stage::Closing | Stage::Leaving | Stage::Lingering | Stage::Dead => {}
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! What a shard lends its service: the queues, and everything a service may do to them.
+//!
+//! Owns the table, the cork, outboxes, batches, the hub, deadlines, timers and the post. Never touches a socket: what
+//! has to happen there is noted (dirty, dead, opened) and done by the shard's turn.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::base::cause::Cause;
+use crate::base::config::Config;
+use crate::base::id::{ConnId, Key};
+use crate::base::metrics::Counters;
+use crate::hub::{Hub, Subscribed};
+use crate::proto::ws::{Message, Opcode, Store};
+
+use super::batch::{BatchId, Batches};
+use super::conn::{Flags, Stage};
+use super::cork::Cork;
+use super::deadlines::Deadlines;
+use super::mail::Mail;
+use super::mailbox::{Post, Posted};
+use super::outbox::{Outboxes, Unit};
+use super::publication::Publication;
+use super::service::{Delivery, Service, Ticket};
+use super::table::Table;
+use super::timers::{TimerId, Timers};
+
+/// What all shards of a server share: how many connections there are, per shard.
+#[derive(Debug)]
+pub struct Census {
+    per_shard: Box<[AtomicUsize]>,
+    max: usize,
+}
+
+impl Census {
+    /// Nobody on any of `shards` shards, at most `max` in all.
+    pub fn new(shards: usize, max: usize) -> Self {
+        Self { per_shard: (0..shards).map(|_| AtomicUsize::new(0)).collect(), max }
+    }
+
+    /// Connections on all shards at some recent moment.
+    pub fn total(&self) -> usize {
+        self.per_shard.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Connections on one shard.
+    pub fn of(&self, shard: usize) -> usize {
+        self.per_shard[shard].load(Ordering::Relaxed)
+    }
+
+    /// Whether `max_connections` is reached. Shards look without a lock, so two of them may pass it by one each.
+    pub fn is_full(&self) -> bool {
+        self.total() >= self.max
+    }
+
+    /// The shard with the fewest connections.
+    pub fn emptiest(&self) -> usize {
+        (0..self.per_shard.len()).min_by_key(|&shard| self.of(shard)).unwrap_or(0)
+    }
+
+    pub(super) fn set(&self, shard: usize, count: usize) {
+        self.per_shard[shard].store(count, Ordering::Relaxed);
+    }
+}
+
+/// What a service is lent in every call.
+pub struct Core<S: Service> {
+    pub(super) shard: u16,
+    pub(super) config: Arc<Config>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) census: Arc<Census>,
+    /// This turn's time, in microseconds and in wrapping milliseconds.
+    pub(super) now_us: u64,
+    pub(super) now: u32,
+    pub(super) table: Table<S::Conn>,
+    pub(super) store: Store,
+    pub(super) cork: Cork,
+    /// The connection being read has been closed by its handler: decode no further.
+    pub(super) is_halted: bool,
+    pub(super) reading: Option<Key>,
+    pub(super) outboxes: Outboxes,
+    pub(super) batches: Batches,
+    pub(super) hub: Hub,
+    pub(super) deadlines: Deadlines,
+    pub(super) timers: Timers<S::Timer>,
+    pub(super) post: Post<Mail<S::Mail>>,
+    /// Connections with something to flush, to read again, that are over, that are open, that are drained.
+    pub(super) dirty: VecDeque<Key>,
+    pub(super) more: VecDeque<Key>,
+    pub(super) dead: Vec<Key>,
+    pub(super) opened: Vec<Key>,
+    pub(super) drained: Vec<Key>,
+    /// Deferred requests that were refused because their time was over.
+    pub(super) gone: Vec<Ticket>,
+    pub(super) tickets: u32,
+    assembly: Vec<u8>,
+}
+
+/// How a core is put together.
+pub(super) struct Parts<M> {
+    pub(super) shard: u16,
+    pub(super) config: Arc<Config>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) census: Arc<Census>,
+    pub(super) post: Post<Mail<M>>,
+    pub(super) capacity: usize,
+}
+
+impl<S: Service> Core<S> {
+    pub(super) fn new(parts: Parts<S::Mail>, scratch: &[u8]) -> Self {
+        let Parts { shard, config, counters, census, post, capacity } = parts;
+        // One read may bring a quarter more in answers before the outbox is needed.
+        let cork = Cork::new(scratch.len() + scratch.len() / 4, scratch);
+        Self {
+            shard,
+            deadlines: Deadlines::new(&config),
+            config,
+            counters,
+            census,
+            now_us: 0,
+            now: 0,
+            table: Table::new(capacity),
+            store: Store::default(),
+            cork,
+            is_halted: false,
+            reading: None,
+            outboxes: Outboxes::default(),
+            batches: Batches::new(),
+            hub: Hub::new(),
+            timers: Timers::default(),
+            post,
+            dirty: VecDeque::new(),
+            more: VecDeque::new(),
+            dead: Vec::new(),
+            opened: Vec::new(),
+            drained: Vec::new(),
+            gone: Vec::new(),
+            tickets: 0,
+            assembly: Vec::new(),
+        }
+    }
+
+    /// This shard's number, from 0.
+    pub fn shard(&self) -> usize {
+        self.shard as usize
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.post.shards()
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// This shard's counters.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How many connections this shard has.
+    pub fn connections(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The time of this turn, in microseconds since the shard began.
+    pub fn now_us(&self) -> u64 {
+        self.now_us
+    }
+
+    /// The server-wide name of a connection of this shard.
+    pub fn id(&self, key: Key) -> ConnId {
+        ConnId::new(self.shard, key)
+    }
+
+    /// Whether the connection is a WebSocket that can be sent to.
+    #[inline]
+    pub fn is_open(&self, key: Key) -> bool {
+        self.table.conn(key).is_some_and(|conn| conn.stage == Stage::Open)
+    }
+
+    /// What the service keeps of a connection.
+    #[inline]
+    pub fn data(&mut self, key: Key) -> Option<&mut S::Conn> {
+        self.table.conn_mut(key).map(|conn| &mut conn.data)
+    }
+
+    /// The address of a connection's peer.
+    pub fn peer_addr(&self, key: Key) -> Option<SocketAddr> {
+        self.table.address(key)
+    }
+
+    /// Bytes queued for a connection and not yet taken by the kernel.
+    pub fn queued_bytes(&self, key: Key) -> usize {
+        let corked = if self.cork.is_open_for(key) { self.cork.bytes() } else { 0 };
+        self.table.conn(key).map_or(0, |conn| conn.queued as usize) + corked
+    }
+
+    /// Sends a message to a connection.
+    #[inline]
+    pub fn send(&mut self, key: Key, message: Message<'_>) -> Delivery {
+        if self.cork.is_open_for(key) && !self.is_halted && self.cork.push(message, &self.store.carried) {
+            if self.cork.bytes() <= self.config.outbox_bytes_high {
+                return Delivery::Queued;
+            }
+            return self.pressured(key);
+        }
+        self.send_queued(key, message)
+    }
+
+    /// The connection's entry while it is open; else the message is counted as dropped.
+    fn send_queued(&mut self, key: Key, message: Message<'_>) -> Delivery {
+        if !self.is_open(key) {
+            self.counters.sends_dropped.add(1);
+            return Delivery::Dropped;
+        }
+        let mut bytes = self.store.buffers.take(message.len() + 14);
+        crate::proto::ws::encode::append(&mut bytes, message);
+        self.queue_message(key, Unit::own(bytes))
+    }
+
+    /// Puts a unit that is a message into the outbox of an open connection, within its limit.
+    pub(super) fn queue_message(&mut self, key: Key, unit: Unit) -> Delivery {
+        let Some(conn) = self.table.conn(key) else { return Delivery::Dropped };
+        if conn.queued > 0 && conn.queued as usize + unit.len() > self.config.outbox_bytes_max {
+            unit.retire(&mut self.store.buffers);
+            self.fail(key, Cause::OutboxFull);
+            self.counters.sends_dropped.add(1);
+            return Delivery::Dropped;
+        }
+        let is_held = conn.flags.any(Flags::STREAMING);
+        self.queue(key, unit, is_held);
+        let Some(conn) = self.table.conn(key) else { return Delivery::Dropped };
+        if conn.queued as usize <= self.config.outbox_bytes_high { Delivery::Queued } else { self.pressured(key) }
+    }
+
+    /// Puts a unit into the outbox, whatever is in it: control frames and protocol answers are never refused.
+    pub(super) fn queue(&mut self, key: Key, unit: Unit, is_held: bool) {
+        if self.cork.is_open_for(key) {
+            // What is corked was said before: it goes out first, and nothing more goes in behind the unit.
+            self.cork.stop();
+        }
+        self.unbatch(key);
+        let now = self.now;
+        let Some(conn) = self.table.conn_mut(key) else { return unit.retire(&mut self.store.buffers) };
+        conn.queued = conn.queued.saturating_add(unit.len() as u32);
+        let outbox = conn.outbox.get_or_insert_with(|| {
+            let mut outbox = self.outboxes.take();
+            outbox.moved_at = now;
+            outbox
+        });
+        if is_held { outbox.hold(unit) } else { outbox.push(unit) }
+        self.mark_dirty(key);
+    }
+
+    /// Turns what publishes have queued into units of an outbox, so that other units can follow them.
+    pub(super) fn unbatch(&mut self, key: Key) {
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        if conn.batch.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut conn.batch);
+        let mut outbox = self.outboxes.take();
+        outbox.moved_at = self.now;
+        let mut units: Vec<_> = self.batches.backwards(batch).cloned().collect();
+        while let Some(publication) = units.pop() {
+            outbox.push(Unit::Shared(publication));
+        }
+        conn.outbox = Some(outbox);
+        self.batches.release(batch, &mut self.store.buffers);
+    }
+
+    pub(super) fn mark_dirty(&mut self, key: Key) {
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        if !conn.flags.any(Flags::DIRTY.with(Flags::BLOCKED)) {
+            conn.flags.set(Flags::DIRTY);
+            self.dirty.push_back(key);
+        }
+    }
+
+    fn pressured(&mut self, key: Key) -> Delivery {
+        if let Some(conn) = self.table.conn_mut(key) {
+            conn.flags.set(Flags::PRESSURED);
+        }
+        Delivery::Pressured
+    }
+
+    /// Puts a connection into a topic.
+    pub fn subscribe(&mut self, key: Key, topic: &str) -> Subscribed {
+        if !self.is_open(key) {
+            return Subscribed::TooMany;
+        }
+        self.hub.subscribe(key.slot, topic, self.config.topics_per_connection_max)
+    }
+
+    /// Takes a connection out of a topic; false where it was not in it.
+    pub fn unsubscribe(&mut self, key: Key, topic: &str) -> bool {
+        self.table.contains(key) && self.hub.unsubscribe(key.slot, topic)
+    }
+
+    /// The topics of this shard.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Sends a message to a topic's subscribers on all shards, but not to `except`. It is encoded once.
+    ///
+    /// Subscribers here have it queued when this returns. False: the spill to at least one other shard was full, and
+    /// its subscribers do not get it.
+    pub fn publish(&mut self, topic: &str, message: Message<'_>, except: Option<Key>) -> bool {
+        let publication = Publication::new(topic, message, &mut self.assembly);
+        self.deliver(&publication, except);
+        let mut is_everywhere = true;
+        for shard in (0..self.post.shards()).filter(|&shard| shard != self.shard as usize) {
+            match self.post.send_droppable(shard, Mail::Publish(publication.clone()), publication.bytes()) {
+                Posted::Sent => {}
+                Posted::Spilled => self.counters.mails_spilled.add(1),
+                Posted::Dropped => {
+                    self.counters.publishes_dropped.add(1);
+                    is_everywhere = false;
+                }
+            }
+        }
+        is_everywhere
+    }
+
+    /// Queues a publication for this shard's subscribers: about 20 ns each, no allocation.
+    pub(super) fn deliver(&mut self, publication: &Publication, except: Option<Key>) {
+        // The hub steps aside while it is walked; a connection leaves it when it is reaped, never in between.
+        let hub = std::mem::take(&mut self.hub);
+        let except = except.map(|key| key.slot);
+        let mut deliveries = 0;
+        for slot in hub.members(publication.topic()).filter(|&slot| Some(slot) != except) {
+            deliveries += 1;
+            self.deliver_to(slot, publication);
+        }
+        self.hub = hub;
+        self.counters.publishes.add(1);
+        self.counters.deliveries.add(deliveries);
+    }
+
+    #[inline]
+    fn deliver_to(&mut self, slot: u32, publication: &Publication) {
+        let frame_bytes = publication.frame().len() as u32;
+        let Some((key, conn)) = self.table.at(slot) else { return };
+        let takes_batch = conn.outbox.is_none() && conn.stage == Stage::Open && !self.cork.is_open_for(key);
+        let fits = conn.queued == 0 || (conn.queued + frame_bytes) as usize <= self.config.outbox_bytes_max;
+        if takes_batch && fits {
+            conn.queued += frame_bytes;
+            conn.batch = self.batches.advance(conn.batch, publication);
+            if !conn.flags.any(Flags::DIRTY) {
+                conn.flags.set(Flags::DIRTY);
+                self.dirty.push_back(key);
+            }
+        } else if !(self.cork.is_open_for(key) && self.cork.push_shared(publication)) && conn.stage == Stage::Open {
+            self.queue_message(key, Unit::Shared(publication.clone())).or_drop();
+        }
+    }
+
+    /// Sends a payload that came by mail.
+    pub(super) fn send_payload(&mut self, key: Key, opcode: Opcode, payload: &[u8]) {
+        let message = match opcode {
+            Opcode::Text => Message::Text(std::str::from_utf8(payload).unwrap_or_default()),
+            _ => Message::Binary(payload),
+        };
+        self.send(key, message).or_drop();
+    }
+
+    /// Sends the service of another shard, or of this one, a message. It arrives in order, and is never dropped.
+    pub fn mail(&mut self, shard: usize, mail: S::Mail) {
+        self.post_mail(shard, Mail::Service(mail));
+    }
+
+    pub(super) fn post_mail(&mut self, shard: usize, mail: Mail<S::Mail>) {
+        if self.post.send(shard, mail) == Posted::Spilled {
+            self.counters.mails_spilled.add(1);
+        }
+    }
+
+    /// Sets a timer that rings `after_us` microseconds from now, or up to a millisecond and a turn later.
+    pub fn set_timer(&mut self, after_us: u64, timer: S::Timer) -> TimerId {
+        self.timers.set(self.now_us.saturating_add(after_us), timer)
+    }
+
+    /// Cancels a timer; what it was for comes back, unless it has rung.
+    pub fn cancel_timer(&mut self, id: TimerId) -> Option<S::Timer> {
+        self.timers.cancel(id)
+    }
+
+    /// A ticket for the request that is being asked about, to answer it later.
+    pub fn ticket(&mut self, key: Key) -> Ticket {
+        self.tickets = self.tickets.wrapping_add(1);
+        Ticket { key, number: self.tickets }
+    }
+}
+
+impl<S: Service> std::fmt::Debug for Core<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("shard", &self.shard).field("connections", &self.table.len()).finish_non_exhaustive()
+    }
+}
+
+/// A batch is 4 bytes in the entry, not a queue.
+const _: () = assert!(size_of::<BatchId>() == 4);

@@ -1,0 +1,154 @@
+//! Step 6: connections whose deadline has come.
+//!
+//! An entry says only that something may be due. Whether it is, the connection's own state decides; where it was early,
+//! it is filed again, so a peer is found silent after one to two of its intervals.
+
+use crate::base::cause::Cause;
+use crate::base::id::Key;
+use crate::proto::ws::{Opcode, encode};
+
+use super::conn::{Arrived, Flags, Stage};
+use super::core::Core;
+use super::deadlines::{CLASSES, Class};
+use super::io::Io;
+use super::outbox::Unit;
+use super::service::Service;
+use super::shard::Shard;
+
+impl<S: Service, I: Io> Shard<S, I> {
+    /// Acts on every deadline that has come.
+    pub(super) fn deadlines(&mut self) {
+        let now = self.core.now;
+        for class in CLASSES {
+            while let Some(key) = self.core.deadlines.next_due(class, now) {
+                if self.core.table.contains(key) {
+                    self.core.due(class, key);
+                }
+            }
+        }
+    }
+}
+
+impl<S: Service> Core<S> {
+    fn due(&mut self, class: Class, key: Key) {
+        match class {
+            Class::Head => self.due_head(key),
+            Class::Silent => self.due_silent(key),
+            Class::Admit => self.due_admit(key),
+            Class::Ping => self.due_ping(key),
+            Class::Pong => self.due_pong(key),
+            Class::Close => self.due_close(key),
+            Class::Stall => self.due_stall(key),
+        }
+    }
+
+    /// A head must be complete: it began with its first byte, or, on a new connection, at accept.
+    fn due_head(&mut self, key: Key) {
+        let heard = self.table.heard(key);
+        let Some(conn) = self.table.conn(key) else { return };
+        let since = match &conn.arrived {
+            Arrived::Http(exchange) => exchange.since,
+            _ if conn.flags.any(Flags::KEPT) => return,
+            _ => heard,
+        };
+        if conn.stage != Stage::Head {
+            return;
+        }
+        if self.deadlines.has_passed(Class::Head, since, self.now) {
+            return self.fail(key, Cause::HeadTimeout);
+        }
+        self.deadlines.file(Class::Head, key, self.now);
+    }
+
+    fn due_silent(&mut self, key: Key) {
+        let heard = self.table.heard(key);
+        let Some(conn) = self.table.conn(key) else { return };
+        let is_watched = match conn.stage {
+            Stage::Open => self.deadlines.is_off(Class::Ping),
+            Stage::Head => conn.flags.any(Flags::KEPT) && matches!(conn.arrived, Arrived::Nothing),
+            _ => false,
+        };
+        if !is_watched {
+            return;
+        }
+        if self.deadlines.has_passed(Class::Silent, heard, self.now) {
+            return self.fail(key, Cause::SilentTimeout);
+        }
+        self.deadlines.file(Class::Silent, key, self.now);
+    }
+
+    /// An answer is owed. An entry of an earlier request on the same connection finds a younger one: it files again.
+    fn due_admit(&mut self, key: Key) {
+        let Some(conn) = self.table.conn(key) else { return };
+        let Arrived::Http(exchange) = &conn.arrived else { return };
+        let Some(awaited) = exchange.awaited.as_ref().filter(|_| conn.stage == Stage::Waiting) else { return };
+        if self.deadlines.has_passed(Class::Admit, awaited.since, self.now) {
+            let ticket = super::service::Ticket { key, number: awaited.number };
+            self.fail(key, Cause::NotAnswered);
+            self.gone.push(ticket);
+        } else {
+            self.deadlines.file(Class::Admit, key, self.now);
+        }
+    }
+
+    /// A peer that was not heard for the interval is pinged; one that was is looked at an interval later.
+    fn due_ping(&mut self, key: Key) {
+        let heard = self.table.heard(key);
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        if conn.stage != Stage::Open {
+            return;
+        }
+        if !self.deadlines.has_passed(Class::Ping, heard, self.now) {
+            return self.deadlines.file(Class::Ping, key, self.now);
+        }
+        conn.flags.set(Flags::PINGED);
+        self.counters.pings.add(1);
+        let mut bytes = self.store.buffers.take(2);
+        encode::append_control(&mut bytes, Opcode::Ping, b"");
+        self.queue(key, Unit::own(bytes), false);
+        self.deadlines.file(Class::Pong, key, self.now);
+    }
+
+    /// A pinged peer must have been heard since: any byte counts. One that still takes what is queued is alive, and
+    /// left to the stall deadline.
+    fn due_pong(&mut self, key: Key) {
+        let heard = self.table.heard(key);
+        let now = self.now;
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        if conn.stage != Stage::Open {
+            return;
+        }
+        conn.flags.clear(Flags::PINGED);
+        let moved = conn.outbox.as_ref().map_or(heard, |outbox| outbox.moved_at);
+        let last = if super::deadlines::reached(moved, heard) { moved } else { heard };
+        if self.deadlines.has_passed(Class::Pong, last, now) {
+            return self.fail(key, Cause::PongTimeout);
+        }
+        self.deadlines.file(Class::Ping, key, now);
+    }
+
+    fn due_close(&mut self, key: Key) {
+        let Some(conn) = self.table.conn(key) else { return };
+        // A connection has one closing, so the entry is its own; but a response may have filed one and been kept.
+        if matches!(conn.stage, Stage::Closing | Stage::Leaving | Stage::Lingering) {
+            self.vanish(key, Cause::CloseTimeout);
+        }
+    }
+
+    fn due_stall(&mut self, key: Key) {
+        let now = self.now;
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        conn.flags.clear(Flags::STALL_FILED);
+        let Some(outbox) = conn.outbox.as_ref().filter(|_| conn.flags.any(Flags::BLOCKED)) else { return };
+        if self.deadlines.has_passed(Class::Stall, outbox.moved_at, now) {
+            return self.fail(key, Cause::Stalled);
+        }
+        conn.flags.set(Flags::STALL_FILED);
+        self.deadlines.file(Class::Stall, key, now);
+    }
+
+    pub(super) fn set_clock(&mut self, now_us: u64) {
+        self.now_us = self.now_us.max(now_us);
+        self.now = (self.now_us / 1000) as u32;
+    }
+}

@@ -1,0 +1,74 @@
+//! The seam below the core: everything a shard asks of the kernel, and nothing else.
+//!
+//! `epoll.rs` answers with sockets, the tests with a simulated network. The shard calls each of these from its own
+//! thread, in its turn; no call blocks but `poll`.
+
+use std::any::Any;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::SocketAddr;
+
+/// A stream on its way from one shard to another: what is inside only the `Io` that packed it and its like know.
+pub type Parcel = Box<dyn Any + Send>;
+
+/// What the kernel said about one token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// A connection's key, or a listener's number with generation 0.
+    pub token: u64,
+    /// There may be bytes to read.
+    pub readable: bool,
+    /// There may be room to write.
+    pub writable: bool,
+    /// The peer sent FIN, or the connection is broken: read on to the end, no further edge will come.
+    pub read_closed: bool,
+}
+
+/// What a shard asks of the kernel.
+pub trait Io {
+    /// One TCP connection.
+    type Stream;
+
+    /// Microseconds since some fixed moment; never goes back.
+    fn now(&mut self) -> u64;
+
+    /// Waits for events, at most `timeout_ms` milliseconds (`None`: until there is one), and appends them. Being woken
+    /// is no event.
+    fn poll(&mut self, timeout_ms: Option<u64>, events: &mut Vec<Event>) -> io::Result<()>;
+
+    /// Takes a connection from a listener's queue. `WouldBlock`: there is none.
+    fn accept(&mut self, listener: usize) -> io::Result<(Self::Stream, SocketAddr)>;
+
+    /// With the fd table full: takes one connection from the queue and closes it, by means of the reserve fd. False:
+    /// there was none, or no reserve.
+    fn shed(&mut self, listener: usize) -> bool;
+
+    /// Starts or stops events of a listener. The first event after a start comes even if nothing new arrived.
+    fn listen(&mut self, listener: usize, on: bool) -> io::Result<()>;
+
+    /// Starts events of a stream, for reading and writing, edge-triggered, once for its life.
+    fn register(&mut self, stream: &mut Self::Stream, token: u64) -> io::Result<()>;
+
+    /// Reads into the buffers, in order.
+    fn read(&mut self, stream: &Self::Stream, into: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+
+    /// Writes from the buffers, in order.
+    fn write(&mut self, stream: &Self::Stream, from: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Sends FIN. The stream can still be read.
+    fn finish(&mut self, stream: &Self::Stream);
+
+    /// Closes a stream.
+    fn close(&mut self, stream: Self::Stream);
+
+    /// Wakes another shard's `poll`.
+    fn wake(&mut self, shard: usize);
+
+    /// Makes a registered stream ready to go to `shard`.
+    fn pack(&mut self, stream: Self::Stream, shard: usize) -> io::Result<Parcel>;
+
+    /// Takes a stream out of what another shard, or the handle, packed. Not registered yet.
+    fn unpack(&mut self, parcel: Parcel) -> io::Result<Self::Stream>;
+
+    /// Closes every listener, for good.
+    fn close_listeners(&mut self);
+}

@@ -1,0 +1,232 @@
+//! Accepting: within the turn's budget, up to the limits, and what happens at them.
+//!
+//! At `max_connections` a connection is answered 503. A shard whose own table is full stops its listener and asks the
+//! emptiest shard to accept from it, because the kernel goes on hashing connections to its queue (SO_REUSEPORT), where
+//! they would wait for ever. With the fd table full, some are shed by means of the reserve fd, then the listener rests
+//! for a moment: nothing spins.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::SocketAddr;
+
+use crate::base::cause::{Cause, CloseReason};
+use crate::base::id::Key;
+use crate::proto::http::Response;
+
+use super::conn::{Arrived, Conn, Flags, Stage};
+use super::deadlines::{Class, reached};
+use super::io::Io;
+use super::mail::Mail;
+use super::service::Service;
+use super::shard::Shard;
+
+/// How long a listener rests when the fd table is full.
+const REST_MS: u32 = 100;
+
+/// Connections shed per turn when the fd table is full: at 16 µs each, a quarter of a millisecond.
+const SHED_PER_TURN: usize = 16;
+
+/// A listener as one shard sees it.
+#[derive(Debug)]
+pub struct Listener {
+    is_own: bool,
+    is_on: bool,
+    /// Its queue may hold connections: the last accept was not told "would block".
+    is_ready: bool,
+    /// When it is to be tried again, while it rests.
+    rests_until: Option<u32>,
+    /// Which shard accepts from it while this one is full.
+    covered_by: Option<usize>,
+}
+
+impl Listener {
+    pub(super) fn new(is_own: bool) -> Self {
+        Self { is_own, is_on: false, is_ready: false, rests_until: None, covered_by: None }
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_on && self.is_ready && self.rests_until.is_none()
+    }
+
+    pub(super) fn until_retry(&self, now: u32) -> Option<u64> {
+        self.rests_until.map(|until| if reached(now, until) { 0 } else { u64::from(until.wrapping_sub(now)) })
+    }
+}
+
+impl<S: Service, I: Io> Shard<S, I> {
+    pub(super) fn start_listeners(&mut self) {
+        for number in 0..self.listeners.len() {
+            if self.listeners[number].is_own {
+                self.listen(number, true);
+            }
+        }
+    }
+
+    fn listen(&mut self, number: usize, on: bool) {
+        // The kernel refuses only what it does not know or has no memory for; the next try comes with the next rest.
+        let is_done = self.io.listen(number, on).is_ok();
+        let now = self.core.now;
+        let Some(listener) = self.listeners.get_mut(number) else { return };
+        listener.is_on = on && is_done;
+        listener.is_ready = listener.is_on;
+        listener.rests_until = (on && !is_done).then(|| now.wrapping_add(REST_MS));
+    }
+
+    pub(super) fn listener_event(&mut self, number: usize) {
+        if let Some(listener) = self.listeners.get_mut(number) {
+            listener.is_ready = true;
+        }
+    }
+
+    /// Step 3, for the listeners.
+    pub(super) fn accept_ready(&mut self) {
+        for number in 0..self.listeners.len() {
+            if self.listeners[number].is_ready() {
+                self.accept_from(number);
+            }
+        }
+    }
+
+    fn accept_from(&mut self, number: usize) {
+        for _ in 0..self.core.config.accepts_per_turn {
+            if self.core.table.is_full() && self.pass_on(number) {
+                return;
+            }
+            match self.io.accept(number) {
+                Ok((stream, _)) if self.core.table.is_full() || self.core.census.is_full() => self.turn_away(stream),
+                Ok((stream, address)) => {
+                    if let Some(key) = self.take_in(stream, address) {
+                        self.core.deadlines.file(Class::Head, key, self.core.now);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.listeners[number].is_ready = false;
+                    return;
+                }
+                Err(error) if is_exhausted(&error) => return self.shed(number),
+                // The peer gave up before it was accepted, or a signal came: the next one may be fine.
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Puts a stream into the table. `None`: the kernel would not watch it, and it is closed.
+    pub(super) fn take_in(&mut self, mut stream: I::Stream, address: SocketAddr) -> Option<Key> {
+        let core = &mut self.core;
+        let key = core.table.insert(address, core.now, |peer| Conn {
+            peer,
+            queued: 0,
+            batch: Default::default(),
+            flags: Flags::default(),
+            stage: Stage::Head,
+            reason: CloseReason::of(Cause::PeerVanished),
+            arrived: Arrived::Nothing,
+            outbox: None,
+            data: S::Conn::default(),
+        });
+        if self.io.register(&mut stream, key.to_token()).is_err() {
+            core.table.remove(key);
+            core.counters.connections_shed.add(1);
+            self.io.close(stream);
+            return None;
+        }
+        let slot = key.slot as usize;
+        if slot == self.streams.len() {
+            self.streams.push(None);
+        }
+        self.streams[slot] = Some(stream);
+        core.counters.connections_opened.add(1);
+        core.census.set(core.shard as usize, core.table.len());
+        Some(key)
+    }
+
+    /// Answers 503 on a stream there is no room for, as well as one write can.
+    pub(super) fn turn_away(&mut self, stream: I::Stream) {
+        let mut bytes = self.core.store.buffers.take(512);
+        Response::refusal(Cause::Full).encode(&mut bytes, false, false);
+        // One write into an empty socket buffer: it takes all of it, or the peer is gone.
+        let written = self.io.write(&stream, &[IoSlice::new(&bytes)]);
+        self.io.finish(&stream);
+        if written.is_ok() {
+            // What it has already sent is read, or closing would reset the connection before the answer arrives.
+            let _unread = self.io.read(&stream, &mut [IoSliceMut::new(&mut self.scratch)]);
+        }
+        self.core.store.buffers.give(bytes);
+        self.core.counters.end(Cause::Full);
+        self.core.counters.connections_shed.add(1);
+        self.io.close(stream);
+    }
+
+    fn shed(&mut self, number: usize) {
+        self.core.counters.fd_table_full.add(1);
+        for _ in 0..SHED_PER_TURN {
+            if !self.io.shed(number) {
+                break;
+            }
+            self.core.counters.end(Cause::Full);
+            self.core.counters.connections_shed.add(1);
+        }
+        self.listen(number, false);
+        self.listeners[number].rests_until = Some(self.core.now.wrapping_add(REST_MS));
+    }
+
+    /// Tries the listeners again whose rest is over.
+    pub(super) fn retry_listeners(&mut self) {
+        for number in 0..self.listeners.len() {
+            if self.listeners[number].until_retry(self.core.now) == Some(0) {
+                self.listeners[number].rests_until = None;
+                self.listen(number, true);
+            }
+        }
+    }
+
+    /// This shard is full: another one is asked to accept from the listener. False where none has room either.
+    fn pass_on(&mut self, number: usize) -> bool {
+        let emptiest = self.core.census.emptiest();
+        let has_room = self.core.census.of(emptiest) < self.core.table.capacity();
+        if emptiest == self.core.shard() || !has_room || self.core.census.is_full() || self.listeners.len() < 2 {
+            return false;
+        }
+        self.listen(number, false);
+        self.listeners[number].covered_by = Some(emptiest);
+        self.core.post_mail(emptiest, Mail::Cover { listener: number });
+        true
+    }
+
+    pub(super) fn cover(&mut self, number: usize) {
+        if number < self.listeners.len() {
+            self.listen(number, true);
+        }
+    }
+
+    pub(super) fn uncover(&mut self, number: usize) {
+        if number >= self.listeners.len() || self.listeners[number].is_own {
+            return;
+        }
+        self.listen(number, false);
+        if let Some(next) = self.listeners[number].covered_by.take() {
+            self.core.post_mail(next, Mail::Uncover { listener: number });
+        }
+    }
+
+    /// A connection is gone: listeners that were passed on come back once there is room for 2 % more.
+    pub(super) fn room_again(&mut self) {
+        let room = self.core.table.capacity() - self.core.table.len();
+        if room * 50 < self.core.table.capacity() {
+            return;
+        }
+        for number in 0..self.listeners.len() {
+            if !self.listeners[number].is_own {
+                continue;
+            }
+            if let Some(shard) = self.listeners[number].covered_by.take() {
+                self.core.post_mail(shard, Mail::Uncover { listener: number });
+                self.listen(number, true);
+            }
+        }
+    }
+}
+
+/// Whether there is no fd or no memory left: EMFILE, ENFILE, ENOBUFS, ENOMEM.
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
+}

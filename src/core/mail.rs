@@ -1,0 +1,75 @@
+//! What goes through mailboxes: between shards, and from the handle to a shard.
+
+use std::net::SocketAddr;
+
+use crate::base::id::Key;
+use crate::proto::ws::Opcode;
+
+use super::io::Parcel;
+use super::publication::Publication;
+
+/// A message to a shard. `M` is the service's own.
+#[derive(Debug)]
+pub enum Mail<M> {
+    /// To this shard's subscribers of the publication's topic.
+    Publish(Publication),
+    /// To one connection: a payload, not yet framed.
+    Send {
+        /// Which.
+        key: Key,
+        /// Text (checked by the sender) or binary.
+        opcode: Opcode,
+        /// The payload.
+        payload: Vec<u8>,
+    },
+    /// Closes one connection.
+    Close {
+        /// Which.
+        key: Key,
+        /// The close code.
+        code: u16,
+        /// The reason, at most 123 bytes of it.
+        reason: String,
+    },
+    /// To the service.
+    Service(M),
+    /// A connection comes to this shard.
+    Adopt(Box<Adoption<M>>),
+    /// A full shard asks this one to accept from its listener as well.
+    Cover {
+        /// The listener, counted over all shards.
+        listener: usize,
+    },
+    /// The shard that asked has room again.
+    Uncover {
+        /// The listener, counted over all shards.
+        listener: usize,
+    },
+    /// Close every connection (1001), then end.
+    Stop {
+        /// How long the closing handshakes may take, in milliseconds.
+        grace_ms: u32,
+    },
+}
+
+/// A connection on its way to another shard.
+#[derive(Debug)]
+pub struct Adoption<M> {
+    /// The stream.
+    pub parcel: Parcel,
+    /// Its peer.
+    pub peer: SocketAddr,
+    /// What was read from it and not understood yet.
+    pub bytes: Vec<u8>,
+    /// What it is.
+    pub role: Role<M>,
+}
+
+/// What an adopted connection is.
+#[derive(Debug)]
+pub enum Role<M> {
+    /// An HTTP connection whose bytes begin with the request that made it move.
+    Request,
+    /// A WebSocket that was opened elsewhere; its bytes are frames.
+    WebSocket(M),
+}

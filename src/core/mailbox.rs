@@ -1,0 +1,260 @@
+//! How shards and other threads reach a shard: a bounded mailbox each, and a spill in front of a full one.
+//!
+//! Every message takes a slot before it is put in, so "is there room in every mailbox?" can be asked and held for a
+//! moment: a publish from another thread is in all mailboxes or in none. A shard never waits for a slot: what does not
+//! fit goes into its own spill for that destination, and everything after it goes behind it, so the order per sender
+//! and receiver is kept. Two shards with full mailboxes cannot block each other.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::bell::Bell;
+
+/// The end that sends to one shard. Cheap to clone; any thread may hold it.
+#[derive(Debug)]
+pub struct Outlet<M> {
+    sender: Sender<M>,
+    free: Arc<AtomicUsize>,
+    bell: Arc<Bell>,
+}
+
+impl<M> Clone for Outlet<M> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone(), free: self.free.clone(), bell: self.bell.clone() }
+    }
+}
+
+/// The end that a shard empties.
+#[derive(Debug)]
+pub struct Inbox<M> {
+    receiver: Receiver<M>,
+    free: Arc<AtomicUsize>,
+    bell: Arc<Bell>,
+}
+
+/// A mailbox with `slots` slots: both of its ends.
+pub fn mailbox<M>(slots: usize) -> (Outlet<M>, Inbox<M>) {
+    let (sender, receiver) = bounded(slots);
+    let (free, bell) = (Arc::new(AtomicUsize::new(slots)), Arc::new(Bell::default()));
+    (Outlet { sender, free: free.clone(), bell: bell.clone() }, Inbox { receiver, free, bell })
+}
+
+impl<M> Outlet<M> {
+    /// Takes a slot; false where there is none. Follow with [`put`](Self::put) or [`free`](Self::free).
+    #[must_use]
+    pub fn reserve(&self) -> bool {
+        let mut free = self.free.load(Ordering::Relaxed);
+        while free > 0 {
+            match self.free.compare_exchange_weak(free, free - 1, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => free = now,
+            }
+        }
+        false
+    }
+
+    /// Gives a slot back unused.
+    pub fn free(&self) {
+        self.free.fetch_add(1, Ordering::Release);
+    }
+
+    /// Fills a reserved slot. False: the shard is gone, and the message with it.
+    pub fn put(&self, message: M) -> bool {
+        // The channel has as many places as there are slots, so it is never full here.
+        self.sender.try_send(message).is_ok()
+    }
+
+    /// After one or more messages: whether the shard must be woken.
+    #[must_use]
+    pub fn must_wake(&self) -> bool {
+        self.bell.must_wake()
+    }
+}
+
+impl<M> Inbox<M> {
+    /// Takes the next message and frees its slot.
+    pub fn take(&self) -> Option<M> {
+        let message = self.receiver.try_recv().ok()?;
+        self.free.fetch_add(1, Ordering::Release);
+        Some(message)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+    }
+
+    /// Before sleeping: whether the shard may.
+    #[must_use]
+    pub fn may_sleep(&self) -> bool {
+        self.bell.may_sleep(|| !self.receiver.is_empty())
+    }
+
+    /// After sleeping.
+    pub fn awake(&self) {
+        self.bell.awake();
+    }
+}
+
+/// What became of a message between shards.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Posted {
+    /// It is in the mailbox.
+    Sent,
+    /// It waits in the spill.
+    Spilled,
+    /// The spill is full, and the message was one that may be dropped.
+    Dropped,
+}
+
+#[derive(Debug)]
+struct Route<M> {
+    outlet: Outlet<M>,
+    spill: VecDeque<(M, usize)>,
+    spilled_bytes: usize,
+    is_mailed: bool,
+}
+
+/// A shard's outgoing side: a route to every shard, itself included.
+#[derive(Debug)]
+pub struct Post<M> {
+    routes: Vec<Route<M>>,
+    spilled_bytes_max: usize,
+}
+
+impl<M> Post<M> {
+    /// Routes to these shards. Each may hold `spilled_bytes_max` bytes of droppable messages in its spill.
+    pub fn new(outlets: Vec<Outlet<M>>, spilled_bytes_max: usize) -> Self {
+        let route = |outlet| Route { outlet, spill: VecDeque::new(), spilled_bytes: 0, is_mailed: false };
+        Self { routes: outlets.into_iter().map(route).collect(), spilled_bytes_max }
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// Sends a message that must not be lost: an answer, a close, an adoption. Each is bounded by what it answers.
+    pub fn send(&mut self, shard: usize, message: M) -> Posted {
+        self.post(shard, message, 0)
+    }
+
+    /// Sends a message that counts `bytes` (not 0) in the spill, and may be dropped there.
+    pub fn send_droppable(&mut self, shard: usize, message: M, bytes: usize) -> Posted {
+        let route = &self.routes[shard];
+        if !route.spill.is_empty() && route.spilled_bytes + bytes > self.spilled_bytes_max {
+            return Posted::Dropped;
+        }
+        self.post(shard, message, bytes)
+    }
+
+    fn post(&mut self, shard: usize, message: M, bytes: usize) -> Posted {
+        let route = &mut self.routes[shard];
+        route.is_mailed = true;
+        if route.spill.is_empty() && route.outlet.reserve() {
+            // A shard that is gone takes no mail: it ended with all others, at the server's stop.
+            route.outlet.put(message);
+            return Posted::Sent;
+        }
+        route.spilled_bytes += bytes;
+        route.spill.push_back((message, bytes));
+        Posted::Spilled
+    }
+
+    /// Moves what fits from the spills to the mailboxes; true while something is left.
+    pub fn unspill(&mut self) -> bool {
+        let mut is_left = false;
+        for route in &mut self.routes {
+            while !route.spill.is_empty() && route.outlet.reserve() {
+                let Some((message, bytes)) = route.spill.pop_front() else { break };
+                route.spilled_bytes -= bytes;
+                route.is_mailed = true;
+                route.outlet.put(message);
+            }
+            is_left |= !route.spill.is_empty();
+        }
+        is_left
+    }
+
+    /// Calls `wake` for every shard that was sent something since the last time and sleeps.
+    pub fn ring(&mut self, mut wake: impl FnMut(usize)) {
+        for (shard, route) in self.routes.iter_mut().enumerate() {
+            if std::mem::take(&mut route.is_mailed) && route.outlet.must_wake() {
+                wake(shard);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_held_between_reserve_and_put() {
+        let (outlet, inbox) = mailbox(2);
+        assert!(outlet.reserve() && outlet.reserve() && !outlet.reserve());
+        outlet.free();
+        assert!(outlet.reserve() && outlet.put(1) && outlet.put(2));
+        assert!(!outlet.reserve());
+        assert_eq!(inbox.take(), Some(1));
+        assert!(outlet.reserve());
+    }
+
+    #[test]
+    fn what_does_not_fit_waits_in_order() {
+        let (outlet, inbox) = mailbox(3);
+        let mut post = Post::new(vec![outlet], 100);
+        for n in 0..3 {
+            assert_eq!(post.send(0, n), Posted::Sent);
+        }
+        for n in 3..10 {
+            assert_eq!(post.send_droppable(0, n, 10), Posted::Spilled);
+        }
+        assert_eq!(inbox.take(), Some(0));
+        // There is a slot again, yet a newcomer goes behind those that wait.
+        assert_eq!(post.send(0, 10), Posted::Spilled);
+        let mut taken = vec![0];
+        loop {
+            let is_left = post.unspill();
+            taken.extend(std::iter::from_fn(|| inbox.take()));
+            if !is_left {
+                break;
+            }
+        }
+        assert_eq!(taken, (0..=10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_spill_is_bounded_for_what_may_be_dropped_and_only_for_that() {
+        let (outlet, _inbox) = mailbox(1);
+        let mut post = Post::new(vec![outlet], 100);
+        assert_eq!(post.send(0, 0), Posted::Sent);
+        assert_eq!(post.send_droppable(0, 1, 99), Posted::Spilled);
+        assert_eq!(post.send_droppable(0, 2, 2), Posted::Dropped);
+        assert_eq!(post.send_droppable(0, 3, 1), Posted::Spilled);
+        assert_eq!(post.send(0, 4), Posted::Spilled);
+    }
+
+    #[test]
+    fn only_a_sleeper_is_woken_and_only_once() {
+        let (outlet, inbox) = mailbox(8);
+        let mut post = Post::new(vec![outlet.clone()], 100);
+        let mut woken = Vec::new();
+        assert_eq!(post.send(0, 1), Posted::Sent);
+        post.ring(|shard| woken.push(shard));
+        assert!(woken.is_empty(), "it was awake");
+        assert!(!inbox.may_sleep(), "it has mail");
+        assert_eq!(inbox.take(), Some(1));
+        assert!(inbox.may_sleep());
+        assert_eq!(post.send(0, 2), Posted::Sent);
+        post.ring(|shard| woken.push(shard));
+        post.ring(|shard| woken.push(shard));
+        assert_eq!(woken, [0]);
+        assert!(!outlet.must_wake());
+    }
+}

@@ -1,0 +1,240 @@
+//! What a connection still has to get, once the kernel did not take everything at once: units, in order.
+//!
+//! A unit is one message with all its frames. Owns the order and the progress in the first unit; knows no socket and
+//! no limit. It exists only while something is queued; boxes go round in [`Outboxes`].
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use crate::base::pool::Pool;
+
+use super::publication::Publication;
+
+/// One message with all its frames.
+#[derive(Debug)]
+pub enum Unit {
+    /// This connection's own bytes, those of the buffer from `from` on.
+    Own {
+        /// The buffer.
+        bytes: Vec<u8>,
+        /// Where the unit begins in it.
+        from: usize,
+    },
+    /// A publication's frame, shared.
+    Shared(Publication),
+}
+
+impl Unit {
+    /// A unit of a whole buffer.
+    pub fn own(bytes: Vec<u8>) -> Self {
+        Self::Own { bytes, from: 0 }
+    }
+
+    /// How many bytes it is.
+    pub fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Own { bytes, from } => &bytes[*from..],
+            Self::Shared(publication) => publication.frame(),
+        }
+    }
+
+    /// Gives its buffer back.
+    pub(super) fn retire(self, pool: &mut Pool) {
+        if let Self::Own { bytes, .. } = self {
+            pool.give(bytes);
+        }
+    }
+}
+
+/// Pieces that one vectored write is given at most: past 64 the kernel's own work per byte dominates.
+pub const PIECES_MAX: usize = 64;
+
+/// The queue of one connection.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    units: VecDeque<Unit>,
+    /// Bytes of the first unit that are sent.
+    sent: usize,
+    /// Units at the front that belong to a message of which something is sent, so that they must follow it.
+    begun: usize,
+    /// Messages that wait for a streamed one to finish.
+    held: VecDeque<Unit>,
+    /// When the kernel last took bytes, in the shard's milliseconds.
+    pub(super) moved_at: u32,
+}
+
+impl Outbox {
+    /// Whether nothing is queued.
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty() && self.held.is_empty()
+    }
+
+    /// Whether there is nothing that may be sent now.
+    pub fn is_idle(&self) -> bool {
+        self.units.is_empty()
+    }
+
+    /// Queues a unit behind all others.
+    pub fn push(&mut self, unit: Unit) {
+        self.units.push_back(unit);
+    }
+
+    /// Queues a unit until the streamed message is finished.
+    pub fn hold(&mut self, unit: Unit) {
+        self.held.push_back(unit);
+    }
+
+    /// Queues what was held: the streamed message is finished.
+    pub fn unhold(&mut self) {
+        self.units.append(&mut self.held);
+    }
+
+    /// Queues before all others what is left of something whose first bytes are sent. Nothing of the others may be.
+    pub fn push_begun(&mut self, units: impl ExactSizeIterator<Item = Unit>) {
+        debug_assert!(self.sent == 0 && self.begun == 0);
+        self.begun = units.len();
+        self.units.extend(units);
+        self.units.rotate_right(self.begun);
+    }
+
+    /// Drops every unit of which nothing is sent, for a peer that is to be told only that it is over.
+    pub fn drop_unbegun(&mut self, pool: &mut Pool) -> usize {
+        self.unhold();
+        let begun = self.begun.max(usize::from(self.sent > 0)).min(self.units.len());
+        self.units.drain(begun..).map(|unit| {
+            let bytes = unit.bytes().len();
+            unit.retire(pool);
+            bytes
+        }).sum()
+    }
+
+    /// The pieces to send next.
+    pub fn pieces<'a>(&'a self, pieces: &mut [IoSlice<'a>; PIECES_MAX]) -> usize {
+        let mut filled = 0;
+        for (piece, unit) in pieces.iter_mut().zip(&self.units) {
+            let skip = if filled == 0 { self.sent } else { 0 };
+            *piece = IoSlice::new(&unit.bytes()[skip..]);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// Takes note that `bytes` more were sent, and retires the units that are complete.
+    pub fn advance(&mut self, bytes: usize, pool: &mut Pool) {
+        let mut left = self.sent + bytes;
+        while let Some(first) = self.units.front() {
+            let length = first.bytes().len();
+            if left < length {
+                break;
+            }
+            left -= length;
+            self.begun = self.begun.saturating_sub(1);
+            if let Some(unit) = self.units.pop_front() {
+                unit.retire(pool);
+            }
+        }
+        self.sent = left;
+    }
+
+    /// Gives every buffer back.
+    pub fn clear(&mut self, pool: &mut Pool) {
+        self.unhold();
+        self.units.drain(..).for_each(|unit| unit.retire(pool));
+        (self.sent, self.begun) = (0, 0);
+        if self.units.capacity() > UNITS_KEPT {
+            self.units = VecDeque::new();
+        }
+        if self.held.capacity() > 0 {
+            self.held = VecDeque::new();
+        }
+    }
+}
+
+/// Room for units that an outbox keeps while it goes round.
+const UNITS_KEPT: usize = 32;
+
+/// Outboxes kept for the next connection that needs one.
+const OUTBOXES_KEPT: usize = 256;
+
+/// A shard's free list of outboxes.
+// The box is the point: a connection holds the pointer, and the same boxes go round.
+#[allow(clippy::vec_box)]
+#[derive(Debug, Default)]
+pub struct Outboxes(Vec<Box<Outbox>>);
+
+impl Outboxes {
+    /// An empty outbox.
+    pub fn take(&mut self) -> Box<Outbox> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    /// Takes one back, whatever is in it.
+    pub fn give(&mut self, mut outbox: Box<Outbox>, pool: &mut Pool) {
+        outbox.clear(pool);
+        if self.0.len() < OUTBOXES_KEPT {
+            self.0.push(outbox);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends an outbox in steps of every size; what is sent is what was queued.
+    #[test]
+    fn bytes_leave_in_order_whatever_the_kernel_takes() {
+        let shared = Publication::new("t", crate::proto::ws::Message::Binary(b"shared"), &mut Vec::new());
+        let units = || [Unit::own(b"one".to_vec()), Unit::Shared(shared.clone()), Unit::own(b"three".to_vec())];
+        let whole: Vec<u8> = units().iter().flat_map(|unit| unit.bytes().to_vec()).collect();
+        for step in 1..=whole.len() {
+            let (mut outbox, mut pool, mut sent) = (Outbox::default(), Pool::new(), Vec::new());
+            units().into_iter().for_each(|unit| outbox.push(unit));
+            while !outbox.is_empty() {
+                let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+                let filled = outbox.pieces(&mut pieces);
+                let offered: Vec<u8> = pieces[..filled].iter().flat_map(|piece| piece.to_vec()).collect();
+                let taken = step.min(offered.len());
+                sent.extend_from_slice(&offered[..taken]);
+                outbox.advance(taken, &mut pool);
+            }
+            assert_eq!(sent, whole, "in steps of {step}");
+            assert_eq!(outbox.sent, 0);
+        }
+    }
+
+    #[test]
+    fn a_begun_unit_goes_on_where_it_stopped_and_before_the_others() {
+        let (mut outbox, mut pool) = (Outbox::default(), Pool::new());
+        outbox.push(Unit::own(b"later".to_vec()));
+        outbox.push_begun([Unit::Own { bytes: b"begun".to_vec(), from: 2 }].into_iter());
+        let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+        let filled = outbox.pieces(&mut pieces);
+        assert_eq!(pieces[..filled].iter().map(|piece| &**piece).collect::<Vec<_>>(), [&b"gun"[..], b"later"]);
+        assert_eq!(outbox.drop_unbegun(&mut pool), 5, "all but what was begun");
+        outbox.advance(3, &mut pool);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn held_messages_follow_the_streamed_one() {
+        let (mut outbox, mut pool) = (Outbox::default(), Pool::new());
+        outbox.push(Unit::own(b"part".to_vec()));
+        outbox.hold(Unit::own(b"held".to_vec()));
+        outbox.push(Unit::own(b"last".to_vec()));
+        outbox.advance(8, &mut pool);
+        assert!(outbox.is_idle() && !outbox.is_empty());
+        outbox.unhold();
+        let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+        assert_eq!((outbox.pieces(&mut pieces), &*pieces[0]), (1, &b"held"[..]));
+    }
+}

@@ -1,0 +1,219 @@
+//! A connection is readable: one read into the scratch, decode, hand to the service, send what it said.
+//!
+//! One read per connection and turn. Less than the buffer holds means the socket is drained, so nobody asks twice only
+//! to be told "would block"; a full buffer, or a FIN behind the bytes, puts the connection on the list of those to be
+//! read again. A large frame's bytes go straight into its carry, in the same call.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::base::cause::Cause;
+use crate::base::id::Key;
+use crate::proto::ws::{Decoder, Item, Limits, Opcode, Role, encode};
+
+use super::conn::{Arrived, Flags, Stage};
+use super::core::Core;
+use super::cork::Sources;
+use super::io::Io;
+use super::outbox::{PIECES_MAX, Unit};
+use super::service::Service;
+use super::shard::Shard;
+
+impl<S: Service, I: Io> Shard<S, I> {
+    /// Reads from a connection once, and does what follows from it.
+    pub(super) fn read(&mut self, key: Key) {
+        let Some(conn) = self.core.table.conn_mut(key) else { return };
+        match conn.stage {
+            Stage::Dead => return,
+            Stage::Waiting if !conn.flags.any(Flags::READ_CLOSED) => return,
+            Stage::Waiting => return self.core.vanish(key, Cause::PeerVanished),
+            _ if conn.flags.any(Flags::PAUSED) => return,
+            _ => {}
+        }
+        let mut arrived = std::mem::take(&mut conn.arrived);
+        let stage = conn.stage;
+        let direct = match &mut arrived {
+            Arrived::Frames(carry) => carry.want(&mut self.core.store),
+            _ => &mut [],
+        };
+        let (wanted, room) = (direct.len(), direct.len() + self.scratch.len());
+        let stream = self.streams[key.slot as usize].as_ref();
+        let Some(stream) = stream else { return };
+        let result = if wanted == 0 {
+            self.io.read(stream, &mut [IoSliceMut::new(&mut self.scratch)])
+        } else {
+            self.io.read(stream, &mut [IoSliceMut::new(direct), IoSliceMut::new(&mut self.scratch)])
+        };
+        let n = *result.as_ref().unwrap_or(&0);
+        if let Arrived::Frames(carry) = &mut arrived {
+            carry.filled(n.min(wanted));
+        }
+        let Some(conn) = self.core.table.conn_mut(key) else { return };
+        conn.arrived = arrived;
+        match result {
+            Ok(0) => return self.read_end(key),
+            Ok(n) if n < room && !conn.flags.any(Flags::READ_CLOSED) => conn.flags.clear(Flags::READABLE),
+            Ok(_) => self.core.push_more(key),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return conn.flags.clear(Flags::READABLE),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return self.core.push_more(key),
+            Err(_) => return self.core.vanish(key, Cause::PeerReset),
+        }
+        self.core.table.hear(key, self.core.now);
+        self.core.counters.bytes_in.add(n as u64);
+        let rest = n.saturating_sub(wanted);
+        match stage {
+            Stage::Open | Stage::Closing => self.frames(key, 0..rest),
+            Stage::Head => self.requests(key, rest),
+            // What comes after the end is read so that the kernel need not reset the connection, and means nothing.
+            Stage::Waiting | Stage::Leaving | Stage::Lingering | Stage::Dead => {}
+        }
+    }
+
+    /// The peer's FIN has been read.
+    fn read_end(&mut self, key: Key) {
+        let Some(conn) = self.core.table.conn_mut(key) else { return };
+        conn.flags.clear(Flags::READABLE);
+        match conn.stage {
+            // A client that ends its side behind its last request still gets the answers.
+            Stage::Head if conn.queued > 0 => {
+                conn.reason = crate::base::cause::CloseReason::of(Cause::HttpDone);
+                self.core.leave(key);
+            }
+            Stage::Head if matches!(conn.arrived, Arrived::Nothing) => self.core.vanish(key, Cause::HttpDone),
+            // It may still be reading what is queued; the close deadline bounds it.
+            Stage::Leaving if conn.queued > 0 => {}
+            _ => self.core.vanish(key, Cause::PeerVanished),
+        }
+    }
+
+    /// Decodes frames in a part of the scratch, with the cork open where nothing is queued before it.
+    pub(super) fn frames(&mut self, key: Key, part: std::ops::Range<usize>) {
+        let Self { core, service, scratch, .. } = self;
+        core.cork_for(key, scratch);
+        let decoded = catch_unwind(AssertUnwindSafe(|| decode(core, service, key, &mut scratch[part])));
+        let retired = decoded.unwrap_or_else(|_| {
+            core.cork.clear();
+            core.blame(Some(key));
+            None
+        });
+        self.uncork(key, retired);
+    }
+
+    /// Sends what the connection being read has to say.
+    pub(super) fn uncork(&mut self, key: Key, mut retired: Option<Vec<u8>>) {
+        let core = &mut self.core;
+        core.reading = None;
+        let bytes = core.cork.bytes();
+        if bytes > 0 {
+            let sources = Sources { scratch: &self.scratch, carried: retired.as_deref().unwrap_or(&[]) };
+            let Some(stream) = self.streams[key.slot as usize].as_ref() else { return };
+            let result = match core.cork.single() {
+                Some(whole) => self.io.write(stream, &[IoSlice::new(whole)]),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); PIECES_MAX];
+                    let filled = core.cork.slices(sources, &mut slices);
+                    self.io.write(stream, &slices[..filled])
+                }
+            };
+            let sent = match result {
+                Ok(sent) => sent,
+                Err(error) if is_transient(&error) => 0,
+                Err(_) => {
+                    core.vanish(key, Cause::PeerReset);
+                    bytes
+                }
+            };
+            core.counters.bytes_out.add(sent as u64);
+            if sent < bytes {
+                let units = core.cork.leftover(sent, Sources { scratch: &self.scratch, carried: &[] }, &mut retired, &mut core.store.buffers);
+                core.queue_begun(key, units, bytes - sent);
+            }
+            core.cork.clear();
+            core.settle(key);
+        }
+        core.cork.clear();
+        if let Some(buffer) = retired {
+            core.store.buffers.give(buffer);
+        }
+    }
+}
+
+pub(super) fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// Decodes `input` and hands its messages to the service. Returns the buffer that a carried frame was completed in:
+/// the cork may point into it.
+pub(super) fn decode<S: Service>(core: &mut Core<S>, service: &mut S, key: Key, input: &mut [u8]) -> Option<Vec<u8>> {
+    let conn = core.table.conn_mut(key)?;
+    let carry = match std::mem::take(&mut conn.arrived) {
+        Arrived::Frames(carry) => Some(carry),
+        Arrived::Nothing | Arrived::Http(_) => None,
+    };
+    core.is_halted = conn.stage != Stage::Open;
+    core.reading = Some(key);
+    let limits = Limits { message_bytes_max: core.config.message_bytes_max, fragments_max: core.config.fragments_max };
+    let mut decoder = Decoder::new(Role::Server, limits, carry, input);
+    loop {
+        match decoder.next(&mut core.store) {
+            Ok(Some(Item::Message(message))) => {
+                core.counters.messages_in.add(1);
+                if !core.is_halted {
+                    service.message(core, key, message);
+                }
+            }
+            Ok(Some(Item::Ping(payload))) => core.pong(key, payload),
+            Ok(Some(Item::Pong(_))) => {}
+            Ok(Some(Item::Close { code, .. })) => core.peer_closed(key, code),
+            Ok(None) => break,
+            Err(cause) => {
+                core.fail(key, cause);
+                break;
+            }
+        }
+        // After its own close the peer's is still looked for; after any other end, nothing is.
+        if core.is_halted && core.table.conn(key).is_none_or(|conn| conn.stage != Stage::Closing) {
+            break;
+        }
+    }
+    let finished = decoder.finish(&mut core.store);
+    match (finished.carry, core.table.conn_mut(key)) {
+        (Some(carry), Some(conn)) => conn.arrived = Arrived::Frames(carry),
+        (Some(carry), None) => core.store.give(carry),
+        (None, _) => {}
+    }
+    finished.retired
+}
+
+impl<S: Service> Core<S> {
+    /// Opens the cork for a connection if nothing is queued that it would overtake.
+    pub(super) fn cork_for(&mut self, key: Key, scratch: &[u8]) {
+        self.store.carried = 0..0;
+        if self.table.conn(key).is_some_and(|conn| conn.stage == Stage::Open && conn.queued == 0) {
+            self.cork.open(key, scratch);
+        }
+    }
+
+    fn pong(&mut self, key: Key, payload: &[u8]) {
+        if self.is_halted {
+            return;
+        }
+        if self.cork.is_open_for(key) {
+            return self.cork.push_bytes(|bytes| encode::append_control(bytes, Opcode::Pong, payload));
+        }
+        if self.table.conn(key).is_some_and(|conn| conn.queued as usize > self.config.outbox_bytes_max) {
+            return self.fail(key, Cause::OutboxFull);
+        }
+        let mut bytes = self.store.buffers.take(payload.len() + 2);
+        encode::append_control(&mut bytes, Opcode::Pong, payload);
+        self.queue(key, Unit::own(bytes), false);
+    }
+
+    /// A handler panicked while it worked for this connection, or for none.
+    pub(super) fn blame(&mut self, key: Option<Key>) {
+        self.counters.panics.add(1);
+        if let Some(key) = key {
+            self.fail(key, Cause::HandlerPanicked);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Answers to requests, at once or later: responses, and the 101 that makes a WebSocket.
+
+use crate::base::cause::Cause;
+use crate::base::id::Key;
+use crate::proto::http::Response;
+use crate::proto::ws::handshake::Accept;
+
+use super::conn::{Arrived, Flags, Stage};
+use super::core::Core;
+use super::deadlines::Class;
+use super::exchange::Manner;
+use super::outbox::Unit;
+use super::service::{Reply, Service, Ticket};
+
+impl<S: Service> Core<S> {
+    /// Answers a request that was deferred. False: it is not waiting any more, and the answer is dropped.
+    ///
+    /// Of the replies, `Respond` and `Upgrade` are answers; any other counts as none and is answered 503.
+    pub fn answer(&mut self, ticket: Ticket, reply: Reply) -> bool {
+        let Some(conn) = self.table.conn_mut(ticket.key) else { return false };
+        let Arrived::Http(exchange) = &mut conn.arrived else { return false };
+        if conn.stage != Stage::Waiting || exchange.awaited.as_ref().is_none_or(|awaited| awaited.number != ticket.number) {
+            return false;
+        }
+        let Some(awaited) = exchange.awaited.take() else { return false };
+        conn.stage = Stage::Head;
+        match (reply, awaited.accept) {
+            (Reply::Respond(response), _) => self.respond(ticket.key, &response, awaited.manner),
+            (Reply::Upgrade { subprotocol }, Some(accept)) => self.upgrade(ticket.key, &accept, subprotocol.as_deref()),
+            _ => self.fail(ticket.key, Cause::NotAnswered),
+        }
+        // Whatever came in behind the request is looked at in this turn's step for what is left over.
+        self.push_more(ticket.key);
+        true
+    }
+
+    /// Sends a response, and ends the connection behind it unless it may carry another request.
+    pub(super) fn respond(&mut self, key: Key, response: &Response, manner: Manner) {
+        let mut bytes = self.store.buffers.take(512);
+        response.encode(&mut bytes, manner.head_only, manner.keep_alive);
+        self.queue(key, Unit::own(bytes), false);
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        if manner.keep_alive {
+            conn.flags.set(Flags::KEPT);
+            if !self.deadlines.is_off(Class::Silent) {
+                self.deadlines.file(Class::Silent, key, self.now);
+            }
+        } else {
+            conn.reason = crate::base::cause::CloseReason::of(Cause::HttpDone);
+            self.leave(key);
+        }
+    }
+
+    /// Makes a WebSocket of the connection; the turn calls `opened`.
+    pub(super) fn upgrade(&mut self, key: Key, accept: &Accept, subprotocol: Option<&str>) {
+        let mut bytes = self.store.buffers.take(256);
+        if accept.encode(subprotocol, &mut bytes).is_err() {
+            // The service chose a subprotocol that was not offered; a client would have to refuse it.
+            self.store.buffers.give(bytes);
+            return self.fail(key, Cause::NotAnswered);
+        }
+        self.queue(key, Unit::own(bytes), false);
+        self.open(key);
+    }
+
+    /// The connection is a WebSocket from here on.
+    pub(super) fn open(&mut self, key: Key) {
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        conn.stage = Stage::Open;
+        conn.flags.set(Flags::OPENED);
+        let class = if self.deadlines.is_off(Class::Ping) { Class::Silent } else { Class::Ping };
+        if !self.deadlines.is_off(class) {
+            self.deadlines.file(class, key, self.now);
+        }
+        self.counters.websockets_opened.add(1);
+        self.opened.push(key);
+    }
+
+    pub(super) fn push_more(&mut self, key: Key) {
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        if !conn.flags.any(Flags::MORE) {
+            conn.flags.set(Flags::MORE);
+            self.more.push_back(key);
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! One shard: its connections, its service, and the turn of its loop.
+//!
+//! ```text
+//!  1 poll       timeout 0 while work is left over; the mailbox's sleep handshake around it
+//!  2 clock      now, once per turn
+//!  3 events     listener → accept; conn → one read into scratch → decode → service → one send
+//!  4 more       connections whose read budget ended before their bytes did, or whose pause ended
+//!  5 mailbox    publish, send, close, adopt, service
+//!  6 deadlines  what is due, after the sockets were read; then timers
+//!  7 flush      dirty outboxes in turn, budgeted: one write per connection
+//!  8 reap       what is over: closed() exactly once, generation += 1
+//!  9 wake       the shards we mailed, once each
+//! ```
+//!
+//! The service runs in 3 to 6 and only changes queues. Everything that can be long has a budget per turn; what is left
+//! over makes the next poll's timeout 0. `turn` makes one pass and never loops by itself.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use hdrhistogram::Histogram;
+
+use crate::base::cause::Cause;
+use crate::base::config::Config;
+use crate::base::id::Key;
+use crate::base::metrics::Counters;
+
+use super::conn::{Arrived, Flags, Stage};
+use super::core::{Census, Core, Parts};
+use super::io::{Event, Io};
+use super::listener::Listener;
+use super::mail::Mail;
+use super::mailbox::{Inbox, Outlet, Post};
+use super::service::Service;
+
+/// Whether a shard goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Turn {
+    /// Call `turn` again.
+    Again,
+    /// It was told to stop and everything is closed.
+    Ended,
+}
+
+/// What a shard is built from; everything that can fail has been made before.
+#[derive(Debug)]
+pub struct Seed<M> {
+    /// Its number, from 0.
+    pub shard: usize,
+    /// The settings, checked.
+    pub config: Arc<Config>,
+    /// Its counters.
+    pub counters: Arc<Counters>,
+    /// What all shards share.
+    pub census: Arc<Census>,
+    /// Its mailbox.
+    pub inbox: Inbox<Mail<M>>,
+    /// Everybody's mailboxes.
+    pub outlets: Vec<Outlet<Mail<M>>>,
+    /// Connections it may hold.
+    pub capacity: usize,
+    /// The listeners of all shards that its `Io` knows, and which of them are its own.
+    pub listeners: Vec<bool>,
+    /// The lengths of its turns in microseconds, from poll's return to the next poll.
+    pub turn_us: Arc<Mutex<Histogram<u32>>>,
+}
+
+/// One shard.
+pub struct Shard<S: Service, I: Io> {
+    pub(super) core: Core<S>,
+    pub(super) service: S,
+    pub(super) io: I,
+    pub(super) scratch: Box<[u8]>,
+    /// The connections' streams, by slot.
+    pub(super) streams: Vec<Option<I::Stream>>,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) inbox: Inbox<Mail<S::Mail>>,
+    pub(super) events: Vec<Event>,
+    /// When a stop must be over, once one was asked for.
+    pub(super) stop_by: Option<u32>,
+    turn_us: Arc<Mutex<Histogram<u32>>>,
+}
+
+impl<S: Service, I: Io> Shard<S, I> {
+    /// A shard, ready for its first turn, on its own thread.
+    pub fn new(seed: Seed<S::Mail>, service: S, mut io: I) -> Self {
+        let scratch = vec![0; seed.config.read_bytes_per_turn].into_boxed_slice();
+        let post = Post::new(seed.outlets, seed.config.mailbox_bytes_max);
+        let listeners = seed.listeners.iter().map(|&is_own| Listener::new(is_own)).collect();
+        let parts = Parts {
+            shard: seed.shard as u16,
+            config: seed.config,
+            counters: seed.counters,
+            census: seed.census,
+            post,
+            capacity: seed.capacity,
+        };
+        let mut core = Core::new(parts, &scratch);
+        core.set_clock(io.now());
+        let mut shard = Self {
+            streams: Vec::with_capacity(core.table.capacity()),
+            core,
+            service,
+            io,
+            scratch,
+            listeners,
+            inbox: seed.inbox,
+            events: Vec::with_capacity(1024),
+            stop_by: None,
+            turn_us: seed.turn_us,
+        };
+        shard.start_listeners();
+        shard
+    }
+
+    /// The service, for whoever owns the shard.
+    pub fn service(&mut self) -> &mut S {
+        &mut self.service
+    }
+
+    /// The core, for whoever owns the shard.
+    pub fn core(&mut self) -> &mut Core<S> {
+        &mut self.core
+    }
+
+    /// The seam below, for whoever owns the shard.
+    pub fn io(&mut self) -> &mut I {
+        &mut self.io
+    }
+
+    /// Runs `work` with the service as if it were a handler, before the first turn: its start.
+    pub fn start(&mut self, work: impl FnOnce(&mut S, &mut Core<S>)) {
+        self.guard(None, work);
+    }
+
+    /// One pass of the loop.
+    ///
+    /// # Errors
+    /// If the kernel refuses to poll: the shard cannot go on.
+    pub fn turn(&mut self) -> io::Result<Turn> {
+        let began_us = self.poll()?;
+        let events = std::mem::take(&mut self.events);
+        for event in &events {
+            self.event(*event);
+        }
+        self.events = events;
+        self.accept_ready();
+        self.more();
+        self.mailbox();
+        self.deadlines();
+        self.timers();
+        self.call_opened();
+        self.flush_dirty();
+        self.call_drained();
+        self.reap();
+        self.retry_listeners();
+        self.core.post.unspill();
+        let io = &mut self.io;
+        let counters = &self.core.counters;
+        self.core.post.ring(|shard| {
+            counters.wakes.add(1);
+            io.wake(shard);
+        });
+        self.core.counters.turns.add(1);
+        let took_us = self.io.now().saturating_sub(began_us);
+        if let Ok(mut lengths) = self.turn_us.lock() {
+            lengths.saturating_record(took_us);
+        }
+        Ok(if self.has_ended() { Turn::Ended } else { Turn::Again })
+    }
+
+    /// Steps 1 and 2. Returns the turn's first moment.
+    fn poll(&mut self) -> io::Result<u64> {
+        let mut timeout = self.timeout_ms();
+        let sleeps = timeout != Some(0);
+        if sleeps && !self.inbox.may_sleep() {
+            timeout = Some(0);
+        }
+        self.events.clear();
+        let result = self.io.poll(timeout, &mut self.events);
+        if sleeps {
+            self.inbox.awake();
+        }
+        match result {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        let now_us = self.io.now();
+        self.core.set_clock(now_us);
+        Ok(now_us)
+    }
+
+    /// How long poll may wait: not at all while work is left over, else until something is due.
+    fn timeout_ms(&mut self) -> Option<u64> {
+        let core = &mut self.core;
+        let is_left = !core.more.is_empty()
+            || !core.dirty.is_empty()
+            || !core.dead.is_empty()
+            || self.listeners.iter().any(Listener::is_ready)
+            || !self.inbox.is_empty();
+        if is_left {
+            return Some(0);
+        }
+        // Another shard's mailbox was full. It empties it in its next turn; a millisecond is about that long.
+        let spill = core.post.unspill().then_some(1);
+        let due = core.deadlines.until_next(core.now);
+        let now_us = core.now_us;
+        let timer = core.timers.next().map(|due| due.saturating_sub(now_us).div_ceil(1000));
+        let paused = self.listeners.iter().filter_map(|listener| listener.until_retry(core.now)).min();
+        let stop = self.stop_by.map(|by| u64::from(by.wrapping_sub(core.now).min(1000)));
+        [spill, due, timer, paused, stop].into_iter().flatten().min()
+    }
+
+    /// Step 3, for one event.
+    fn event(&mut self, event: Event) {
+        let key = Key::from_token(event.token);
+        if key.generation == 0 {
+            return self.listener_event(key.slot as usize);
+        }
+        let Some(conn) = self.core.table.conn_mut(key) else { return self.core.counters.stale_keys.add(1) };
+        if event.writable && conn.flags.any(Flags::BLOCKED) {
+            conn.flags.clear(Flags::BLOCKED);
+            self.core.mark_dirty(key);
+        }
+        if event.readable || event.read_closed {
+            let Some(conn) = self.core.table.conn_mut(key) else { return };
+            conn.flags.set(Flags::READABLE);
+            if event.read_closed {
+                conn.flags.set(Flags::READ_CLOSED);
+            }
+            // One that is on the list is read there, so that nobody is read twice in a turn.
+            if !conn.flags.any(Flags::MORE) {
+                self.read(key);
+            }
+        }
+    }
+
+    /// Step 4.
+    fn more(&mut self) {
+        for _ in 0..self.core.more.len() {
+            let Some(key) = self.core.more.pop_front() else { break };
+            let Some(conn) = self.core.table.conn_mut(key) else { continue };
+            conn.flags.clear(Flags::MORE);
+            let has_rest = matches!(&conn.arrived, Arrived::Http(rest) if rest.awaited.is_none() && !rest.bytes.is_empty());
+            match conn.stage {
+                Stage::Head if has_rest => self.pending_requests(key),
+                Stage::Open if has_rest => {
+                    let Arrived::Http(exchange) = std::mem::take(&mut conn.arrived) else { continue };
+                    self.frames_of(key, exchange.bytes);
+                }
+                _ => {
+                    self.read(key);
+                    continue;
+                }
+            }
+            if self.core.table.conn(key).is_some_and(|conn| conn.flags.any(Flags::READABLE)) {
+                self.core.push_more(key);
+            }
+        }
+    }
+
+    /// Step 5.
+    fn mailbox(&mut self) {
+        for _ in 0..self.core.config.mails_per_turn {
+            let Some(mail) = self.inbox.take() else { break };
+            self.mail(mail);
+        }
+        self.call_opened();
+    }
+
+    fn mail(&mut self, mail: Mail<S::Mail>) {
+        match mail {
+            Mail::Publish(publication) => self.core.deliver(&publication, None),
+            Mail::Send { key, opcode, payload } => self.core.send_payload(key, opcode, &payload),
+            Mail::Close { key, code, reason } => self.core.close(key, code, &reason),
+            Mail::Service(mail) => self.guard(None, |service, core| service.mail(core, mail)),
+            Mail::Adopt(adoption) => self.adopt(*adoption),
+            Mail::Cover { listener } => self.cover(listener),
+            Mail::Uncover { listener } => self.uncover(listener),
+            Mail::Stop { grace_ms } => self.stop(grace_ms),
+        }
+    }
+
+    fn timers(&mut self) {
+        // Those set by the ones that ring now wait for the next turn, so that a timer of 0 cannot hold the loop.
+        for _ in 0..self.core.timers.len() {
+            let Some((_, _, timer)) = self.core.timers.next_due(self.core.now_us) else { break };
+            self.guard(None, |service, core| service.timer(core, timer));
+        }
+    }
+
+    /// Calls `opened` for what became a WebSocket.
+    pub(super) fn call_opened(&mut self) {
+        while let Some(key) = self.core.opened.pop() {
+            self.guard(Some(key), |service, core| service.opened(core, key));
+        }
+    }
+
+    fn call_drained(&mut self) {
+        let mut drained = std::mem::take(&mut self.core.drained);
+        for key in drained.drain(..) {
+            if self.core.is_open(key) {
+                self.guard(Some(key), |service, core| service.drained(core, key));
+            }
+        }
+        if self.core.drained.is_empty() {
+            self.core.drained = drained;
+        }
+    }
+
+    /// Step 8.
+    fn reap(&mut self) {
+        while let Some(ticket) = self.core.gone.pop() {
+            self.guard(None, |service, core| service.gone(core, ticket));
+        }
+        while let Some(key) = self.core.dead.pop() {
+            let Some(conn) = self.core.table.conn_mut(key) else { continue };
+            let (flags, reason) = (conn.flags, conn.reason);
+            if let Arrived::Http(exchange) = &mut conn.arrived
+                && let Some(awaited) = exchange.awaited.take()
+            {
+                let ticket = super::service::Ticket { key, number: awaited.number };
+                self.guard(None, |service, core| service.gone(core, ticket));
+            }
+            if flags.any(Flags::OPENED) {
+                self.guard(None, |service, core| service.closed(core, key, reason));
+            }
+            self.remove(key, reason.cause);
+        }
+    }
+
+    fn remove(&mut self, key: Key, cause: Cause) {
+        let core = &mut self.core;
+        core.hub.remove(key.slot);
+        let Some(conn) = core.table.remove(key) else { return };
+        core.batches.release(conn.batch, &mut core.store.buffers);
+        if let Some(outbox) = conn.outbox {
+            core.outboxes.give(outbox, &mut core.store.buffers);
+        }
+        match conn.arrived {
+            Arrived::Nothing => {}
+            Arrived::Http(exchange) => core.store.buffers.give(exchange.bytes),
+            Arrived::Frames(carry) => core.store.give(carry),
+        }
+        core.counters.end(cause);
+        core.counters.connections_closed.add(1);
+        core.census.set(core.shard as usize, core.table.len());
+        if let Some(stream) = self.streams[key.slot as usize].take() {
+            self.io.close(stream);
+        }
+        self.room_again();
+    }
+
+    /// Calls the service; if it panics, the connection it worked for ends.
+    pub(super) fn guard(&mut self, key: Option<Key>, work: impl FnOnce(&mut S, &mut Core<S>)) {
+        let Self { core, service, .. } = self;
+        if catch_unwind(AssertUnwindSafe(|| work(service, core))).is_err() {
+            core.blame(key);
+        }
+    }
+
+    /// Closes every connection, and lets the loop end when they are gone or `grace_ms` is over.
+    fn stop(&mut self, grace_ms: u32) {
+        if self.stop_by.is_some() {
+            return;
+        }
+        self.stop_by = Some(self.core.now.wrapping_add(grace_ms));
+        self.listeners.clear();
+        self.io.close_listeners();
+        let keys: Vec<_> = self.core.table.keys().collect();
+        for key in keys {
+            self.core.stop_conn(key);
+        }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        let Some(by) = self.stop_by else { return false };
+        if !self.core.table.is_empty() && super::deadlines::reached(self.core.now, by) {
+            let keys: Vec<_> = self.core.table.keys().collect();
+            keys.into_iter().for_each(|key| self.core.vanish(key, Cause::ServerStops));
+            self.reap();
+        }
+        self.core.table.is_empty()
+    }
+}
+
+impl<S: Service, I: Io> std::fmt::Debug for Shard<S, I> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shard").field("core", &self.core).finish_non_exhaustive()
+    }
+}
