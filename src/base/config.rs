@@ -216,7 +216,10 @@ mod tests {
         let mut config = Config::default();
         config.outbox_bytes_high = config.outbox_bytes_max + 1;
         let said = config.check().unwrap_err().to_string();
-        assert!(said.contains("outbox_bytes_high") && said.contains("2097153") && said.contains("to 2097152"), "{said}");
+        assert!(
+            said.contains("outbox_bytes_high") && said.contains("2097153") && said.contains("to 2097152"),
+            "{said}"
+        );
         let mut config = Config::default();
         config.head_timeout = Duration::ZERO;
         assert!(config.check().unwrap_err().to_string().contains("head_timeout"));

@@ -86,7 +86,8 @@ mod tests {
     fn what_is_kept_is_bounded_and_can_be_freed() {
         let mut pool = Pool::new();
         for size in [64, 1 << 20, 3 << 20] {
-            let taken: Vec<_> = (0..5000).take(if size == 64 { 5000 } else { 8 }).map(|_| pool.take(size)).collect();
+            let taken: Vec<_> =
+                (0..5000).take(if size == 64 { 5000 } else { 8 }).map(|_| pool.take(size)).collect();
             taken.into_iter().for_each(|buffer| pool.give(buffer));
         }
         assert_eq!(pool.kept_bytes(), 1024 * 64 + 2 * (1 << 20));
