@@ -7,6 +7,7 @@
 //! Never sees a socket or a clock, never keeps a buffer, and never writes `Date`. The core feeds it bytes and sends
 //! what it encodes; the head is parsed by `httparse`.
 
+mod body;
 mod framing;
 mod grammar;
 mod request;
@@ -16,6 +17,9 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use body::{
+    Body, CHUNK_EXTENSIONS_BYTES_MAX, CHUNK_LINE_BYTES_MAX, CHUNK_SIZE_DIGITS_MAX, TRAILER_BYTES_MAX,
+};
 pub use framing::Framing;
 pub use request::{HEAD_FIELDS_MAX, HeaderSlots, Request};
 pub use scan::{HeadScan, LEADING_CRLFS_MAX};
