@@ -11,6 +11,7 @@ mod body;
 mod framing;
 mod grammar;
 mod request;
+mod response;
 mod scan;
 mod target;
 
@@ -22,4 +23,5 @@ pub use body::{
 };
 pub use framing::Framing;
 pub use request::{HEAD_FIELDS_MAX, HeaderSlots, Request};
+pub use response::{CONTINUE, RETRY_AFTER_SECONDS, Response};
 pub use scan::{HeadScan, LEADING_CRLFS_MAX};

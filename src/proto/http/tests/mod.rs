@@ -1,5 +1,6 @@
 mod bodies;
 mod heads;
+mod responses;
 mod splits;
 
 use super::{HeadScan, HeaderSlots, Request};
