@@ -1,1 +1,27 @@
-//! HTTP/1.1: heads, bodies, responses.
+//! HTTP/1.1 (RFC 9110, RFC 9112) as a server reads and writes it: heads, bodies, responses.
+//!
+//! Owns every decision about what a request's bytes mean: where its head ends, how long its body is, whether its
+//! connection may carry another. There is one reading of each, the strict one, and what has two readings is refused:
+//! a proxy in front that read it otherwise would see different requests than throng does (request smuggling).
+//!
+//! Never sees a socket or a clock, never keeps a buffer, and never writes `Date`. The core feeds it bytes and sends
+//! what it encodes; the head is parsed by `httparse`.
+
+mod body;
+mod framing;
+mod grammar;
+mod request;
+mod response;
+mod scan;
+mod target;
+
+#[cfg(test)]
+mod tests;
+
+pub use body::{
+    Body, CHUNK_EXTENSIONS_BYTES_MAX, CHUNK_LINE_BYTES_MAX, CHUNK_SIZE_DIGITS_MAX, TRAILER_BYTES_MAX,
+};
+pub use framing::Framing;
+pub use request::{HEAD_FIELDS_MAX, HeaderSlots, Request};
+pub use response::{CONTINUE, RETRY_AFTER_SECONDS, Response};
+pub use scan::{HeadScan, LEADING_CRLFS_MAX};
