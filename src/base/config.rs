@@ -106,7 +106,7 @@ pub struct Config {
     /// Sockets written to per turn outside of their own reads. 256, about 2 ms.
     pub flushes_per_turn: usize,
 
-    /// Threads that run `offload` jobs. 2; none are started until the first job.
+    /// Threads that run `offload` jobs, started with the server. 2.
     pub offload_threads: usize,
 }
 

@@ -357,7 +357,27 @@ impl<S: Service> Core<S> {
                 self.dirty.push_back(key);
             }
         } else if !(self.cork.is_open_for(key) && self.cork.push_shared(publication)) && conn.stage == Stage::Open {
-            self.queue_message(key, Unit::Shared(publication.clone())).or_drop();
+            self.queue_message(key, Unit::Shared(publication.clone()));
+        }
+    }
+
+    /// Sends a message to a connection of another shard. `Queued` says that it is on its way there.
+    pub fn send_to(&mut self, id: ConnId, message: Message<'_>) -> Delivery {
+        if id.shard() >= self.post.shards() {
+            self.counters.sends_dropped.add(1);
+            return Delivery::Dropped;
+        }
+        let mail = Mail::Send { key: id.key, opcode: message.opcode(), payload: message.as_bytes().to_vec() };
+        match self.post.send_droppable(id.shard(), mail, message.len().max(1)) {
+            Posted::Sent => Delivery::Queued,
+            Posted::Spilled => {
+                self.counters.mails_spilled.add(1);
+                Delivery::Queued
+            }
+            Posted::Dropped => {
+                self.counters.sends_dropped.add(1);
+                Delivery::Dropped
+            }
         }
     }
 
@@ -367,7 +387,7 @@ impl<S: Service> Core<S> {
             Opcode::Text => Message::Text(std::str::from_utf8(payload).unwrap_or_default()),
             _ => Message::Binary(payload),
         };
-        self.send(key, message).or_drop();
+        self.send(key, message);
     }
 
     /// Sends the service of another shard, or of this one, a message. It arrives in order, and is never dropped.
@@ -381,13 +401,14 @@ impl<S: Service> Core<S> {
         }
     }
 
-    /// Sets a timer that rings `after_us` microseconds from now, or up to a millisecond and a turn later.
-    pub fn set_timer(&mut self, after_us: u64, timer: S::Timer) -> TimerId {
-        self.timers.set(self.now_us.saturating_add(after_us), timer)
+    /// Sets a timer that rings `after_us` microseconds from now, or up to a millisecond and a turn later; and then every
+    /// `period_us`, if that is not 0.
+    pub fn set_timer(&mut self, after_us: u64, period_us: u64, timer: S::Timer) -> TimerId {
+        self.timers.set(self.now_us.saturating_add(after_us), period_us, timer)
     }
 
-    /// Cancels a timer; what it was for comes back, unless it has rung.
-    pub fn cancel_timer(&mut self, id: TimerId) -> Option<S::Timer> {
+    /// Cancels a timer; false where it has rung for the last time, or was cancelled.
+    pub fn cancel_timer(&mut self, id: TimerId) -> bool {
         self.timers.cancel(id)
     }
 

@@ -13,7 +13,7 @@ use std::ops::Range;
 use crate::base::id::Key;
 use crate::base::pool::Pool;
 use crate::proto::ws::encode;
-use crate::proto::ws::{Message, Opcode};
+use crate::proto::ws::Message;
 
 use super::outbox::{PIECES_MAX, Unit};
 use super::publication::Publication;

@@ -7,13 +7,16 @@
 use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
 use crate::proto::http::Response;
-use crate::proto::ws::{close, encode};
+use crate::proto::ws::encode;
 
 use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
 use super::deadlines::Class;
 use super::outbox::Unit;
 use super::service::Service;
+
+/// What a close frame without a code counts as (RFC 6455 §7.1.5).
+const NO_STATUS: u16 = 1005;
 
 impl<S: Service> Core<S> {
     /// Begins the closing handshake with a code and reason that the application chose. A connection that is not a
@@ -78,7 +81,7 @@ impl<S: Service> Core<S> {
         let Some(conn) = self.table.conn_mut(key) else { return };
         match conn.stage {
             Stage::Open => {
-                conn.reason = CloseReason::with_code(Cause::PeerClosed, code.unwrap_or(close::NO_STATUS));
+                conn.reason = CloseReason::with_code(Cause::PeerClosed, code.unwrap_or(NO_STATUS));
                 self.end_data(key, Stage::Leaving);
                 let mut bytes = self.store.buffers.take(16);
                 encode::append_close(&mut bytes, code, "");

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::bell::Bell;
 
@@ -17,13 +17,14 @@ use super::bell::Bell;
 #[derive(Debug)]
 pub struct Outlet<M> {
     sender: Sender<M>,
+    owed: Sender<M>,
     free: Arc<AtomicUsize>,
     bell: Arc<Bell>,
 }
 
 impl<M> Clone for Outlet<M> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), free: self.free.clone(), bell: self.bell.clone() }
+        Self { sender: self.sender.clone(), owed: self.owed.clone(), free: self.free.clone(), bell: self.bell.clone() }
     }
 }
 
@@ -31,6 +32,7 @@ impl<M> Clone for Outlet<M> {
 #[derive(Debug)]
 pub struct Inbox<M> {
     receiver: Receiver<M>,
+    owed: Receiver<M>,
     free: Arc<AtomicUsize>,
     bell: Arc<Bell>,
 }
@@ -38,8 +40,10 @@ pub struct Inbox<M> {
 /// A mailbox with `slots` slots: both of its ends.
 pub fn mailbox<M>(slots: usize) -> (Outlet<M>, Inbox<M>) {
     let (sender, receiver) = bounded(slots);
+    let (owe, owed) = unbounded();
     let (free, bell) = (Arc::new(AtomicUsize::new(slots)), Arc::new(Bell::default()));
-    (Outlet { sender, free: free.clone(), bell: bell.clone() }, Inbox { receiver, free, bell })
+    let outlet = Outlet { sender, owed: owe, free: free.clone(), bell: bell.clone() };
+    (outlet, Inbox { receiver, owed, free, bell })
 }
 
 impl<M> Outlet<M> {
@@ -67,6 +71,12 @@ impl<M> Outlet<M> {
         self.sender.try_send(message).is_ok()
     }
 
+    /// Puts in a message that somebody waits for, and that takes no slot: there are never more than there are answers owed.
+    /// It keeps no order with the others.
+    pub fn put_owed(&self, message: M) -> bool {
+        self.owed.try_send(message).is_ok()
+    }
+
     /// After one or more messages: whether the shard must be woken.
     #[must_use]
     pub fn must_wake(&self) -> bool {
@@ -77,20 +87,22 @@ impl<M> Outlet<M> {
 impl<M> Inbox<M> {
     /// Takes the next message and frees its slot.
     pub fn take(&self) -> Option<M> {
-        let message = self.receiver.try_recv().ok()?;
-        self.free.fetch_add(1, Ordering::Release);
-        Some(message)
+        if let Ok(message) = self.receiver.try_recv() {
+            self.free.fetch_add(1, Ordering::Release);
+            return Some(message);
+        }
+        self.owed.try_recv().ok()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.receiver.is_empty()
+        self.receiver.is_empty() && self.owed.is_empty()
     }
 
     /// Before sleeping: whether the shard may.
     #[must_use]
     pub fn may_sleep(&self) -> bool {
-        self.bell.may_sleep(|| !self.receiver.is_empty())
+        self.bell.may_sleep(|| !self.is_empty())
     }
 
     /// After sleeping.

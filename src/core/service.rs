@@ -37,7 +37,7 @@ pub trait Service: Sized {
     fn mail(&mut self, core: &mut Core<Self>, mail: Self::Mail);
 
     /// A timer rang.
-    fn timer(&mut self, core: &mut Core<Self>, timer: Self::Timer);
+    fn timer(&mut self, core: &mut Core<Self>, timer: &mut Self::Timer);
 
     /// A connection that was `Pressured` has come down to `outbox_bytes_low`. Once per such episode, never after its
     /// close began.
@@ -84,8 +84,10 @@ impl Ticket {
 }
 
 /// What became of a message that was sent to a connection.
+///
+/// It may be ignored: a dropped message means that the close is on its way to `on_close`, and is counted; a pressured
+/// peer is reported drained by `on_drain`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use = "a dropped message is lost, and a pressured peer should be sent less"]
 pub enum Delivery {
     /// It is on its way.
     Queued,
@@ -93,9 +95,4 @@ pub enum Delivery {
     Pressured,
     /// It is not: the connection is gone or closing.
     Dropped,
-}
-
-impl Delivery {
-    /// For messages that may be lost: says so in the code.
-    pub const fn or_drop(self) {}
 }

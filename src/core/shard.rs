@@ -286,8 +286,9 @@ impl<S: Service, I: Io> Shard<S, I> {
     fn timers(&mut self) {
         // Those set by the ones that ring now wait for the next turn, so that a timer of 0 cannot hold the loop.
         for _ in 0..self.core.timers.len() {
-            let Some((_, _, timer)) = self.core.timers.next_due(self.core.now_us) else { break };
-            self.guard(None, |service, core| service.timer(core, timer));
+            let Some((id, mut timer)) = self.core.timers.next_due(self.core.now_us) else { break };
+            self.guard(None, |service, core| service.timer(core, &mut timer));
+            self.core.timers.put_back(id, timer);
         }
     }
 

@@ -26,7 +26,10 @@ struct Entry {
 #[derive(Debug)]
 struct Timer<T> {
     set: u64,
-    what: T,
+    /// 0: it rings once.
+    period: u64,
+    /// Not here while it rings.
+    what: Option<T>,
 }
 
 /// A shard's timers, each with a value that says what it is for.
@@ -44,31 +47,46 @@ impl<T> Default for Timers<T> {
 }
 
 impl<T> Timers<T> {
-    /// Sets a timer for the moment `due`, in the shard's microseconds.
-    pub fn set(&mut self, due: u64, what: T) -> TimerId {
+    /// Sets a timer for the moment `due`, in the shard's microseconds, and every `period` from then on if that is not 0.
+    pub fn set(&mut self, due: u64, period: u64, what: T) -> TimerId {
         self.sets += 1;
-        let slot = self.timers.insert(Timer { set: self.sets, what }) as u32;
+        let slot = self.timers.insert(Timer { set: self.sets, period, what: Some(what) }) as u32;
         self.heap.push(Reverse(Entry { due, set: self.sets, slot }));
         TimerId { slot, set: self.sets }
     }
 
-    /// Takes a timer back, with what it was for; `None` where it is gone.
-    pub fn cancel(&mut self, id: TimerId) -> Option<T> {
-        if self.timers.get(id.slot as usize)?.set != id.set {
-            return None;
+    /// Takes a timer back; false where it is gone.
+    pub fn cancel(&mut self, id: TimerId) -> bool {
+        let is_set = self.timers.get(id.slot as usize).is_some_and(|timer| timer.set == id.set);
+        if is_set {
+            self.timers.remove(id.slot as usize);
         }
-        Some(self.timers.remove(id.slot as usize).what)
+        is_set
     }
 
-    /// The next timer that is due at `now`, and the moment it was due.
-    pub fn next_due(&mut self, now: u64) -> Option<(TimerId, u64, T)> {
+    /// The next timer that is due at `now`. One that rings again is to be [`put_back`](Self::put_back).
+    pub fn next_due(&mut self, now: u64) -> Option<(TimerId, T)> {
         self.forget_cancelled();
         if self.heap.peek()?.0.due > now {
             return None;
         }
         let Reverse(entry) = self.heap.pop()?;
         let id = TimerId { slot: entry.slot, set: entry.set };
-        Some((id, entry.due, self.timers.remove(entry.slot as usize).what))
+        let timer = &mut self.timers[entry.slot as usize];
+        let what = timer.what.take();
+        match timer.period {
+            0 => drop(self.timers.remove(entry.slot as usize)),
+            // From the moment it was due, so that it does not drift; a shard that was held up rings once, not often.
+            period => self.heap.push(Reverse(Entry { due: (entry.due + period).max(now + 1), ..entry })),
+        }
+        Some((id, what?))
+    }
+
+    /// Gives a timer back what it is for, unless it was cancelled while it rang or rings no more.
+    pub fn put_back(&mut self, id: TimerId, what: T) {
+        if let Some(timer) = self.timers.get_mut(id.slot as usize).filter(|timer| timer.set == id.set) {
+            timer.what = Some(what);
+        }
     }
 
     /// When the next timer is due.
@@ -104,20 +122,35 @@ mod tests {
     #[test]
     fn timers_ring_in_order_and_cancelled_ones_do_not() {
         let mut timers = Timers::default();
-        let late = timers.set(30, "late");
-        let _ = timers.set(10, "early");
-        let gone = timers.set(20, "gone");
-        let _ = timers.set(10, "early too");
-        assert_eq!(timers.cancel(gone), Some("gone"));
-        assert_eq!(timers.cancel(gone), None);
+        let late = timers.set(30, 0, "late");
+        timers.set(10, 0, "early");
+        let gone = timers.set(20, 0, "gone");
+        timers.set(10, 0, "early too");
+        assert!(timers.cancel(gone) && !timers.cancel(gone));
         // A newcomer in the cancelled one's slot is another timer.
-        let other = timers.set(25, "other");
-        assert_eq!(timers.cancel(gone), None);
+        let other = timers.set(25, 0, "other");
+        assert!(!timers.cancel(gone));
         assert_eq!(timers.next(), Some(10));
-        let rung: Vec<_> = std::iter::from_fn(|| timers.next_due(25)).map(|(_, due, what)| (due, what)).collect();
-        assert_eq!(rung, [(10, "early"), (10, "early too"), (25, "other")]);
-        assert_eq!(timers.cancel(other), None);
-        assert_eq!(timers.cancel(late), Some("late"));
+        let rung: Vec<_> = std::iter::from_fn(|| timers.next_due(25)).map(|(_, what)| what).collect();
+        assert_eq!(rung, ["early", "early too", "other"]);
+        assert!(!timers.cancel(other) && timers.cancel(late));
         assert_eq!((timers.next(), timers.len()), (None, 0));
+    }
+
+    #[test]
+    fn a_periodic_timer_keeps_its_beat_and_can_be_cancelled_while_it_rings() {
+        let mut timers = Timers::default();
+        let id = timers.set(10, 10, "tick");
+        for now in [10, 20, 34] {
+            let (rung, what) = timers.next_due(now).unwrap();
+            assert_eq!((rung, timers.next_due(now)), (id, None));
+            timers.put_back(rung, what);
+        }
+        assert_eq!(timers.next(), Some(40), "10, 20, 30 (late, at 34), then 40");
+        let (rung, what) = timers.next_due(75).unwrap();
+        assert_eq!(timers.next(), Some(76), "held up for three periods, it rings once");
+        assert!(timers.cancel(rung));
+        timers.put_back(rung, what);
+        assert_eq!((timers.next(), timers.is_empty()), (None, true));
     }
 }

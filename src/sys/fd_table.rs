@@ -23,6 +23,7 @@
 //! `tests/fd_tables.rs`, a process of their own, and run one at a time.
 
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 /// Gives the calling thread its own copy of the fd table, in which every fd keeps its number.
 ///
@@ -52,4 +53,15 @@ pub fn unshare_fd_table_by_close_range() -> io::Result<()> {
     // SAFETY: as above; the arguments are three integers, and the range holds no fd: the largest is i32::MAX.
     let result = unsafe { libc::syscall(libc::SYS_close_range, nothing, nothing, libc::CLOSE_RANGE_UNSHARE) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Takes over an fd that the calling thread's own table got as a copy when it unshared, under the number it had before.
+///
+/// The number must be one that something in another table owned at that moment and that nothing owns in this one; each is
+/// taken over once.
+#[allow(unsafe_code)]
+pub fn take_over(number: RawFd) -> OwnedFd {
+    // SAFETY: this table is the calling thread's alone, and the copy under this number has no owner in it: the object that
+    // owns the original lives in, and closes, another table. The contract above rules out a second owner here.
+    unsafe { OwnedFd::from_raw_fd(number) }
 }

@@ -1,0 +1,3 @@
+//! The programming models: what a program that embeds throng writes against. Knows the core, no socket and no mio.
+
+pub mod raw;

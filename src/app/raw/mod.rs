@@ -1,0 +1,20 @@
+//! WebSocket with topics: one [`Handler`] per shard, born on its shard, `&mut`, never shared.
+//!
+//! The handler's methods run on its shard's thread, one at a time. Whatever they send is queued and written by the loop.
+//! Blocking work has one way out and back: `offload`.
+
+mod admission;
+mod conn;
+mod handler;
+mod offload;
+mod remote;
+mod service;
+mod shard;
+
+pub use admission::{Admission, Opening, Pending};
+pub use conn::Conn;
+pub use handler::{Handler, Post};
+pub use offload::Offload;
+pub(crate) use remote::Remote;
+pub(crate) use service::{Raw, RawMail};
+pub use shard::{Shard, Timer};

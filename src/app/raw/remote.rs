@@ -1,0 +1,109 @@
+//! The shards, as other threads and the handler's own loose ends reach them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::base::error::Full;
+use crate::core::core::Census;
+use crate::core::mail::Mail;
+use crate::core::mailbox::Outlet;
+
+use super::handler::Handler;
+use super::offload::{Offload, Work};
+use super::service::RawMail;
+
+/// Wakes a shard that sleeps.
+pub(crate) type Wake = Arc<dyn Fn(usize) + Send + Sync>;
+
+/// The shards of a server, from outside of them.
+pub(crate) struct Remote<H: Handler> {
+    pub(crate) outlets: Vec<Outlet<Mail<RawMail<H>>>>,
+    pub(crate) wake: Wake,
+    pub(crate) census: Arc<Census>,
+    pub(crate) offload: Offload,
+    pub(crate) jobs_panicked: AtomicU64,
+}
+
+impl<H: Handler> Remote<H> {
+    /// Puts a message into a shard's mailbox, if there is room.
+    pub(crate) fn mail(&self, shard: usize, mail: Mail<RawMail<H>>) -> Result<(), Full> {
+        let Some(outlet) = self.outlets.get(shard).filter(|outlet| outlet.reserve()) else { return Err(Full) };
+        self.put(shard, outlet, mail);
+        Ok(())
+    }
+
+    /// Puts a message into every mailbox, or into none.
+    pub(crate) fn mail_all(&self, mut mail: impl FnMut() -> Mail<RawMail<H>>) -> Result<(), Full> {
+        if let Some(full) = self.outlets.iter().position(|outlet| !outlet.reserve()) {
+            self.outlets[..full].iter().for_each(Outlet::free);
+            return Err(Full);
+        }
+        for (shard, outlet) in self.outlets.iter().enumerate() {
+            self.put(shard, outlet, mail());
+        }
+        Ok(())
+    }
+
+    /// Sends an answer that a shard is owed: it takes no slot, so it never waits and is never refused.
+    pub(crate) fn answer(&self, shard: usize, mail: RawMail<H>) {
+        let outlet = &self.outlets[shard];
+        // A shard that is gone is owed nothing any more.
+        outlet.put_owed(Mail::Service(mail));
+        self.wake_if_asleep(shard, outlet);
+    }
+
+    /// Tells every shard to close its connections and end.
+    pub(crate) fn stop(&self, grace_ms: u32) {
+        for (shard, outlet) in self.outlets.iter().enumerate() {
+            outlet.put_owed(Mail::Stop { grace_ms });
+            self.wake_if_asleep(shard, outlet);
+        }
+    }
+
+    fn put(&self, shard: usize, outlet: &Outlet<Mail<RawMail<H>>>, mail: Mail<RawMail<H>>) {
+        // A shard that is gone takes no mail: the server has stopped, and everybody was told.
+        outlet.put(mail);
+        self.wake_if_asleep(shard, outlet);
+    }
+
+    fn wake_if_asleep(&self, shard: usize, outlet: &Outlet<Mail<RawMail<H>>>) {
+        if outlet.must_wake() {
+            (self.wake)(shard);
+        }
+    }
+
+    pub(super) fn offload(self: &Arc<Self>, shard: usize, ticket: usize, work: Work) {
+        let remote = self.clone();
+        self.offload.run(Box::new(move || {
+            let owed = Owed { remote, shard, ticket, result: Some(Box::new(Panicked)) };
+            owed.finish(work());
+        }));
+    }
+}
+
+/// What a job that panicked leaves instead of a result.
+struct Panicked;
+
+/// A result that a shard waits for: it is sent even if the job panics, so that the shard can forget the job.
+struct Owed<H: Handler> {
+    remote: Arc<Remote<H>>,
+    shard: usize,
+    ticket: usize,
+    result: Option<Box<dyn std::any::Any + Send>>,
+}
+
+impl<H: Handler> Owed<H> {
+    fn finish(mut self, result: Box<dyn std::any::Any + Send>) {
+        self.result = Some(result);
+    }
+}
+
+impl<H: Handler> Drop for Owed<H> {
+    fn drop(&mut self) {
+        let Some(result) = self.result.take() else { return };
+        if result.is::<Panicked>() {
+            self.remote.jobs_panicked.fetch_add(1, Ordering::Relaxed);
+        }
+        self.remote.answer(self.shard, RawMail::Done(self.ticket, result));
+    }
+}

@@ -1,0 +1,186 @@
+//! The core's service that calls a [`Handler`].
+
+use std::any::Any;
+use std::cell::Cell;
+use std::sync::Arc;
+
+use slab::Slab;
+
+use crate::base::cause::{Cause, CloseReason};
+use crate::base::id::Key;
+use crate::core::core::Core;
+use crate::core::service::{Reply, Service, Ticket};
+use crate::core::timers::TimerId;
+use crate::proto::http::{Request, Response};
+use crate::proto::ws::Message;
+
+use super::admission::{Admission, Opening};
+use super::conn::Conn;
+use super::handler::{Handler, Post};
+use super::remote::Remote;
+use super::shard::Shard;
+
+/// What runs when a job's result is back: on the shard, with the result still boxed.
+pub(super) type Done<H> = Box<dyn FnOnce(&mut H, &mut Shard<'_, H>, Box<dyn Any + Send>)>;
+
+/// What runs when a timer rings.
+pub(super) type Ring<H> = Box<dyn FnMut(&mut H, &mut Shard<'_, H>)>;
+
+/// Decides on a client, on its shard.
+pub(crate) type Decide<H> = Box<dyn FnOnce(&mut H) -> Admission<<H as Handler>::Data> + Send>;
+
+/// What shards and other threads send a shard's handler.
+pub(crate) enum RawMail<H: Handler> {
+    /// A deferred admission is decided.
+    Admit(Ticket, Decide<H>),
+    /// A value for a connection.
+    Post(Key, Post),
+    /// A job is done.
+    Done(usize, Box<dyn Any + Send>),
+    /// A WebSocket is to be adopted.
+    Adopt(Post),
+}
+
+/// What the service keeps per connection beyond the handler's data.
+pub(crate) struct RawConn<H: Handler> {
+    pub(super) data: Option<H::Data>,
+    /// Timers that end with the connection; most have none.
+    #[expect(clippy::box_collection, reason = "8 bytes instead of 24, and only where there are timers")]
+    pub(super) timers: Option<Box<Vec<TimerId>>>,
+}
+
+impl<H: Handler> Default for RawConn<H> {
+    fn default() -> Self {
+        Self { data: None, timers: None }
+    }
+}
+
+/// What a shard keeps beside the handler, so that both can be lent at once.
+pub(crate) struct Desk<H: Handler> {
+    pub(super) remote: Arc<Remote<H>>,
+    /// Jobs that are under way, by ticket.
+    pub(super) jobs: Slab<Done<H>>,
+}
+
+/// A shard's handler, as the core calls it.
+pub(crate) struct Raw<H: Handler> {
+    handler: H,
+    desk: Desk<H>,
+}
+
+impl<H: Handler> Raw<H> {
+    pub(crate) fn new(handler: H, remote: Arc<Remote<H>>) -> Self {
+        Self { handler, desk: Desk { remote, jobs: Slab::new() } }
+    }
+
+    pub(crate) fn start(&mut self, core: &mut Core<Self>) {
+        self.handler.on_start(&mut Shard { core, desk: &mut self.desk });
+    }
+
+    /// Lends the handler a connection, if it is there.
+    #[inline]
+    fn with(&mut self, core: &mut Core<Self>, key: Key, work: impl FnOnce(&mut H, &mut Conn<'_, H>)) {
+        work(&mut self.handler, &mut Conn { shard: Shard { core, desk: &mut self.desk }, key });
+    }
+
+    fn reply(core: &mut Core<Self>, key: Key, admission: Admission<H::Data>) -> Reply {
+        match admission {
+            Admission::Accept { data, subprotocol } => {
+                if let Some(conn) = core.data(key) {
+                    conn.data = Some(data);
+                }
+                Reply::Upgrade { subprotocol }
+            }
+            Admission::Refuse(response) => Reply::Respond(response),
+            // Deferring again what was deferred: there is no second ticket.
+            Admission::Deferred => Reply::Respond(Response::refusal(Cause::NotAnswered)),
+        }
+    }
+}
+
+impl<H: Handler> Service for Raw<H> {
+    type Conn = RawConn<H>;
+    type Mail = RawMail<H>;
+    type Timer = Ring<H>;
+
+    fn request(&mut self, core: &mut Core<Self>, key: Key, request: &Request<'_>, body: &[u8], asks_upgrade: bool) -> Reply {
+        if !asks_upgrade {
+            let mut shard = Shard { core, desk: &mut self.desk };
+            return Reply::Respond(self.handler.on_request(&mut shard, request, body));
+        }
+        let Some(peer) = core.peer_addr(key) else { return Reply::Respond(Response::refusal(Cause::NotAnswered)) };
+        let opening = Opening {
+            request,
+            ticket: Cell::new(None),
+            next_ticket: core.ticket(key),
+            shard: core.shard(),
+            peer,
+            remote: &self.desk.remote,
+        };
+        match (self.handler.admit(&opening), opening.ticket.get()) {
+            (Admission::Deferred, Some(ticket)) => Reply::Defer(ticket),
+            (admission, _) => Self::reply(core, key, admission),
+        }
+    }
+
+    fn opened(&mut self, core: &mut Core<Self>, key: Key) {
+        // One that was closed before it was announced has no data, and the handler never hears of it.
+        if core.data(key).is_some_and(|conn| conn.data.is_some()) {
+            self.with(core, key, |handler, conn| handler.on_open(conn));
+        }
+    }
+
+    fn adopted(&mut self, core: &mut Core<Self>, key: Key, mail: RawMail<H>) {
+        let RawMail::Adopt(post) = mail else { return };
+        let data = self.handler.adopt(&mut Shard { core, desk: &mut self.desk }, post);
+        match (data, core.data(key)) {
+            (Some(data), Some(conn)) => conn.data = Some(data),
+            _ => core.close(key, 1008, "not adopted"),
+        }
+    }
+
+    #[inline]
+    fn message(&mut self, core: &mut Core<Self>, key: Key, message: Message<'_>) {
+        self.with(core, key, |handler, conn| handler.on_message(conn, message));
+    }
+
+    fn mail(&mut self, core: &mut Core<Self>, mail: RawMail<H>) {
+        match mail {
+            RawMail::Admit(ticket, decide) => {
+                let reply = Self::reply(core, ticket.key(), decide(&mut self.handler));
+                if !core.answer(ticket, reply) {
+                    core.counters().stale_keys.add(1);
+                }
+            }
+            RawMail::Post(key, post) if core.is_open(key) => {
+                self.with(core, key, |handler, conn| handler.on_post(conn, post));
+            }
+            RawMail::Done(ticket, result) => {
+                if let Some(done) = self.desk.jobs.try_remove(ticket) {
+                    done(&mut self.handler, &mut Shard { core, desk: &mut self.desk }, result);
+                }
+            }
+            RawMail::Post(..) | RawMail::Adopt(_) => core.counters().stale_keys.add(1),
+        }
+    }
+
+    fn timer(&mut self, core: &mut Core<Self>, ring: &mut Ring<H>) {
+        ring(&mut self.handler, &mut Shard { core, desk: &mut self.desk });
+    }
+
+    fn drained(&mut self, core: &mut Core<Self>, key: Key) {
+        self.with(core, key, |handler, conn| handler.on_drain(conn));
+    }
+
+    fn closed(&mut self, core: &mut Core<Self>, key: Key, reason: CloseReason) {
+        let timers = core.data(key).and_then(|conn| conn.timers.take());
+        timers.iter().flat_map(|timers| timers.iter()).for_each(|&timer| _ = core.cancel_timer(timer));
+        if core.data(key).is_some_and(|conn| conn.data.is_some()) {
+            self.with(core, key, |handler, conn| handler.on_close(conn, reason));
+        }
+    }
+
+    fn gone(&mut self, _core: &mut Core<Self>, _ticket: Ticket) {
+        // Nothing is kept for a client at the door; its answer, when it comes, is counted as stale.
+    }
+}

@@ -1,0 +1,193 @@
+//! The end of a server that other threads hold.
+
+use std::any::Any;
+use std::fmt;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::app::raw::{Handler, Post, RawMail, Remote};
+use crate::base::error::Full;
+use crate::base::id::ConnId;
+use crate::base::metrics::Counters;
+use crate::core::epoll::pack_foreign;
+use crate::core::mail::{Adoption, Mail, Role};
+use crate::core::publication::Publication;
+use crate::proto::ws::Message;
+use crate::sys::handoff::Handoff;
+
+use super::threads::{handoff_number, snapshot};
+
+/// Reaches a running server from any thread. Cheap to clone. It outlives the server: what it sends then goes nowhere.
+#[derive(Clone)]
+pub struct Handle(Arc<dyn Shards>);
+
+/// What the handle asks, without naming the handler's type.
+trait Shards: Send + Sync {
+    fn publish(&self, publication: Publication) -> Result<(), Full>;
+    fn send(&self, id: ConnId, message: Message<'_>) -> Result<(), Full>;
+    fn close(&self, id: ConnId, code: u16, reason: &str) -> Result<(), Full>;
+    fn post(&self, id: ConnId, post: Post) -> Result<(), Full>;
+    fn adopt(&self, stream: TcpStream, bytes: Vec<u8>, post: Post) -> std::io::Result<()>;
+    fn stop(&self, grace: Duration);
+    fn count(&self) -> usize;
+    fn metrics(&self) -> Metrics;
+}
+
+struct Inner<H: Handler> {
+    remote: Arc<Remote<H>>,
+    counters: Vec<Arc<Counters>>,
+    turn_us: Vec<Arc<Mutex<Histogram<u32>>>>,
+    outgoing: Option<Arc<[Handoff]>>,
+    handed: AtomicU64,
+}
+
+/// What a server has counted, over all of its shards.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Every counter by name; those named like a [`Cause`](crate::Cause) count ends and refusals.
+    pub counters: Vec<(&'static str, u64)>,
+    /// Lengths of turns in microseconds: how long a shard was busy between two looks at its sockets.
+    pub turn_us: Histogram<u32>,
+}
+
+impl Metrics {
+    /// One counter's value; `None` where there is no such counter.
+    pub fn counter(&self, name: &str) -> Option<u64> {
+        self.counters.iter().find(|(counter, _)| *counter == name).map(|(_, value)| *value)
+    }
+}
+
+impl Handle {
+    pub(super) fn new<H: Handler>(
+        remote: Arc<Remote<H>>,
+        counters: Vec<Arc<Counters>>,
+        turn_us: Vec<Arc<Mutex<Histogram<u32>>>>,
+        outgoing: Option<Arc<[Handoff]>>,
+        handed: AtomicU64,
+    ) -> Self {
+        Self(Arc::new(Inner { remote, counters, turn_us, outgoing, handed }))
+    }
+
+    /// Sends a message to a topic's subscribers on all shards. Messages that one thread publishes arrive in order.
+    ///
+    /// # Errors
+    /// [`Full`]: a mailbox has no free slot, and nobody gets it.
+    pub fn publish<'m>(&self, topic: &str, message: impl Into<Message<'m>>) -> Result<(), Full> {
+        self.0.publish(Publication::new(topic, message.into(), &mut Vec::new()))
+    }
+
+    /// Sends a message to a connection. One that is gone gets nothing, which is counted.
+    ///
+    /// # Errors
+    /// [`Full`]: its shard's mailbox has no free slot.
+    pub fn send<'m>(&self, id: ConnId, message: impl Into<Message<'m>>) -> Result<(), Full> {
+        self.0.send(id, message.into())
+    }
+
+    /// Closes a connection with a code and a reason (at most 123 bytes of it).
+    ///
+    /// # Errors
+    /// [`Full`]: its shard's mailbox has no free slot.
+    pub fn close(&self, id: ConnId, code: u16, reason: &str) -> Result<(), Full> {
+        self.0.close(id, code, reason)
+    }
+
+    /// Calls the handler's [`on_post`](Handler::on_post) with a connection and this value.
+    ///
+    /// # Errors
+    /// [`Full`]: its shard's mailbox has no free slot, and the value is dropped.
+    pub fn post(&self, id: ConnId, value: impl Any + Send) -> Result<(), Full> {
+        self.0.post(id, Post::new(value))
+    }
+
+    /// Hands over a TCP connection on which another server has completed the WebSocket handshake; `bytes` is what that has
+    /// read behind it. The handler's [`adopt`](Handler::adopt) is given `value` and makes the connection's data.
+    ///
+    /// # Errors
+    /// The stream has no peer any more, or the shard takes nothing: its mailbox or its fd table is full. The stream is
+    /// then closed.
+    pub fn adopt(&self, stream: TcpStream, bytes: Vec<u8>, value: impl Any + Send) -> std::io::Result<()> {
+        self.0.adopt(stream, bytes, Post::new(value))
+    }
+
+    /// Stops the server: no more connections are accepted, WebSockets are closed with 1001, and after `grace` whatever is
+    /// left is cut. Returns at once; [`Server::join`](super::Server::join) waits.
+    pub fn stop(&self, grace: Duration) {
+        self.0.stop(grace);
+    }
+
+    /// How many connections there are, of any kind.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.count()
+    }
+
+    /// What has been counted so far.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.0.metrics()
+    }
+}
+
+impl<H: Handler> Shards for Inner<H> {
+    fn publish(&self, publication: Publication) -> Result<(), Full> {
+        self.remote.mail_all(|| Mail::Publish(publication.clone()))
+    }
+
+    fn send(&self, id: ConnId, message: Message<'_>) -> Result<(), Full> {
+        let mail = Mail::Send { key: id.key, opcode: message.opcode(), payload: message.as_bytes().to_vec() };
+        self.remote.mail(id.shard(), mail)
+    }
+
+    fn close(&self, id: ConnId, code: u16, reason: &str) -> Result<(), Full> {
+        self.remote.mail(id.shard(), Mail::Close { key: id.key, code, reason: reason.to_owned() })
+    }
+
+    fn post(&self, id: ConnId, post: Post) -> Result<(), Full> {
+        self.remote.mail(id.shard(), Mail::Service(RawMail::Post(id.key, post)))
+    }
+
+    fn adopt(&self, stream: TcpStream, bytes: Vec<u8>, post: Post) -> std::io::Result<()> {
+        let peer = stream.peer_addr()?;
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        let shard = self.remote.census.emptiest();
+        let parcel =
+            pack_foreign(stream, self.outgoing.as_ref().map(|outgoing| &outgoing[shard]), handoff_number(&self.handed))?;
+        let adoption = Adoption { parcel, peer, bytes, role: Role::WebSocket(RawMail::Adopt(post)) };
+        self.remote.mail(shard, Mail::Adopt(Box::new(adoption))).map_err(std::io::Error::other)
+    }
+
+    fn stop(&self, grace: Duration) {
+        let grace_ms = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX / 2);
+        self.remote.stop(grace_ms);
+    }
+
+    fn count(&self) -> usize {
+        self.remote.census.total()
+    }
+
+    fn metrics(&self) -> Metrics {
+        let mut counters: Vec<_> = Counters::default().each().collect();
+        for shard in &self.counters {
+            counters.iter_mut().zip(shard.each()).for_each(|((_, sum), (_, value))| *sum += value);
+        }
+        counters.push(("jobs_panicked", self.remote.jobs_panicked.load(Ordering::Relaxed)));
+        let mut turn_us = snapshot(&self.turn_us[0]);
+        for shard in &self.turn_us[1..] {
+            turn_us += snapshot(shard);
+        }
+        Metrics { counters, turn_us }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("count", &self.count()).finish_non_exhaustive()
+    }
+}

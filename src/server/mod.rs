@@ -1,0 +1,19 @@
+//! A server as a whole: built, started on its threads, reached through its handle, stopped.
+//!
+//! ```text
+//!   Builder ──serve──► listeners, polls, wakers, mailboxes       all that can fail, on the main thread
+//!                │
+//!                ├─► thread throng-0: (own fd table) ─► Shard ─► turn, turn, turn …
+//!                ├─► thread throng-1: …
+//!                └─► Server { Handle }  ─► join
+//! ```
+
+mod addresses;
+mod builder;
+mod handle;
+mod running;
+mod threads;
+
+pub use builder::Builder;
+pub use handle::{Handle, Metrics};
+pub use running::Server;

@@ -1,0 +1,83 @@
+//! A server that runs.
+
+use std::io;
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::base::error::SetupError;
+
+use super::builder::{Builder, Plan};
+use super::handle::Handle;
+
+/// A running server. Dropping it stops it and waits for its shards.
+#[derive(Debug)]
+pub struct Server {
+    handle: Handle,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    addresses: Vec<SocketAddr>,
+    plan: Plan,
+}
+
+/// How long a dropped server lets its connections take to close.
+const DROP_GRACE: Duration = Duration::from_secs(1);
+
+impl Server {
+    /// A server to be built, with the default settings and no address.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(super) fn new(handle: Handle, threads: Vec<JoinHandle<io::Result<()>>>, addresses: Vec<SocketAddr>, plan: Plan) -> Self {
+        Self { handle, threads, addresses, plan }
+    }
+
+    /// The end that other threads hold.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The addresses it listens on, with the ports that port 0 became.
+    #[must_use]
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What it runs with.
+    #[must_use]
+    pub const fn plan(&self) -> Plan {
+        self.plan
+    }
+
+    /// Waits until the server has stopped, which the [`Handle`] tells it to.
+    ///
+    /// # Errors
+    /// A shard has ended because the kernel would not poll for it.
+    ///
+    /// # Panics
+    /// If a shard's thread has panicked outside of any handler: that is a bug of throng's.
+    pub fn join(mut self) -> Result<(), SetupError> {
+        let mut result = Ok(());
+        for thread in std::mem::take(&mut self.threads) {
+            if let Err(error) = thread.join().expect("a shard's thread does not panic") {
+                result = Err(SetupError::host("run a shard", error, "see the kernel's log"));
+            }
+        }
+        result
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.threads.is_empty() {
+            return;
+        }
+        self.handle.stop(DROP_GRACE);
+        for thread in self.threads.drain(..) {
+            // Whatever it ended with, the server is being thrown away.
+            let _ended = thread.join();
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Starting the shards: everything that can fail is made here, on the main thread, then each shard's part moves to its
+//! thread, which only runs.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::{io, thread};
+
+use crossbeam_channel::{Sender, bounded};
+use hdrhistogram::Histogram;
+
+use crate::app::raw::{Handler, Offload, Raw, RawMail, Remote};
+use crate::base::config::{Config, FdTables};
+use crate::base::error::SetupError;
+use crate::base::metrics::Counters;
+use crate::core::core::Census;
+use crate::core::epoll::{Epoll, EpollParts, Transport};
+use crate::core::mail::Mail;
+use crate::core::mailbox::{Inbox, Outlet, mailbox};
+use crate::core::shard::{Seed, Shard, Turn};
+use crate::sys::fd_table;
+use crate::sys::handoff::Handoff;
+use crate::sys::pin::pin_to_nth_core;
+
+use super::builder::Plan;
+use super::handle::Handle;
+use super::running::Server;
+
+/// One shard's part, on its way to its thread.
+struct Part<H: Handler> {
+    seed: Seed<RawMail<H>>,
+    io: EpollParts,
+    /// Under own fd tables: the listeners of all shards, by number, to be taken over in the thread's own table.
+    foreign: Vec<RawFd>,
+    is_own: bool,
+    pin: bool,
+}
+
+pub(super) fn start<H: Handler>(
+    config: Config,
+    plan: Plan,
+    listeners: Vec<Vec<TcpListener>>,
+    handler: impl Fn(usize) -> H + Send + Sync + 'static,
+) -> Result<Server, SetupError> {
+    let refused = |error| SetupError::host("set up the shards", error, "the fd limit may be too small: see ulimit -n");
+    let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|shards| shards[0].local_addr().ok()).collect();
+    let is_own = config.fd_tables == FdTables::Own;
+    let config = Arc::new(config);
+    let census = Arc::new(Census::new(plan.shards, plan.max_connections));
+    let counters: Vec<_> = (0..plan.shards).map(|_| Arc::new(Counters::default())).collect();
+    let turn_us: Vec<_> = (0..plan.shards).map(|_| Arc::new(Mutex::new(turn_lengths()))).collect();
+    type Ends<H> = (Vec<Outlet<Mail<RawMail<H>>>>, Vec<Inbox<Mail<RawMail<H>>>>);
+    let (outlets, inboxes): Ends<H> = (0..plan.shards).map(|_| mailbox(config.mailbox_slots)).unzip();
+
+    let mut ios = (0..plan.shards).map(|_| EpollParts::new()).collect::<io::Result<Vec<_>>>().map_err(refused)?;
+    let wakers: Vec<_> = ios.iter().map(EpollParts::waker).collect();
+    let mut outgoing = Vec::new();
+    let mut incoming = Vec::new();
+    if is_own {
+        for _ in 0..plan.shards {
+            let (to, from) = Handoff::pair().map_err(refused)?;
+            outgoing.push(to);
+            incoming.push(from);
+        }
+    }
+    let outgoing: Arc<[Handoff]> = outgoing.into();
+    for (io, incoming) in ios.iter_mut().zip(incoming) {
+        io.transport = Transport::Own { incoming, outgoing: outgoing.clone() };
+    }
+
+    let offload = Offload::start(config.offload_threads).map_err(refused)?;
+    let remote = Arc::new(Remote {
+        outlets: outlets.clone(),
+        wake: {
+            let wakers = wakers.clone();
+            // The eventfd's counter cannot overflow; a shard that is gone has nothing to be woken for.
+            Arc::new(move |shard: usize| drop(wakers[shard].wake()))
+        },
+        census: census.clone(),
+        offload,
+        jobs_panicked: AtomicU64::new(0),
+    });
+
+    // Listeners are numbered shard by shard; a shard under a shared table knows only its own.
+    let mut per_shard: Vec<Vec<TcpListener>> = (0..plan.shards).map(|_| Vec::new()).collect();
+    for shards in listeners {
+        per_shard.iter_mut().zip(shards).for_each(|(own, listener)| own.push(listener));
+    }
+    let binds = addresses.len();
+    let foreign: Vec<RawFd> =
+        if is_own { per_shard.iter().flatten().map(AsRawFd::as_raw_fd).collect() } else { Vec::new() };
+
+    let (ready, readiness) = bounded(plan.shards);
+    let handler = Arc::new(handler);
+    let mut threads = Vec::new();
+    let mut kept = Vec::new();
+    for (shard, (((mut io, inbox), counters), own)) in
+        ios.into_iter().zip(inboxes).zip(&counters).zip(per_shard).enumerate()
+    {
+        io.wakers = wakers.clone();
+        let listeners = if is_own {
+            kept.extend(own);
+            (0..plan.shards * binds).map(|number| number / binds == shard).collect()
+        } else {
+            io.listeners = own;
+            vec![true; binds]
+        };
+        let seed = Seed {
+            shard,
+            config: config.clone(),
+            counters: counters.clone(),
+            census: census.clone(),
+            inbox,
+            outlets: outlets.clone(),
+            capacity: plan.per_shard,
+            listeners,
+            turn_us: turn_us[shard].clone(),
+        };
+        let part = Part { seed, io, foreign: foreign.clone(), is_own, pin: config.pin };
+        let (handler, remote, ready) = (handler.clone(), remote.clone(), ready.clone());
+        let thread = thread::Builder::new()
+            .name(format!("throng-{shard}"))
+            .spawn(move || run(part, handler.as_ref(), remote, &ready))
+            .map_err(refused)?;
+        threads.push(thread);
+    }
+    drop(ready);
+    let started: Result<Vec<()>, io::Error> = readiness.iter().take(plan.shards).collect();
+    // Every table has its own copy by now: the main thread's would keep the ports bound when the shards have ended.
+    drop(kept);
+    let handle = Handle::new(remote, counters, turn_us, is_own.then_some(outgoing), AtomicU64::new(0));
+    let server = Server::new(handle, threads, addresses, plan);
+    match started {
+        Ok(up) if up.len() == plan.shards => Ok(server),
+        Ok(_) => Err(refused(io::Error::other("a shard's handler panicked before it was running"))),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// A shard's thread.
+fn run<H: Handler>(part: Part<H>, handler: &dyn Fn(usize) -> H, remote: Arc<Remote<H>>, ready: &Sender<io::Result<()>>) -> io::Result<()> {
+    let mut shard = match set_up(part, handler, remote) {
+        Ok(shard) => {
+            // The main thread waits for exactly this.
+            let _told = ready.send(Ok(()));
+            shard
+        }
+        Err(error) => {
+            let _told = ready.send(Err(error));
+            return Ok(());
+        }
+    };
+    shard.start(|service, core| service.start(core));
+    while shard.turn()? == Turn::Again {}
+    Ok(())
+}
+
+fn set_up<H: Handler>(part: Part<H>, handler: &dyn Fn(usize) -> H, remote: Arc<Remote<H>>) -> io::Result<Shard<Raw<H>, Epoll>> {
+    let Part { seed, mut io, foreign, is_own, pin } = part;
+    if is_own {
+        fd_table::unshare_fd_table()?;
+        // Every listener has a copy in this table, under its old number and owned by nobody.
+        io.listeners = foreign.into_iter().map(|fd| fd_table::take_over(fd).into()).collect();
+    }
+    if pin {
+        pin_to_nth_core(seed.shard)?;
+    }
+    let index = seed.shard;
+    let epoll = Epoll::new(io)?;
+    Ok(Shard::new(seed, Raw::new(handler(index), remote), epoll))
+}
+
+/// Turn lengths from 1 µs to a minute, to 1 %: about 20 KB a shard.
+fn turn_lengths() -> Histogram<u32> {
+    Histogram::new_with_bounds(1, 60_000_000, 2).expect("the bounds are constants that the histogram takes")
+}
+
+/// Reads a histogram that another thread writes.
+pub(super) fn snapshot(lengths: &Mutex<Histogram<u32>>) -> Histogram<u32> {
+    lengths.lock().map_or_else(|poisoned| poisoned.into_inner().clone(), |lengths| lengths.clone())
+}
+
+/// The number of a hand-off from outside: odd, so that no shard's own is equal.
+pub(super) fn handoff_number(count: &AtomicU64) -> u64 {
+    (count.fetch_add(1, Ordering::Relaxed) << 16) | 0xFFFF
+}
