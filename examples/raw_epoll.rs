@@ -23,7 +23,7 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
 use slab::Slab;
 use throng::sys::listener::{ListenOptions, listen_each};
 use throng::sys::reserve::Reserve;
-use throng::sys::{fd_table, limits, pin};
+use throng::sys::{fd_table, limits};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::frame::{FrameHeader, coding::OpCode};
 
@@ -46,9 +46,6 @@ struct Options {
     /// Leave the threads in one fd table.
     #[arg(long)]
     shared_table: bool,
-    /// Pin each thread to a core.
-    #[arg(long)]
-    pin: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -63,23 +60,17 @@ fn main() -> io::Result<()> {
     let listen = ListenOptions { backlog: 65_535, notsent_lowat: options.notsent_lowat, reuse_port: false };
     let listeners = listen_each(options.bind, options.threads.max(1), listen)?;
     println!("listening on {}", listeners[0].local_addr()?);
-    let threads: Vec<_> = listeners
-        .into_iter()
-        .enumerate()
-        .map(|(n, listener)| std::thread::spawn(move || run(n, listener, options)))
-        .collect();
+    let threads: Vec<_> =
+        listeners.into_iter().map(|listener| std::thread::spawn(move || run(listener, options))).collect();
     threads.into_iter().try_for_each(|thread| thread.join().expect("a thread ends with a result"))
 }
 
 /// A thread's life: it ends only with an error.
-fn run(n: usize, listener: TcpListener, options: Options) -> io::Result<()> {
+fn run(listener: TcpListener, options: Options) -> io::Result<()> {
     if !options.shared_table {
         fd_table::unshare_fd_table()?;
     }
-    if options.pin {
-        pin::pin_to_nth_core(n)?;
-    }
-    Worker::new(listener, options)?.serve()
+    Worker::new(listener, options.mode)?.serve(options.buffer.max(4096))
 }
 
 /// A connection's events, registered once: edge-triggered, so nothing is ever changed.
@@ -106,21 +97,19 @@ struct Worker {
     listener: TcpListener,
     reserve: Reserve,
     conns: Slab<Conn>,
-    buffer: Vec<u8>,
     mode: Mode,
 }
 
 impl Worker {
-    fn new(listener: TcpListener, options: Options) -> io::Result<Self> {
+    fn new(listener: TcpListener, mode: Mode) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         // Level-triggered: what is left of a long accept queue is reported again.
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
-        let buffer = vec![0; options.buffer.max(4096)];
-        let reserve = Reserve::open()?;
-        Ok(Self { epoll, listener, reserve, conns: Slab::new(), buffer, mode: options.mode })
+        Ok(Self { epoll, listener, reserve: Reserve::open()?, conns: Slab::new(), mode })
     }
 
-    fn serve(mut self) -> io::Result<()> {
+    fn serve(mut self, buffer_bytes: usize) -> io::Result<()> {
+        let mut buffer = vec![0; buffer_bytes];
         let mut events = Vec::with_capacity(1024);
         loop {
             match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
@@ -131,7 +120,12 @@ impl Worker {
                 match event.data.u64() {
                     LISTENER => self.accept()?,
                     // A connection has one event per wait and ends in it, so no event is meant for a predecessor.
-                    slot => self.ready(slot as usize, event.flags),
+                    slot => {
+                        if self.work(slot as usize, event.flags, &mut buffer).is_err() {
+                            // Dropping the fd closes it, which takes it out of the epoll.
+                            drop(self.conns.remove(slot as usize));
+                        }
+                    }
                 }
             }
         }
@@ -154,15 +148,6 @@ impl Worker {
             slot.insert(Conn { fd, upgraded: false, rest: Vec::new(), carry: Vec::new() });
         }
         Ok(())
-    }
-
-    fn ready(&mut self, slot: usize, flags: EventFlags) {
-        let mut buffer = take(&mut self.buffer);
-        if self.work(slot, flags, &mut buffer).is_err() {
-            // Dropping the fd closes it, which takes it out of the epoll.
-            drop(self.conns.try_remove(slot));
-        }
-        self.buffer = buffer;
     }
 
     /// Sends what is left over, then reads and answers. An error is the end of the connection.
@@ -301,7 +286,7 @@ mod tests {
         let listen = ListenOptions { backlog: 16, notsent_lowat: options.notsent_lowat, reuse_port: false };
         let listener = listen_each(([127, 0, 0, 1], 0).into(), 1, listen).unwrap().remove(0);
         let addr = listener.local_addr().unwrap();
-        std::thread::spawn(move || run(0, listener, options));
+        std::thread::spawn(move || run(listener, options));
         addr
     }
 

@@ -213,18 +213,15 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_named_with_what_would_be_right() {
-        let mut config = Config::default();
-        config.outbox_bytes_high = config.outbox_bytes_max + 1;
-        let said = config.check().unwrap_err().to_string();
+        let said = |config: Config| config.check().unwrap_err().to_string();
+        let default = Config::default;
+        let high = said(Config { outbox_bytes_high: default().outbox_bytes_max + 1, ..default() });
         assert!(
-            said.contains("outbox_bytes_high") && said.contains("2097153") && said.contains("to 2097152"),
-            "{said}"
+            high.contains("outbox_bytes_high") && high.contains("2097153") && high.contains("to 2097152"),
+            "{high}"
         );
-        let mut config = Config::default();
-        config.head_timeout = Duration::ZERO;
-        assert!(config.check().unwrap_err().to_string().contains("head_timeout"));
-        let mut config = Config::default();
-        config.ping_interval = Duration::from_secs(25 * 86_400);
-        assert!(config.check().unwrap_err().to_string().contains("24 days"));
+        assert!(said(Config { head_timeout: Duration::ZERO, ..default() }).contains("head_timeout"));
+        let long = Duration::from_secs(25 * 86_400);
+        assert!(said(Config { ping_interval: long, ..default() }).contains("24 days"));
     }
 }

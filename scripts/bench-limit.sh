@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# How far throng is from the limit: its CPU time per message as a multiple of a plain epoll program's.
+#
+#   scripts/bench-limit.sh [--workload NAME]… [--pairs N] [--seconds S] [--json FILE] [--no-build] [--list]
+#
+# The limit is examples/raw_epoll: the same listener and buffer, one recv and one send per event, no parsing. For each pair
+# (11 by default) both servers are started anew, each with one thread, and measured one right after the other, in turns the
+# one or the other first. What is compared is the CPU time that the kernel accounts to the server while bench-client's
+# measured window is open: wall-clock rates on a shared machine say little, a ratio within a pair says a lot. The table has
+# the median over the pairs and, in brackets, the quartiles.
+#
+# Only loopback is used. A run in which bench-client finds a message lost or changed ends the script.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build=1
+for argument in "$@"; do
+    case $argument in
+    --no-build | --list) build= ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0" && exit ;;
+    esac
+done
+[ -z "$build" ] || cargo build --quiet --release --workspace --bins --example raw_epoll
+
+exec python3 - "$@" <<'PY'
+import argparse, json, os, pathlib, signal, socket, statistics, subprocess, sys, tempfile, time
+
+# name: (mode, connections, flags of bench-client)
+WORKLOADS = {
+    f"echo-{connections}-{name}-p{depth}": ("echo", connections, ["--size", str(size), "--pipeline", str(depth)])
+    for connections, name, size, depth in [
+        (500, "20b", 20, 1),
+        (500, "20b", 20, 16),
+        (500, "20b", 20, 64),
+        (500, "1k", 1024, 1),
+        (500, "1k", 1024, 16),
+        (500, "1k", 1024, 64),
+        (16, "16k", 16384, 1),
+        (16, "16k", 16384, 16),
+        (16, "1m", 1048576, 1),
+        (10000, "20b", 20, 1),
+    ]
+} | {
+    "broadcast-1000-20b": ("broadcast", 1000, ["--size", "20", "--every", "20ms"]),
+    "broadcast-1000-1k": ("broadcast", 1000, ["--size", "1024", "--every", "20ms"]),
+    "broadcast-1000-20b-burst16": ("broadcast", 1000, ["--size", "20", "--every", "100ms", "--burst", "16"]),
+}
+PATHS = {"echo": "/", "broadcast": "/topic/bench"}
+
+
+def command(server, mode, port):
+    bind = ["--bind", f"127.0.0.1:{port}"]
+    if server == "throng":
+        return ["target/release/throng", *bind, "--shards", "1"]
+    return ["target/release/examples/raw_epoll", mode, *bind, "--threads", "1"]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until_it_accepts(process, port):
+    for _ in range(500):
+        if process.poll() is not None:
+            sys.exit(f"bench-limit: {process.args[0]} ended before it accepted a connection")
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+    sys.exit(f"bench-limit: {process.args[0]} does not accept on port {port}")
+
+
+def measure(server, workload, seconds):
+    """One run: CPU microseconds per message, as bench-client reports them."""
+    mode, connections, flags = WORKLOADS[workload]
+    port = free_port()
+    process = subprocess.Popen(command(server, mode, port), stdout=subprocess.DEVNULL)
+    try:
+        wait_until_it_accepts(process, port)
+        with tempfile.NamedTemporaryFile(suffix=".json") as report:
+            client = ["target/release/bench-client", mode, f"ws://127.0.0.1:{port}{PATHS[mode]}", "--quiet"]
+            client += ["--connections", str(connections), "--threads", "1", *flags]
+            client += ["--duration", f"{seconds}s", "--warmup", "500ms"]
+            client += ["--server-pid", str(process.pid), "--json", report.name]
+            client += ["--raw-echo"] if server == "raw" else []
+            run = subprocess.run(client, capture_output=True, text=True)
+            if run.returncode != 0:
+                sys.exit(f"bench-limit: {' '.join(client)} ended with {run.returncode}\n{run.stdout}{run.stderr}")
+            used = json.loads(pathlib.Path(report.name).read_text())["server"]["cpu_microseconds_per_message"]
+        if not used:
+            sys.exit(f"bench-limit: {workload}: no message came back from {server}")
+        return used
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def quartiles(values):
+    if len(values) == 1:
+        return values * 3
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return [low, middle, high]
+
+
+parser = argparse.ArgumentParser(prog="bench-limit.sh")
+parser.add_argument("--workload", action="append", choices=list(WORKLOADS), help="only this one; may be given again")
+parser.add_argument("--pairs", type=int, default=11)
+parser.add_argument("--seconds", type=float, default=3)
+parser.add_argument("--json", help="also write every figure to this file")
+parser.add_argument("--no-build", action="store_true")
+parser.add_argument("--list", action="store_true", help="print the workloads and do nothing")
+options = parser.parse_args()
+if options.list:
+    print("\n".join(WORKLOADS))
+    sys.exit()
+if options.pairs < 1 or options.seconds <= 0:
+    parser.error("at least one pair, and a time above zero")
+
+results = {}
+print(f"{'workload':<28} {'raw µs':>9} {'throng µs':>9}  ratio [quartiles] over {options.pairs} pairs", flush=True)
+for workload in options.workload or WORKLOADS:
+    pairs = []
+    for pair in range(options.pairs):
+        order = ["throng", "raw"] if pair % 2 == 0 else ["raw", "throng"]
+        pairs.append({server: measure(server, workload, options.seconds) for server in order})
+    low, middle, high = quartiles([pair["throng"] / pair["raw"] for pair in pairs])
+    raw, throng = (statistics.median(pair[server] for pair in pairs) for server in ("raw", "throng"))
+    print(f"{workload:<28} {raw:9.3f} {throng:9.3f}  {middle:.3f} [{low:.3f}, {high:.3f}]", flush=True)
+    results[workload] = {"ratio": middle, "quartiles": [low, high], "pairs": pairs}
+if options.json:
+    machine = {"cores": os.cpu_count(), "kernel": os.uname().release}
+    figures = {"machine": machine, "seconds": options.seconds, "workloads": results}
+    pathlib.Path(options.json).write_text(json.dumps(figures, indent=2) + "\n")
+PY
