@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 /// What became of a request to subscribe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use]
 pub enum Subscribed {
     /// The member is in the topic now.
     New,
