@@ -2,9 +2,16 @@
 //!
 //! One pool per shard, never shared. What it keeps is bounded per size class, so a flood's buffers go back to the
 //! allocator when the flood is over. A fresh 1 MiB buffer costs 256 page faults (about 100 µs); a pooled one none.
+//!
+//! A buffer is given back with whatever length it has. One that is initialised to its capacity is kept so, and a
+//! reader who wants initialised bytes pays no memset for it again (20 to 30 µs for 1 MiB).
 
-/// The capacities a pool keeps, in bytes. A larger buffer is allocated exactly and freed when given back.
-const CLASSES: [usize; 7] = [64, 256, 1 << 10, 4 << 10, 16 << 10, 128 << 10, 1 << 20];
+/// The smallest and the largest capacity that is kept; the classes are the powers of two between them. A larger
+/// buffer is allocated exactly and freed when given back.
+const CLASS_BYTES: std::ops::RangeInclusive<usize> = 64..=1 << 20;
+
+/// How many classes there are: 64 B = 2⁶ to 1 MiB = 2²⁰.
+const CLASSES: usize = 15;
 
 /// Bytes kept per size class while nobody needs them.
 const KEPT_BYTES_PER_CLASS: usize = 2 << 20;
@@ -15,7 +22,15 @@ const KEPT_BUFFERS_PER_CLASS: usize = 1024;
 /// A shard's free list of byte buffers, by size class.
 #[derive(Debug, Default)]
 pub struct Pool {
-    free: [Vec<Vec<u8>>; CLASSES.len()],
+    free: [Class; CLASSES],
+}
+
+#[derive(Debug, Default)]
+struct Class {
+    /// Buffers of length 0.
+    empty: Vec<Vec<u8>>,
+    /// Buffers whose length is their capacity.
+    filled: Vec<Vec<u8>>,
 }
 
 impl Pool {
@@ -24,12 +39,48 @@ impl Pool {
         Self::default()
     }
 
+    /// The capacity of the buffer that is given out for `bytes`: the next power of two, at least 64, or `bytes`
+    /// itself above 1 MiB.
+    #[inline]
+    pub const fn size_for(bytes: usize) -> usize {
+        if bytes > *CLASS_BYTES.end() {
+            return bytes;
+        }
+        let size = bytes.next_power_of_two();
+        if size < *CLASS_BYTES.start() { *CLASS_BYTES.start() } else { size }
+    }
+
     /// An empty buffer with room for at least `bytes`.
     pub fn take(&mut self, bytes: usize) -> Vec<u8> {
-        let Some(class) = CLASSES.iter().position(|&size| size >= bytes) else {
-            return Vec::with_capacity(bytes);
-        };
-        self.free[class].pop().unwrap_or_else(|| Vec::with_capacity(CLASSES[class]))
+        let size = Self::size_for(bytes);
+        let Some(class) = self.class(size) else { return Vec::with_capacity(size) };
+        if let Some(buffer) = class.empty.pop() {
+            return buffer;
+        }
+        match class.filled.pop() {
+            Some(mut buffer) => {
+                buffer.clear();
+                buffer
+            }
+            None => Vec::with_capacity(size),
+        }
+    }
+
+    /// A buffer with at least `bytes` bytes in it, of any value: its length is its capacity.
+    pub fn take_filled(&mut self, bytes: usize) -> Vec<u8> {
+        let size = Self::size_for(bytes);
+        let Some(class) = self.class(size) else { return vec![0; size] };
+        if let Some(buffer) = class.filled.pop() {
+            return buffer;
+        }
+        match class.empty.pop() {
+            Some(mut buffer) => {
+                buffer.resize(size, 0);
+                buffer
+            }
+            // Fresh pages from the kernel are zero already, so this writes to none of them.
+            None => vec![0; size],
+        }
     }
 
     /// Makes room for `additional` more bytes, moving to the next size class where the buffer is too small.
@@ -45,25 +96,37 @@ impl Pool {
     /// Takes a buffer back, whatever it holds. Keeps it only while its class has room.
     pub fn give(&mut self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
-        let Some(class) = CLASSES.iter().position(|&size| size == capacity) else { return };
-        let kept = &mut self.free[class];
-        let most = (KEPT_BYTES_PER_CLASS / CLASSES[class]).min(KEPT_BUFFERS_PER_CLASS);
-        if kept.len() < most {
+        let Some(class) = self.class(capacity) else { return };
+        let most = (KEPT_BYTES_PER_CLASS / capacity).min(KEPT_BUFFERS_PER_CLASS);
+        if class.empty.len() + class.filled.len() >= most {
+            return;
+        }
+        if buffer.len() == capacity {
+            class.filled.push(buffer);
+        } else {
             buffer.clear();
-            kept.push(buffer);
+            class.empty.push(buffer);
         }
     }
 
     /// Frees every buffer that is kept; called when a shard has been idle.
     pub fn shrink(&mut self) {
-        for kept in &mut self.free {
-            *kept = Vec::new();
-        }
+        self.free = Default::default();
     }
 
     /// Bytes of capacity kept at this moment.
     pub fn kept_bytes(&self) -> usize {
-        self.free.iter().zip(CLASSES).map(|(kept, size)| kept.len() * size).sum()
+        let kept = |class: &Class| class.empty.len() + class.filled.len();
+        self.free.iter().enumerate().map(|(index, class)| kept(class) * (CLASS_BYTES.start() << index)).sum()
+    }
+
+    /// The class of exactly this capacity.
+    fn class(&mut self, capacity: usize) -> Option<&mut Class> {
+        if !capacity.is_power_of_two() || !CLASS_BYTES.contains(&capacity) {
+            return None;
+        }
+        let index = capacity.trailing_zeros() - CLASS_BYTES.start().trailing_zeros();
+        self.free.get_mut(index as usize)
     }
 }
 
@@ -83,11 +146,37 @@ mod tests {
     }
 
     #[test]
+    fn a_filled_buffer_stays_filled_and_serves_both_ways() {
+        let mut pool = Pool::new();
+        for size in [1, 64, 65, 4096, 100_000, 1 << 20, (1 << 20) + 1] {
+            let mut buffer = pool.take_filled(size);
+            assert_eq!((buffer.len(), buffer.capacity()), (Pool::size_for(size), Pool::size_for(size)));
+            buffer.fill(7);
+            let address = buffer.as_ptr();
+            pool.give(buffer);
+            if size > 1 << 20 {
+                assert_eq!(pool.kept_bytes(), 0, "above the largest class it is freed");
+                continue;
+            }
+            let again = pool.take_filled(size);
+            assert_eq!((again.as_ptr(), again[0], again.len()), (address, 7, Pool::size_for(size)));
+            pool.give(again);
+            let emptied = pool.take(size);
+            assert_eq!((emptied.as_ptr(), emptied.len()), (address, 0));
+            pool.give(emptied);
+            let refilled = pool.take_filled(size);
+            assert_eq!((refilled.as_ptr(), refilled[0]), (address, 0));
+        }
+    }
+
+    #[test]
     fn what_is_kept_is_bounded_and_can_be_freed() {
         let mut pool = Pool::new();
         for size in [64, 1 << 20, 3 << 20] {
-            let taken: Vec<_> =
-                (0..5000).take(if size == 64 { 5000 } else { 8 }).map(|_| pool.take(size)).collect();
+            let count = if size == 64 { 5000 } else { 8 };
+            let taken: Vec<_> = (0..count)
+                .map(|i| if i % 2 == 0 { pool.take(size) } else { pool.take_filled(size) })
+                .collect();
             taken.into_iter().for_each(|buffer| pool.give(buffer));
         }
         assert_eq!(pool.kept_bytes(), 1024 * 64 + 2 * (1 << 20));
