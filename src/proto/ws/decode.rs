@@ -1,0 +1,249 @@
+//! Frames out of one read's bytes: unmasked in place, handed out borrowed.
+//!
+//! A [`Decoder`] lives for one read of one connection. What is incomplete at the end of the input it moves into a
+//! [`Carry`]; everything else stays where the read put it. It answers nothing and closes nothing: the core acts on
+//! the items, and on the cause of an error.
+
+use super::carry::{Carry, Store};
+use super::fragments::Fragments;
+use super::head::{Head, Rules, common, parse};
+use super::mask::unmask;
+use super::message::{Message, Opcode};
+use super::{Item, Limits, Role, close, utf8};
+use crate::base::cause::Cause;
+
+/// Decodes what one read brought.
+///
+/// ```
+/// use throng::proto::ws::{Decoder, Item, Limits, Message, Role, Store};
+/// let limits = Limits { message_bytes_max: 1 << 20, fragments_max: 64 };
+/// let mut store = Store::new();
+/// let mut read = *b"\x81\x82\x01\x02\x03\x04ik\x82\x85"; // "hi", then the start of another frame
+/// let mut decoder = Decoder::new(Role::Server, limits, None, &mut read);
+/// assert_eq!(decoder.next(&mut store), Ok(Some(Item::Message(Message::Text("hi")))));
+/// assert_eq!(decoder.next(&mut store), Ok(None));
+/// assert!(decoder.finish(&mut store).carry.is_some());
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Decoder<'a> {
+    input: &'a mut [u8],
+    /// Where the next frame begins in the input.
+    at: usize,
+    carry: Option<Box<Carry>>,
+    role: Role,
+    limits: Limits,
+    /// What of the carry the last item borrows.
+    lent: Lent,
+    /// A close frame or an error came: nothing comes after it.
+    over: bool,
+    retired: Option<Vec<u8>>,
+}
+
+/// What a decoder leaves behind.
+#[derive(Debug)]
+#[must_use]
+pub struct Finished {
+    /// What the connection keeps until its next read: `None` at a frame boundary.
+    pub carry: Option<Box<Carry>>,
+    /// The buffer of a frame that was completed in the carry, its payload at the start. Whoever took the address of
+    /// an item may still send from it, then gives it to [`Store::buffers`].
+    pub retired: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Lent {
+    Nothing,
+    Frame,
+    Message,
+}
+
+/// Where the payload of a whole frame is.
+#[derive(Clone, Copy)]
+enum Place {
+    Input { start: usize, end: usize },
+    Carry,
+}
+
+/// What was found complete.
+enum Found {
+    Frame(Opcode, Place),
+    Assembled,
+}
+
+impl<'a> Decoder<'a> {
+    /// A decoder for `input`, which continues where `carry` left off.
+    #[inline]
+    pub fn new(role: Role, limits: Limits, carry: Option<Box<Carry>>, input: &'a mut [u8]) -> Self {
+        Self { input, at: 0, carry, role, limits, lent: Lent::Nothing, over: false, retired: None }
+    }
+
+    /// The next item, `None` when the input is used up. An incomplete frame is in the carry then.
+    ///
+    /// # Errors
+    /// `BadFrame`, `BadClose`, `BadUtf8`, `MessageTooBig` or `TooManyFragments`. After an error, as after a close
+    /// frame, there is nothing more: what the input still holds is ignored.
+    #[inline(always)]
+    pub fn next(&mut self, store: &mut Store) -> Result<Option<Item<'_>>, Cause> {
+        if self.carry.is_none()
+            && let Some(head) = common(&self.input[self.at..], self.role, self.limits.message_bytes_max)
+        {
+            let start = self.at + head.head_len;
+            self.at = start + head.len;
+            let used_up = self.input.len();
+            let payload = &mut self.input[start..start + head.len];
+            if self.role == Role::Server {
+                unmask(payload, head.mask, 0);
+            }
+            if head.opcode == Opcode::Binary {
+                return Ok(Some(Item::Message(Message::Binary(payload))));
+            }
+            return match utf8::text(payload) {
+                Ok(text) => Ok(Some(Item::Message(Message::Text(text)))),
+                Err(cause) => {
+                    self.at = used_up;
+                    self.over = true;
+                    Err(cause)
+                }
+            };
+        }
+        if self.carry.is_none() && self.at == self.input.len() {
+            return Ok(None);
+        }
+        self.uncommon(store)
+    }
+
+    /// Ends the decoding: what the connection keeps. Call it when [`next`](Self::next) has returned `None` or an
+    /// error: frames that were not asked for are lost.
+    #[inline]
+    pub fn finish(mut self, store: &mut Store) -> Finished {
+        if self.carry.is_some() {
+            self.take_back(store);
+        }
+        Finished { carry: self.carry, retired: self.retired }
+    }
+
+    /// The input's bytes that are not decoded yet, as they arrived. Empty when `next` has returned `None`.
+    #[must_use]
+    pub fn rest(&self) -> &[u8] {
+        &self.input[self.at..]
+    }
+
+    /// Whatever is not a whole common frame in the input.
+    #[inline(never)]
+    fn uncommon(&mut self, store: &mut Store) -> Result<Option<Item<'_>>, Cause> {
+        self.take_back(store);
+        let used_up = self.input.len();
+        let found = match self.find(store) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(None),
+            Err(cause) => {
+                self.at = used_up;
+                self.over = true;
+                return Err(cause);
+            }
+        };
+        let carry = self.carry.as_deref();
+        let item = match found {
+            Found::Assembled => {
+                self.lent = Lent::Message;
+                carry
+                    .and_then(|carry| carry.message.as_ref()?.message())
+                    .map(Item::Message)
+                    .ok_or(Cause::BadFrame)
+            }
+            Found::Frame(opcode, place) => {
+                let payload = match place {
+                    Place::Input { start, end } => &self.input[start..end],
+                    Place::Carry => {
+                        self.lent = Lent::Frame;
+                        let payload = carry.map_or(&[][..], Carry::payload);
+                        let std::ops::Range { start, end } = payload.as_ptr_range();
+                        store.carried = start as usize..end as usize;
+                        payload
+                    }
+                };
+                match opcode {
+                    Opcode::Text => utf8::text(payload).map(|text| Item::Message(Message::Text(text))),
+                    Opcode::Binary | Opcode::Continue => Ok(Item::Message(Message::Binary(payload))),
+                    Opcode::Ping => Ok(Item::Ping(payload)),
+                    Opcode::Pong => Ok(Item::Pong(payload)),
+                    Opcode::Close => close::parse(payload).map(|(code, reason)| Item::Close { code, reason }),
+                }
+            }
+        };
+        if matches!(item, Err(_) | Ok(Item::Close { .. })) {
+            self.at = used_up;
+            self.over = true;
+        }
+        item.map(Some)
+    }
+
+    /// Finds the next thing that is complete, taking in fragments and incomplete frames on the way.
+    fn find(&mut self, store: &mut Store) -> Result<Option<Found>, Cause> {
+        while !self.over {
+            let open = self.carry.as_ref().and_then(|carry| carry.open());
+            let rules = Rules { role: self.role, limits: self.limits, open };
+            let Some((head, place)) = self.frame(&rules, store)? else { return Ok(None) };
+            if head.opcode.is_control() || (head.fin && open.is_none()) {
+                return Ok(Some(Found::Frame(head.opcode, place)));
+            }
+            let carry = self.carry.get_or_insert_with(|| store.take());
+            let mut message = carry.message.take().unwrap_or_else(|| Box::new(Fragments::new(self.limits)));
+            let complete = match place {
+                Place::Input { start, end } => message.add(&head, &self.input[start..end])?,
+                Place::Carry => {
+                    let complete = message.add(&head, carry.payload())?;
+                    store.buffers.give(carry.end_frame());
+                    complete
+                }
+            };
+            carry.message = Some(message);
+            if complete {
+                return Ok(Some(Found::Assembled));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next frame, if it is whole: its payload is unmasked then. If it is not, it is in the carry.
+    fn frame(&mut self, rules: &Rules, store: &mut Store) -> Result<Option<(Head, Place)>, Cause> {
+        let bytes = &self.input[self.at..];
+        if !self.carry.as_ref().is_some_and(|carry| carry.is_partial()) {
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            if let Some(head) = parse(bytes, rules)?
+                && head.len <= bytes.len() - head.head_len
+            {
+                let start = self.at + head.head_len;
+                self.at = start + head.len;
+                unmask(&mut self.input[start..self.at], head.mask, 0);
+                return Ok(Some((head, Place::Input { start, end: self.at })));
+            }
+        }
+        let carry = self.carry.get_or_insert_with(|| store.take());
+        let (taken, whole) = carry.absorb(bytes, rules, store)?;
+        self.at += taken;
+        Ok(whole.map(|head| (head, Place::Carry)))
+    }
+
+    /// Ends the loan of the last item, and gives up the carry if nothing is left in it.
+    fn take_back(&mut self, store: &mut Store) {
+        let Some(mut carry) = self.carry.take() else { return };
+        match self.lent {
+            Lent::Nothing => {}
+            Lent::Frame => {
+                store.carried = 0..0;
+                self.retired = Some(carry.end_frame());
+            }
+            Lent::Message => carry.message = None,
+        }
+        self.lent = Lent::Nothing;
+        if self.over || !(carry.is_partial() || carry.message.is_some()) {
+            store.give(carry);
+        } else {
+            self.carry = Some(carry);
+        }
+    }
+}
