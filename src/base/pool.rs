@@ -19,6 +19,25 @@ const KEPT_BYTES_PER_CLASS: usize = 2 << 20;
 /// Most buffers kept per class: the small ones would otherwise be tens of thousands of list entries.
 const KEPT_BUFFERS_PER_CLASS: usize = 1024;
 
+/// Bytes copied at a time by [`extend`].
+const COPY_BYTES: usize = 2 << 10;
+
+/// Appends `bytes`, large ones in pieces.
+///
+/// From 4 KiB on glibc copies with `rep movsb`, which on AMD Zen 3 is 15 times slower when the destination's offset in
+/// its page is a little above the source's: 256 KiB then take 90 µs instead of 6. A frame's header shifts payloads by
+/// just that little. In pieces of 2 KiB the same copy takes 6.5 µs at every offset.
+#[inline]
+pub fn extend(out: &mut Vec<u8>, bytes: &[u8]) {
+    if bytes.len() <= COPY_BYTES {
+        return out.extend_from_slice(bytes);
+    }
+    out.reserve(bytes.len());
+    for piece in bytes.chunks(COPY_BYTES) {
+        out.extend_from_slice(piece);
+    }
+}
+
 /// A shard's free list of byte buffers, by size class.
 #[derive(Debug, Default)]
 pub struct Pool {
@@ -88,7 +107,7 @@ impl Pool {
         let wanted = buffer.len() + additional;
         if wanted > buffer.capacity() {
             let mut larger = self.take(wanted);
-            larger.extend_from_slice(buffer);
+            extend(&mut larger, buffer);
             self.give(std::mem::replace(buffer, larger));
         }
     }
@@ -174,13 +193,24 @@ mod tests {
         let mut pool = Pool::new();
         for size in [64, 1 << 20, 3 << 20] {
             let count = if size == 64 { 5000 } else { 8 };
-            let taken: Vec<_> =
-                (0..count).map(|i| if i % 2 == 0 { pool.take(size) } else { pool.take_filled(size) }).collect();
+            let taken: Vec<_> = (0..count)
+                .map(|i| if i % 2 == 0 { pool.take(size) } else { pool.take_filled(size) })
+                .collect();
             taken.into_iter().for_each(|buffer| pool.give(buffer));
         }
         assert_eq!(pool.kept_bytes(), 1024 * 64 + 2 * (1 << 20));
         pool.shrink();
         assert_eq!(pool.kept_bytes(), 0);
+    }
+
+    #[test]
+    fn extending_in_pieces_loses_nothing() {
+        for len in [0, 1, COPY_BYTES - 1, COPY_BYTES, COPY_BYTES + 1, 3 * COPY_BYTES, 10_000] {
+            let bytes: Vec<u8> = (0..len).map(|index| (index % 251) as u8).collect();
+            let mut out = vec![9];
+            extend(&mut out, &bytes);
+            assert_eq!((out[0], &out[1..]), (9, &bytes[..]));
+        }
     }
 
     #[test]

@@ -18,6 +18,27 @@ pub fn unmask(bytes: &mut [u8], mut mask: [u8; 4], phase: usize) {
     }
 }
 
+/// Copies `from` to the start of `to` and XORs it with `mask` on the way, as [`unmask`] would. With a mask of zeros it
+/// is a plain copy.
+///
+/// One pass instead of two, and no `rep movsb`, which at some offsets is 15 times slower
+/// (see [`extend`](crate::base::pool::extend)): 256 KiB take 6 to 8 µs at every offset.
+///
+/// # Panics
+/// If `to` is shorter than `from`.
+pub fn copy_unmasked(to: &mut [u8], from: &[u8], mut mask: [u8; 4], phase: usize) {
+    mask.rotate_left(phase % 4);
+    let (to_steps, to_rest) = to[..from.len()].as_chunks_mut::<32>();
+    let (from_steps, from_rest) = from.as_chunks::<32>();
+    for (to, from) in to_steps.iter_mut().zip(from_steps) {
+        for (to, from) in to.as_chunks_mut::<4>().0.iter_mut().zip(from.as_chunks::<4>().0) {
+            *to = (u32::from_ne_bytes(*from) ^ u32::from_ne_bytes(mask)).to_ne_bytes();
+        }
+    }
+    to_rest.copy_from_slice(from_rest);
+    unmask(to_rest, mask, 0);
+}
+
 /// XORs as many whole steps of `N` bytes as there are; returns what is left. `N` is a constant and a multiple of 4,
 /// which is what lets the compiler turn a step into one or two instructions.
 #[inline(always)]
@@ -53,6 +74,10 @@ mod tests {
                     unmask(&mut ours[offset..offset + len], mask, phase);
                     defined(&mut theirs[offset..offset + len], mask, phase);
                     assert_eq!(ours, theirs, "length {len}, offset {offset}, phase {phase}");
+                    let mut copy = vec![1; len + 1];
+                    copy_unmasked(&mut copy, &source[offset..offset + len], mask, phase);
+                    assert_eq!(copy[..len], theirs[offset..offset + len], "copy, phase {phase}");
+                    assert_eq!(copy[len], 1, "nothing behind it is touched");
                 }
             }
         }
