@@ -40,7 +40,7 @@ impl Unit {
         self.len() == 0
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Own { bytes, from } => &bytes[*from..],
             Self::Shared(publication) => publication.frame(),

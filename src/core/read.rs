@@ -125,7 +125,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             };
             core.counters.bytes_out.add(sent as u64);
             if sent < bytes {
-                let units = core.cork.leftover(sent, Sources { scratch: &self.scratch, carried: &[] }, &mut retired, &mut core.store.buffers);
+                let units = core.cork.leftover(sent, &self.scratch, &mut retired, &mut core.store.buffers);
                 core.queue_begun(key, units, bytes - sent);
             }
             core.cork.clear();
