@@ -45,7 +45,8 @@ pub struct Cork {
     covered: usize,
     pieces: Vec<Piece>,
     bytes: usize,
-    bytes_max: usize,
+    /// The length of `own` at which it takes no more copies; what is only pointed at takes no room.
+    full_at: usize,
     /// The read buffer, as addresses: what lies in it stays there until the cork is sent.
     scratch: Range<usize>,
 }
@@ -60,7 +61,7 @@ pub struct Sources<'a> {
 }
 
 impl Cork {
-    /// A cork for `bytes_max` bytes, skewed against the read buffer at `scratch`.
+    /// A cork for `bytes_max` copied bytes, skewed against the read buffer at `scratch`.
     pub fn new(bytes_max: usize, scratch: &[u8]) -> Self {
         const PAGE: usize = 4096;
         let mut own = Vec::with_capacity(bytes_max + PAGE);
@@ -74,7 +75,7 @@ impl Cork {
             covered: start,
             pieces: Vec::with_capacity(PIECES_MAX),
             bytes: 0,
-            bytes_max,
+            full_at: start + bytes_max,
             scratch: 0..0,
         }
     }
@@ -104,9 +105,6 @@ impl Cork {
     #[inline]
     pub fn push(&mut self, message: Message<'_>, carried: &Range<usize>) -> bool {
         let payload = message.as_bytes();
-        if self.bytes + payload.len() + 10 > self.bytes_max {
-            return self.close();
-        }
         if payload.len() >= LENT_BYTES_MIN && self.pieces.len() + 3 <= PIECES_MAX {
             if let Some(piece) = self.lent_piece(payload, carried) {
                 let before = self.own.len();
@@ -118,6 +116,9 @@ impl Cork {
             }
         }
         let before = self.own.len();
+        if before + payload.len() + 10 > self.full_at {
+            return self.close();
+        }
         encode::append(&mut self.own, message);
         self.bytes += self.own.len() - before;
         true
@@ -126,12 +127,11 @@ impl Cork {
     /// Puts a publication in, copied where it is small.
     pub fn push_shared(&mut self, publication: &Publication) -> bool {
         let frame = publication.frame();
-        if self.bytes + frame.len() > self.bytes_max {
-            return self.close();
-        }
         if frame.len() >= LENT_BYTES_MIN && self.pieces.len() + 2 <= PIECES_MAX {
             self.cover();
             self.pieces.push(Piece::Shared(publication.clone()));
+        } else if self.own.len() + frame.len() > self.full_at {
+            return self.close();
         } else {
             self.own.extend_from_slice(frame);
         }
