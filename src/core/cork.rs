@@ -12,8 +12,8 @@ use std::ops::Range;
 
 use crate::base::id::Key;
 use crate::base::pool::Pool;
-use crate::proto::ws::encode;
 use crate::proto::ws::Message;
+use crate::proto::ws::encode;
 
 use super::outbox::{PIECES_MAX, Unit};
 use super::publication::Publication;
@@ -160,7 +160,8 @@ impl Cork {
     fn lent_piece(&self, payload: &[u8], carried: &Range<usize>) -> Option<Piece> {
         let at = payload.as_ptr() as usize;
         let within = |lent: &Range<usize>| {
-            (lent.contains(&at) && at + payload.len() <= lent.end).then(|| at - lent.start..at - lent.start + payload.len())
+            (lent.contains(&at) && at + payload.len() <= lent.end)
+                .then(|| at - lent.start..at - lent.start + payload.len())
         };
         match within(&self.scratch) {
             Some(range) => Some(Piece::Scratch(range)),
@@ -193,7 +194,13 @@ impl Cork {
 
     /// The units that are left when the first `sent` bytes are gone. The carried frame's buffer goes along as it is, with
     /// the last piece that points into it.
-    pub fn leftover(&mut self, sent: usize, scratch: &[u8], carried: &mut Option<Vec<u8>>, pool: &mut Pool) -> Vec<Unit> {
+    pub fn leftover(
+        &mut self,
+        sent: usize,
+        scratch: &[u8],
+        carried: &mut Option<Vec<u8>>,
+        pool: &mut Pool,
+    ) -> Vec<Unit> {
         self.cover();
         let last_carried = self.pieces.iter().rposition(|piece| matches!(piece, Piece::Carried(_)));
         let (mut skip, mut units) = (sent, Vec::new());
@@ -271,8 +278,14 @@ mod tests {
         let carried: Vec<u8> = (0..9_000_u32).map(|n| (n / 7) as u8).collect();
         let elsewhere = vec![9; 5000];
         let publication = Publication::new("t", Message::Binary(&[7; 6000]), &mut Vec::new());
-        let said: [&[u8]; 6] =
-            [b"small", &scratch[3..8003], &carried[..9000], &elsewhere, &carried[..9000], &scratch[9000..9010]];
+        let said: [&[u8]; 6] = [
+            b"small",
+            &scratch[3..8003],
+            &carried[..9000],
+            &elsewhere,
+            &carried[..9000],
+            &scratch[9000..9010],
+        ];
         let mut whole: Vec<u8> = said.iter().flat_map(|payload| frame(payload)).collect();
         whole.extend_from_slice(publication.frame());
         let range = carried.as_ptr_range();
