@@ -138,8 +138,9 @@ pub(crate) struct Common {
     /// Time for one attempt at TCP and WebSocket handshake; three attempts are made
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     pub(crate) connect_timeout: Duration,
-    /// Source addresses, comma separated; about 20,000 connections each. `auto`: on an IPv4 loopback target
-    /// 127.0.1.1, 127.0.1.2, … as needed, else what the kernel chooses (::1 is a single address)
+    /// Source addresses, comma separated. Each is good for about 20,000 connections, or for half of
+    /// net.ipv4.ip_local_port_range if that is less; beyond it the kernel is slow to find a port. `auto`: on an IPv4
+    /// loopback target 127.0.1.1, 127.0.1.2, … as needed, else what the kernel chooses (::1 is a single address)
     #[arg(long, value_name = "ADDR,ADDR|auto", default_value = "auto", value_parser = sources)]
     pub(crate) source: Sources,
     /// Subprotocols to offer, comma separated
