@@ -1,6 +1,7 @@
 //! The floor to measure against: answers the WebSocket handshake and from then on sends every byte back as it came.
 //!
-//! It parses no frame, so what comes back is masked and only `bench-client echo --raw-echo` accepts it. One thread.
+//! It parses no frame, so what comes back is masked and only `bench-client echo --raw-echo` accepts it. One thread; for
+//! more connections than one process may open, start it several times on the same port (SO_REUSEPORT).
 //!
 //! ```text
 //! cargo run --release -p bench-client --example raw_echo -- --bind 127.0.0.1:9000
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
+use socket2::{Domain, Socket, Type};
 use tungstenite::handshake::derive_accept_key;
 
 const LISTENER: Token = Token(usize::MAX - 1);
@@ -29,7 +31,12 @@ fn main() -> io::Result<()> {
     let bind = arguments.iter().position(|word| word == "--bind").and_then(|at| arguments.get(at + 1));
     let address: SocketAddr =
         bind.map_or("127.0.0.1:9000", String::as_str).parse().map_err(io::Error::other)?;
-    let mut listener = TcpListener::bind(address)?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(65_535)?;
+    let mut listener = TcpListener::from_std(socket.into());
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let (mut conns, mut scratch) = (Slab::new(), vec![0; 256 << 10]);
