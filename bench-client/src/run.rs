@@ -115,7 +115,7 @@ impl Run<'_> {
         // With few connections the fixed costs of a process and its buffers would be mistaken for theirs.
         let per_connection = |before: Option<u64>, after: Option<u64>| {
             let grown = (after? as f64 - before? as f64).max(0.0);
-            (tally.opened >= 1000).then(|| grown / tally.opened as f64)
+            (tally.opened >= 10_000).then(|| grown / tally.opened as f64)
         };
         measured.bytes_per_connection = per_connection(measured.memory_before, measured.memory_connected);
         measured.own_bytes_per_connection = per_connection(own_before, pss_bytes(own));
