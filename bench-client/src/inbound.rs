@@ -141,7 +141,7 @@ mod tests {
         let mut conn = Conn::new(stream, 3, false, opening);
         conn.phase = Phase::Open;
         conn.rest = None;
-        let mut traffic = Traffic::for_test(SIZE, raw_echo);
+        let mut traffic = Traffic::for_test(if raw_echo { "--size 200 --raw-echo" } else { "--size 200" });
         traffic.window = (0, SECOND);
         (conn, traffic, listener)
     }
