@@ -101,7 +101,7 @@ impl Settled {
         match self.sources[index] {
             Source::Default => setting.name.to_owned(),
             Source::File => {
-                let file = self.file.as_deref().unwrap_or("the file".as_ref());
+                let file = self.file.as_deref().unwrap_or_else(|| "the file".as_ref());
                 format!("{}: {}", file.display(), setting.name)
             }
             Source::Environment => names.variable.clone(),
@@ -147,7 +147,7 @@ impl Settled {
     fn origin(&self, index: usize) -> String {
         match self.sources[index] {
             Source::Default => "default".to_owned(),
-            Source::File => self.file.as_deref().unwrap_or("the file".as_ref()).display().to_string(),
+            Source::File => self.file.as_deref().unwrap_or_else(|| "the file".as_ref()).display().to_string(),
             Source::Environment | Source::Flag => self.label(index),
         }
     }

@@ -100,13 +100,12 @@ fn connections(most: usize) -> String {
 
 fn more_shards(prepared: &Prepared, shards: usize) -> String {
     let cores = throng::sys::limits::allowed_cores().map_or(1, |cores| cores.len());
-    match () {
-        () if shards <= cores => format!("{cores} cores"),
-        () if prepared.config.shards == 0 => {
-            format!("{cores} cores: so many connections need more tables, and messages get dearer")
-        }
-        () => format!("{cores} cores: more shards than cores make messages dearer"),
-    }
+    let dearer = match (shards <= cores, prepared.config.shards) {
+        (true, _) => "",
+        (false, 0) => ": so many connections need more tables, and messages get dearer",
+        (false, _) => ": more shards than cores make messages dearer",
+    };
+    format!("{cores} cores{dearer}")
 }
 
 fn findings(prepared: &Prepared, shards: usize, max_connections: usize) -> Vec<String> {

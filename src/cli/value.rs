@@ -52,7 +52,7 @@ pub(super) mod size {
 
     pub(in crate::cli) fn show<T: Copy + TryInto<u64>>(value: &T) -> String {
         let bytes = super::wide(*value);
-        let fits = |&&(_, shift): &&(&str, u32)| bytes > 0 && bytes % (1 << shift) == 0;
+        let fits = |&&(_, shift): &&(&str, u32)| bytes > 0 && bytes.is_multiple_of(1 << shift);
         match UNITS.iter().rev().find(fits) {
             Some((unit, shift)) => format!("\"{} {unit}\"", bytes >> shift),
             None => bytes.to_string(),
@@ -113,7 +113,7 @@ pub(super) mod addresses {
         super::list(text, |address| !address.is_empty())
     }
 
-    pub(in crate::cli) fn show(value: &Vec<String>) -> String {
+    pub(in crate::cli) fn show(value: &[String]) -> String {
         super::show_list(value)
     }
 }
@@ -207,7 +207,7 @@ pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
