@@ -20,7 +20,10 @@ pub mod adopt;
 pub mod batch;
 pub mod bell;
 pub mod conn;
-#[expect(clippy::module_inception, reason = "the room and what it lends have the same name in the plan of the house")]
+#[expect(
+    clippy::module_inception,
+    reason = "the room and what it lends have the same name in the plan of the house"
+)]
 pub mod core;
 pub mod cork;
 pub mod deadlines;

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::cause::Cause;
 use crate::base::id::Key;
-use crate::proto::ws::{Decoder, Item, Limits, Opcode, Role, encode};
+use crate::proto::ws::{Decoder, Item, Limits, Message, Opcode, Role, encode};
 
 use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
@@ -54,7 +54,9 @@ impl<S: Service, I: Io> Shard<S, I> {
             Ok(0) => return self.read_end(key),
             Ok(n) if n < room && !conn.flags.any(Flags::READ_CLOSED) => conn.flags.clear(Flags::READABLE),
             Ok(_) => self.core.push_more(key),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return conn.flags.clear(Flags::READABLE),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return conn.flags.clear(Flags::READABLE);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return self.core.push_more(key),
             Err(_) => return self.core.vanish(key, Cause::PeerReset),
         }
@@ -125,7 +127,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             };
             core.counters.bytes_out.add(sent as u64);
             if sent < bytes {
-                let units = core.cork.leftover(sent, Sources { scratch: &self.scratch, carried: &[] }, &mut retired, &mut core.store.buffers);
+                let units = core.cork.leftover(sent, &self.scratch, &mut retired, &mut core.store.buffers);
                 core.queue_begun(key, units, bytes - sent);
             }
             core.cork.clear();
@@ -144,7 +146,12 @@ pub(super) fn is_transient(error: &io::Error) -> bool {
 
 /// Decodes `input` and hands its messages to the service. Returns the buffer that a carried frame was completed in:
 /// the cork may point into it.
-pub(super) fn decode<S: Service>(core: &mut Core<S>, service: &mut S, key: Key, input: &mut [u8]) -> Option<Vec<u8>> {
+pub(super) fn decode<S: Service>(
+    core: &mut Core<S>,
+    service: &mut S,
+    key: Key,
+    input: &mut [u8],
+) -> Option<Vec<u8>> {
     let conn = core.table.conn_mut(key)?;
     let carry = match std::mem::take(&mut conn.arrived) {
         Arrived::Frames(carry) => Some(carry),
@@ -152,23 +159,26 @@ pub(super) fn decode<S: Service>(core: &mut Core<S>, service: &mut S, key: Key, 
     };
     core.is_halted = conn.stage != Stage::Open;
     core.reading = Some(key);
-    let limits = Limits { message_bytes_max: core.config.message_bytes_max, fragments_max: core.config.fragments_max };
+    let limits =
+        Limits { message_bytes_max: core.config.message_bytes_max, fragments_max: core.config.fragments_max };
     let mut decoder = Decoder::new(Role::Server, limits, carry, input);
     loop {
-        match decoder.next(&mut core.store) {
-            Ok(Some(Item::Message(message))) => {
-                core.counters.messages_in.add(1);
-                if !core.is_halted {
-                    service.message(core, key, message);
-                }
+        if let Some(message) = decoder.next_common() {
+            match message {
+                Ok(message) => core.hand_on(service, key, message),
+                Err(cause) => core.fail(key, cause),
             }
-            Ok(Some(Item::Ping(payload))) => core.pong(key, payload),
-            Ok(Some(Item::Pong(_))) => {}
-            Ok(Some(Item::Close { code, .. })) => core.peer_closed(key, code),
-            Ok(None) => break,
-            Err(cause) => {
-                core.fail(key, cause);
-                break;
+        } else {
+            match decoder.next(&mut core.store) {
+                Ok(Some(Item::Message(message))) => core.hand_on(service, key, message),
+                Ok(Some(Item::Ping(payload))) => core.pong(key, payload),
+                Ok(Some(Item::Pong(_))) => {}
+                Ok(Some(Item::Close { code, .. })) => core.peer_closed(key, code),
+                Ok(None) => break,
+                Err(cause) => {
+                    core.fail(key, cause);
+                    break;
+                }
             }
         }
         // After its own close the peer's is still looked for; after any other end, nothing is.
@@ -194,12 +204,20 @@ impl<S: Service> Core<S> {
         }
     }
 
+    #[inline(always)]
+    fn hand_on(&mut self, service: &mut S, key: Key, message: Message<'_>) {
+        self.counters.messages_in.add(1);
+        if !self.is_halted {
+            service.message(self, key, message);
+        }
+    }
+
     fn pong(&mut self, key: Key, payload: &[u8]) {
         if self.is_halted {
             return;
         }
-        if self.cork.is_open_for(key) {
-            return self.cork.push_bytes(|bytes| encode::append_control(bytes, Opcode::Pong, payload));
+        if self.cork.is_open_for(key) && self.cork.push_control(Opcode::Pong, payload) {
+            return;
         }
         if self.table.conn(key).is_some_and(|conn| conn.queued as usize > self.config.outbox_bytes_max) {
             return self.fail(key, Cause::OutboxFull);
