@@ -13,11 +13,11 @@ pub mod proto;
 mod server;
 pub mod sys;
 
+pub use app::raw::{Admission, Conn, Handler, Offload, Opening, Pending, Post, Shard, Timer};
 pub use base::cause::{Cause, CloseReason};
 pub use base::config::{Config, FdTables, Origins};
 pub use base::error::{Full, SetupError};
 pub use base::id::ConnId;
-pub use app::raw::{Admission, Conn, Handler, Offload, Opening, Pending, Post, Shard, Timer};
 pub use core::service::Delivery;
 pub use hub::Subscribed;
 pub use proto::http::{Request, Response};

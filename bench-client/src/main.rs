@@ -1,1 +1,97 @@
-fn main() {}
+//! bench-client: opens very many WebSocket connections from one machine and tells how fast the server answered.
+//!
+//! `run` is a run from end to end on the main thread; `worker` is the loop each thread runs. Everything else is one
+//! thing each: bytes on the wire (`frame`, `handshake`, `payload`), bookkeeping (`sequence`, `schedule`, `stats`),
+//! what the host is asked (`kernel`, `procfs`, `plan`, `preflight`), what is told (`progress`, `report`).
+
+mod cli;
+mod clock;
+mod conn;
+mod connector;
+mod frame;
+mod handshake;
+mod inbound;
+mod kernel;
+mod outbound;
+mod payload;
+mod plan;
+mod preflight;
+mod probe;
+mod procfs;
+mod progress;
+mod report;
+mod run;
+mod schedule;
+mod sequence;
+mod server;
+mod settings;
+mod shared;
+mod stats;
+mod summary;
+mod target;
+mod timer;
+mod traffic;
+mod units;
+mod worker;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Parser;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use run::Refusal;
+use settings::Settings;
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const SERVER: u8 = 3;
+
+fn main() -> ExitCode {
+    match run_all() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAILED),
+        Err(refusal) => {
+            let (code, line) = match refusal {
+                Refusal::Usage(line) => (USAGE, line),
+                Refusal::Server(line) => (SERVER, line),
+            };
+            eprintln!("bench-client: {line}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Runs and reports; whether every check held.
+fn run_all() -> Result<bool, Refusal> {
+    let settings = Settings::new(cli::Cli::parse()).map_err(Refusal::Usage)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal finds the flag down and only raises it, the second one ends the process.
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))
+            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
+            .map_err(|error| Refusal::Usage(format!("signals cannot be caught: {error}")))?;
+    }
+    let (json, hgrm) = (settings.common.json.clone(), settings.common.hgrm.clone());
+    let (report, mut stats) = run::run(settings, &stop)?;
+    print!("{report}");
+    if let Some(path) = json {
+        let text = serde_json::to_string_pretty(&report).expect("numbers, strings and lists are JSON");
+        write(&path, &text)?;
+    }
+    if let Some(path) = hgrm {
+        // A broadcast has no echoes to time, so its deliveries are what is wanted.
+        let times =
+            if stats.response.window().is_empty() { &mut stats.delivery } else { &mut stats.response };
+        write(&path, &report::hgrm(times.window()))?;
+    }
+    Ok(report.failures.is_empty())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Refusal> {
+    std::fs::write(path, text)
+        .map_err(|error| Refusal::Usage(format!("cannot write {}: {error}", path.display())))
+}

@@ -1,7 +1,7 @@
 //! Byte buffers that go round: carries and outbox units are taken here and given back here.
 //!
-//! One pool per shard, never shared. What it keeps is bounded per size class, so a flood's buffers go back to the
-//! allocator when the flood is over. A fresh 1 MiB buffer costs 256 page faults (about 100 µs); a pooled one none.
+//! One pool per shard, never shared. What it keeps is bounded, and given up once its shard has been idle, so a flood's
+//! buffers go back to the allocator when the flood is over. A fresh 1 MiB buffer costs 256 page faults (about 100 µs); a pooled one none.
 //!
 //! A buffer is given back with whatever length it has. One that is initialised to its capacity is kept so, and a
 //! reader who wants initialised bytes pays no memset for it again (20 to 30 µs for 1 MiB).
@@ -13,16 +13,36 @@ const CLASS_BYTES: std::ops::RangeInclusive<usize> = 64..=1 << 20;
 /// How many classes there are: 64 B = 2⁶ to 1 MiB = 2²⁰.
 const CLASSES: usize = 15;
 
-/// Bytes kept per size class while nobody needs them.
-const KEPT_BYTES_PER_CLASS: usize = 2 << 20;
+/// Bytes kept in all while nobody needs them. 16 connections that echo 1 MiB at a time go round in them.
+const KEPT_BYTES: usize = 16 << 20;
 
 /// Most buffers kept per class: the small ones would otherwise be tens of thousands of list entries.
 const KEPT_BUFFERS_PER_CLASS: usize = 1024;
+
+/// Bytes copied at a time by [`extend`].
+const COPY_BYTES: usize = 2 << 10;
+
+/// Appends `bytes`, large ones in pieces.
+///
+/// From 4 KiB on glibc copies with `rep movsb`, which on AMD Zen 3 is 15 times slower when the destination's offset in
+/// its page is a little above the source's: 256 KiB then take 90 µs instead of 6. A frame's header shifts payloads by
+/// just that little. In pieces of 2 KiB the same copy takes 6.5 µs at every offset.
+#[inline]
+pub fn extend(out: &mut Vec<u8>, bytes: &[u8]) {
+    if bytes.len() <= COPY_BYTES {
+        return out.extend_from_slice(bytes);
+    }
+    out.reserve(bytes.len());
+    for piece in bytes.chunks(COPY_BYTES) {
+        out.extend_from_slice(piece);
+    }
+}
 
 /// A shard's free list of byte buffers, by size class.
 #[derive(Debug, Default)]
 pub struct Pool {
     free: [Class; CLASSES],
+    kept_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -54,33 +74,25 @@ impl Pool {
     pub fn take(&mut self, bytes: usize) -> Vec<u8> {
         let size = Self::size_for(bytes);
         let Some(class) = self.class(size) else { return Vec::with_capacity(size) };
-        if let Some(buffer) = class.empty.pop() {
-            return buffer;
-        }
-        match class.filled.pop() {
-            Some(mut buffer) => {
-                buffer.clear();
-                buffer
-            }
-            None => Vec::with_capacity(size),
-        }
+        let Some(mut buffer) = class.empty.pop().or_else(|| class.filled.pop()) else {
+            return Vec::with_capacity(size);
+        };
+        buffer.clear();
+        self.kept_bytes -= size;
+        buffer
     }
 
     /// A buffer with at least `bytes` bytes in it, of any value: its length is its capacity.
     pub fn take_filled(&mut self, bytes: usize) -> Vec<u8> {
         let size = Self::size_for(bytes);
         let Some(class) = self.class(size) else { return vec![0; size] };
-        if let Some(buffer) = class.filled.pop() {
-            return buffer;
-        }
-        match class.empty.pop() {
-            Some(mut buffer) => {
-                buffer.resize(size, 0);
-                buffer
-            }
+        let Some(mut buffer) = class.filled.pop().or_else(|| class.empty.pop()) else {
             // Fresh pages from the kernel are zero already, so this writes to none of them.
-            None => vec![0; size],
-        }
+            return vec![0; size];
+        };
+        buffer.resize(size, 0);
+        self.kept_bytes -= size;
+        buffer
     }
 
     /// Makes room for `additional` more bytes, moving to the next size class where the buffer is too small.
@@ -88,7 +100,7 @@ impl Pool {
         let wanted = buffer.len() + additional;
         if wanted > buffer.capacity() {
             let mut larger = self.take(wanted);
-            larger.extend_from_slice(buffer);
+            extend(&mut larger, buffer);
             self.give(std::mem::replace(buffer, larger));
         }
     }
@@ -96,9 +108,11 @@ impl Pool {
     /// Takes a buffer back, whatever it holds. Keeps it only while its class has room.
     pub fn give(&mut self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
+        if self.kept_bytes + capacity > KEPT_BYTES {
+            return;
+        }
         let Some(class) = self.class(capacity) else { return };
-        let most = (KEPT_BYTES_PER_CLASS / capacity).min(KEPT_BUFFERS_PER_CLASS);
-        if class.empty.len() + class.filled.len() >= most {
+        if class.empty.len() + class.filled.len() >= KEPT_BUFFERS_PER_CLASS {
             return;
         }
         if buffer.len() == capacity {
@@ -107,20 +121,19 @@ impl Pool {
             buffer.clear();
             class.empty.push(buffer);
         }
+        self.kept_bytes += capacity;
     }
 
     /// Frees every buffer that is kept; called when a shard has been idle.
     pub fn shrink(&mut self) {
-        self.free = Default::default();
+        *self = Self::default();
     }
 
     /// Bytes of capacity kept at this moment.
-    pub fn kept_bytes(&self) -> usize {
-        let kept = |class: &Class| class.empty.len() + class.filled.len();
-        self.free.iter().enumerate().map(|(index, class)| kept(class) * (CLASS_BYTES.start() << index)).sum()
+    pub const fn kept_bytes(&self) -> usize {
+        self.kept_bytes
     }
 
-    /// The class of exactly this capacity.
     fn class(&mut self, capacity: usize) -> Option<&mut Class> {
         if !capacity.is_power_of_two() || !CLASS_BYTES.contains(&capacity) {
             return None;
@@ -173,14 +186,25 @@ mod tests {
     fn what_is_kept_is_bounded_and_can_be_freed() {
         let mut pool = Pool::new();
         for size in [64, 1 << 20, 3 << 20] {
-            let count = if size == 64 { 5000 } else { 8 };
-            let taken: Vec<_> =
-                (0..count).map(|i| if i % 2 == 0 { pool.take(size) } else { pool.take_filled(size) }).collect();
+            let count = if size == 64 { 5000 } else { 40 };
+            let taken: Vec<_> = (0..count)
+                .map(|i| if i % 2 == 0 { pool.take(size) } else { pool.take_filled(size) })
+                .collect();
             taken.into_iter().for_each(|buffer| pool.give(buffer));
         }
-        assert_eq!(pool.kept_bytes(), 1024 * 64 + 2 * (1 << 20));
+        assert_eq!(pool.kept_bytes(), 1024 * 64 + 15 * (1 << 20));
         pool.shrink();
         assert_eq!(pool.kept_bytes(), 0);
+    }
+
+    #[test]
+    fn extending_in_pieces_loses_nothing() {
+        for len in [0, 1, COPY_BYTES - 1, COPY_BYTES, COPY_BYTES + 1, 3 * COPY_BYTES, 10_000] {
+            let bytes: Vec<u8> = (0..len).map(|index| (index % 251) as u8).collect();
+            let mut out = vec![9];
+            extend(&mut out, &bytes);
+            assert_eq!((out[0], &out[1..]), (9, &bytes[..]));
+        }
     }
 
     #[test]

@@ -123,7 +123,8 @@ impl Batches {
             }
             let batch = self.batches.remove(at.0 as usize - 1);
             pool.give(batch.joined);
-            let next = if batch.before.is_empty() { &mut self.first } else { &mut self.of_mut(batch.before).next };
+            let next =
+                if batch.before.is_empty() { &mut self.first } else { &mut self.of_mut(batch.before).next };
             if *next == at {
                 *next = BatchId::EMPTY;
             }

@@ -235,7 +235,11 @@ impl<S: Service> Core<S> {
         let is_held = conn.flags.any(Flags::STREAMING);
         self.queue(key, unit, is_held);
         let Some(conn) = self.table.conn(key) else { return Delivery::Dropped };
-        if conn.queued as usize <= self.config.outbox_bytes_high { Delivery::Queued } else { self.pressured(key) }
+        if conn.queued as usize <= self.config.outbox_bytes_high {
+            Delivery::Queued
+        } else {
+            self.pressured(key)
+        }
     }
 
     /// Puts a unit into the outbox, whatever is in it: control frames and protocol answers are never refused.
@@ -253,7 +257,11 @@ impl<S: Service> Core<S> {
             outbox.moved_at = now;
             outbox
         });
-        if is_held { outbox.hold(unit) } else { outbox.push(unit) }
+        if is_held {
+            outbox.hold(unit)
+        } else {
+            outbox.push(unit)
+        }
         self.mark_dirty(key);
     }
 
@@ -356,7 +364,9 @@ impl<S: Service> Core<S> {
                 conn.flags.set(Flags::DIRTY);
                 self.dirty.push_back(key);
             }
-        } else if !(self.cork.is_open_for(key) && self.cork.push_shared(publication)) && conn.stage == Stage::Open {
+        } else if !(self.cork.is_open_for(key) && self.cork.push_shared(publication))
+            && conn.stage == Stage::Open
+        {
             self.queue_message(key, Unit::Shared(publication.clone()));
         }
     }
@@ -421,7 +431,10 @@ impl<S: Service> Core<S> {
 
 impl<S: Service> std::fmt::Debug for Core<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Core").field("shard", &self.shard).field("connections", &self.table.len()).finish_non_exhaustive()
+        f.debug_struct("Core")
+            .field("shard", &self.shard)
+            .field("connections", &self.table.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -12,8 +12,8 @@ use std::ops::Range;
 
 use crate::base::id::Key;
 use crate::base::pool::Pool;
-use crate::proto::ws::encode;
 use crate::proto::ws::Message;
+use crate::proto::ws::encode;
 
 use super::outbox::{PIECES_MAX, Unit};
 use super::publication::Publication;
@@ -45,7 +45,8 @@ pub struct Cork {
     covered: usize,
     pieces: Vec<Piece>,
     bytes: usize,
-    bytes_max: usize,
+    /// The length of `own` at which it takes no more copies; what is only pointed at takes no room.
+    full_at: usize,
     /// The read buffer, as addresses: what lies in it stays there until the cork is sent.
     scratch: Range<usize>,
 }
@@ -60,7 +61,7 @@ pub struct Sources<'a> {
 }
 
 impl Cork {
-    /// A cork for `bytes_max` bytes, skewed against the read buffer at `scratch`.
+    /// A cork for `bytes_max` copied bytes, skewed against the read buffer at `scratch`.
     pub fn new(bytes_max: usize, scratch: &[u8]) -> Self {
         const PAGE: usize = 4096;
         let mut own = Vec::with_capacity(bytes_max + PAGE);
@@ -74,7 +75,7 @@ impl Cork {
             covered: start,
             pieces: Vec::with_capacity(PIECES_MAX),
             bytes: 0,
-            bytes_max,
+            full_at: start + bytes_max,
             scratch: 0..0,
         }
     }
@@ -104,9 +105,6 @@ impl Cork {
     #[inline]
     pub fn push(&mut self, message: Message<'_>, carried: &Range<usize>) -> bool {
         let payload = message.as_bytes();
-        if self.bytes + payload.len() + 10 > self.bytes_max {
-            return self.close();
-        }
         if payload.len() >= LENT_BYTES_MIN && self.pieces.len() + 3 <= PIECES_MAX {
             if let Some(piece) = self.lent_piece(payload, carried) {
                 let before = self.own.len();
@@ -118,6 +116,9 @@ impl Cork {
             }
         }
         let before = self.own.len();
+        if before + payload.len() + 10 > self.full_at {
+            return self.close();
+        }
         encode::append(&mut self.own, message);
         self.bytes += self.own.len() - before;
         true
@@ -126,12 +127,11 @@ impl Cork {
     /// Puts a publication in, copied where it is small.
     pub fn push_shared(&mut self, publication: &Publication) -> bool {
         let frame = publication.frame();
-        if self.bytes + frame.len() > self.bytes_max {
-            return self.close();
-        }
         if frame.len() >= LENT_BYTES_MIN && self.pieces.len() + 2 <= PIECES_MAX {
             self.cover();
             self.pieces.push(Piece::Shared(publication.clone()));
+        } else if self.own.len() + frame.len() > self.full_at {
+            return self.close();
         } else {
             self.own.extend_from_slice(frame);
         }
@@ -160,7 +160,8 @@ impl Cork {
     fn lent_piece(&self, payload: &[u8], carried: &Range<usize>) -> Option<Piece> {
         let at = payload.as_ptr() as usize;
         let within = |lent: &Range<usize>| {
-            (lent.contains(&at) && at + payload.len() <= lent.end).then(|| at - lent.start..at - lent.start + payload.len())
+            (lent.contains(&at) && at + payload.len() <= lent.end)
+                .then(|| at - lent.start..at - lent.start + payload.len())
         };
         match within(&self.scratch) {
             Some(range) => Some(Piece::Scratch(range)),
@@ -191,28 +192,41 @@ impl Cork {
         self.pieces.len()
     }
 
-    /// The units that are left when the first `sent` bytes are gone. A carried buffer goes along whole.
-    pub fn leftover(&mut self, sent: usize, sources: Sources<'_>, carried_by: &mut Option<Vec<u8>>, pool: &mut Pool) -> Vec<Unit> {
+    /// The units that are left when the first `sent` bytes are gone. The carried frame's buffer goes along as it is, with
+    /// the last piece that points into it.
+    pub fn leftover(
+        &mut self,
+        sent: usize,
+        scratch: &[u8],
+        carried: &mut Option<Vec<u8>>,
+        pool: &mut Pool,
+    ) -> Vec<Unit> {
         self.cover();
+        let last_carried = self.pieces.iter().rposition(|piece| matches!(piece, Piece::Carried(_)));
         let (mut skip, mut units) = (sent, Vec::new());
-        for piece in self.pieces.drain(..) {
+        for (index, piece) in self.pieces.drain(..).enumerate() {
+            let sources = Sources { scratch, carried: carried.as_deref().unwrap_or(&[]) };
             let bytes = piece.bytes(&self.own, sources);
             if skip >= bytes.len() {
                 skip -= bytes.len();
                 continue;
             }
-            let rest = &bytes[skip..];
-            let unit = match &piece {
-                Piece::Carried(range) => carried_by.take().map(|mut buffer| {
-                    buffer.truncate(range.end);
-                    Unit::Own { bytes: buffer, from: range.start + skip }
-                }),
+            let moved = match &piece {
+                Piece::Carried(range) if last_carried == Some(index) => {
+                    let (from, end) = (range.start + skip, range.end);
+                    carried.take().map(|mut bytes| {
+                        bytes.truncate(end);
+                        Unit::Own { bytes, from }
+                    })
+                }
                 _ => None,
             };
-            units.push(unit.unwrap_or_else(|| {
+            units.push(moved.unwrap_or_else(|| {
+                let sources = Sources { scratch, carried: carried.as_deref().unwrap_or(&[]) };
+                let rest = &piece.bytes(&self.own, sources)[skip..];
                 let mut copy = pool.take(rest.len());
                 copy.extend_from_slice(rest);
-                Unit::Own { bytes: copy, from: 0 }
+                Unit::own(copy)
             }));
             skip = 0;
         }
@@ -237,5 +251,81 @@ impl Piece {
             Self::Carried(range) => &sources.carried[range.clone()],
             Self::Shared(publication) => publication.frame(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Key = Key { slot: 1, generation: 1 };
+
+    fn frame(payload: &[u8]) -> Vec<u8> {
+        encode::frame(Message::Binary(payload))
+    }
+
+    fn gathered(cork: &mut Cork, scratch: &[u8], carried: &[u8]) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); PIECES_MAX];
+        let filled = cork.slices(Sources { scratch, carried }, &mut slices);
+        slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    /// Small and large messages, lent from the scratch, from a carry (twice), from nowhere, and a publication: gathered in
+    /// order; and wherever the kernel stops, what is left is the rest.
+    #[test]
+    fn what_is_gathered_leaves_in_order_wherever_the_kernel_stops() {
+        let scratch: Vec<u8> = (0..20_000_u32).map(|n| n as u8).collect();
+        let carried: Vec<u8> = (0..9_000_u32).map(|n| (n / 7) as u8).collect();
+        let elsewhere = vec![9; 5000];
+        let publication = Publication::new("t", Message::Binary(&[7; 6000]), &mut Vec::new());
+        let said: [&[u8]; 6] = [
+            b"small",
+            &scratch[3..8003],
+            &carried[..9000],
+            &elsewhere,
+            &carried[..9000],
+            &scratch[9000..9010],
+        ];
+        let mut whole: Vec<u8> = said.iter().flat_map(|payload| frame(payload)).collect();
+        whole.extend_from_slice(publication.frame());
+        let range = carried.as_ptr_range();
+        for stop in (0..whole.len()).step_by(97).chain([whole.len() - 1]) {
+            let mut cork = Cork::new(1 << 20, &scratch);
+            cork.open(KEY, &scratch);
+            for payload in said {
+                assert!(cork.push(Message::Binary(payload), &(range.start as usize..range.end as usize)));
+            }
+            assert!(cork.push_shared(&publication));
+            assert!(cork.single().is_none() && cork.bytes() == whole.len());
+            assert!(gathered(&mut cork, &scratch, &carried) == whole);
+            let mut retired = Some(carried.clone());
+            let units = cork.leftover(stop, &scratch, &mut retired, &mut Pool::new());
+            let left: Vec<u8> = units.iter().flat_map(|unit| unit.bytes().to_vec()).collect();
+            assert!(left == whole[stop..], "stopped at {stop}");
+            cork.clear();
+            assert!(cork.bytes() == 0 && cork.single() == Some(&[]));
+        }
+    }
+
+    #[test]
+    fn its_buffer_lies_half_a_page_off_the_read_buffer() {
+        let scratch = vec![0; 64 << 10];
+        let mut cork = Cork::new(64 << 10, &scratch);
+        cork.open(KEY, &scratch);
+        assert!(cork.push(Message::Text("x"), &(0..0)));
+        let own = cork.single().unwrap().as_ptr() as usize;
+        assert_eq!((own + 4096 - scratch.as_ptr() as usize % 4096) % 4096, 2048);
+    }
+
+    #[test]
+    fn a_full_cork_takes_no_more_until_it_is_sent() {
+        let mut cork = Cork::new(100, &[]);
+        cork.open(KEY, &[]);
+        assert!(cork.push(Message::Binary(&[1; 80]), &(0..0)));
+        assert!(!cork.push(Message::Binary(&[2; 80]), &(0..0)));
+        assert!(!cork.is_open_for(KEY), "what follows would overtake what did not fit");
+        cork.clear();
+        cork.open(KEY, &[]);
+        assert!(cork.push(Message::Binary(&[2; 80]), &(0..0)));
     }
 }

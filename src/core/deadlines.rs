@@ -109,10 +109,14 @@ impl Deadlines {
 
     /// Milliseconds until the first entry of any class falls due, 0 if one is; `None` without entries.
     pub fn until_next(&self, now: u32) -> Option<u64> {
-        self.filed.iter().filter_map(|list| list.front()).map(|first| {
-            let left = first.due.wrapping_sub(now) as i32;
-            left.max(0) as u64
-        }).min()
+        self.filed
+            .iter()
+            .filter_map(|list| list.front())
+            .map(|first| {
+                let left = first.due.wrapping_sub(now) as i32;
+                left.max(0) as u64
+            })
+            .min()
     }
 
     /// How many entries are filed, stale ones included.

@@ -81,7 +81,9 @@ impl<S: Service> Core<S> {
     fn due_admit(&mut self, key: Key) {
         let Some(conn) = self.table.conn(key) else { return };
         let Arrived::Http(exchange) = &conn.arrived else { return };
-        let Some(awaited) = exchange.awaited.as_ref().filter(|_| conn.stage == Stage::Waiting) else { return };
+        let Some(awaited) = exchange.awaited.as_ref().filter(|_| conn.stage == Stage::Waiting) else {
+            return;
+        };
         if self.deadlines.has_passed(Class::Admit, awaited.since, self.now) {
             let ticket = super::service::Ticket { key, number: awaited.number };
             self.fail(key, Cause::NotAnswered);

@@ -68,7 +68,7 @@ impl<S: Service> Core<S> {
         if let Some(conn) = self.table.conn_mut(key) {
             conn.arrived = Arrived::Nothing;
         }
-        if cause.status().is_some() {
+        if cause.status().is_some() || cause == Cause::HandlerPanicked {
             let mut bytes = self.store.buffers.take(512);
             Response::refusal(cause).encode(&mut bytes, false, false);
             self.queue(key, Unit::own(bytes), false);

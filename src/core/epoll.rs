@@ -109,7 +109,11 @@ impl Epoll {
 ///
 /// # Errors
 /// The hand-off's socket is full, or the shard is gone.
-pub fn pack_foreign(stream: std::net::TcpStream, outgoing: Option<&Handoff>, number: u64) -> io::Result<Parcel> {
+pub fn pack_foreign(
+    stream: std::net::TcpStream,
+    outgoing: Option<&Handoff>,
+    number: u64,
+) -> io::Result<Parcel> {
     let Some(handoff) = outgoing else { return Ok(Box::new(stream)) };
     handoff.send(stream.as_fd(), &number.to_le_bytes())?;
     Ok(Box::new(Handed(number)))
@@ -210,7 +214,9 @@ impl Io for Epoll {
             Err(other) => other,
         };
         let Ok(handed) = parcel.downcast::<Handed>() else { return Err(io::ErrorKind::InvalidInput.into()) };
-        let Transport::Own { incoming, .. } = &self.transport else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let Transport::Own { incoming, .. } = &self.transport else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
         loop {
             if let Some(at) = self.arrived.iter().position(|(number, _)| *number == handed.0) {
                 let stream = self.arrived.swap_remove(at).1;

@@ -87,7 +87,12 @@ impl<S: Service, I: Io> Shard<S, I> {
         if let Some(stream) = self.streams[key.slot as usize].as_ref() {
             self.io.finish(stream);
         }
-        if self.core.table.conn(key).is_some_and(|conn| conn.flags.any(Flags::READABLE.with(Flags::READ_CLOSED))) {
+        if self
+            .core
+            .table
+            .conn(key)
+            .is_some_and(|conn| conn.flags.any(Flags::READABLE.with(Flags::READ_CLOSED)))
+        {
             self.core.push_more(key);
         }
     }
@@ -143,7 +148,10 @@ impl<S: Service> Core<S> {
     pub(super) fn settle(&mut self, key: Key) {
         let Some(conn) = self.table.conn_mut(key) else { return };
         let queued = conn.queued as usize;
-        if conn.stage == Stage::Open && queued > self.config.outbox_bytes_high && !conn.flags.any(Flags::PAUSED) {
+        if conn.stage == Stage::Open
+            && queued > self.config.outbox_bytes_high
+            && !conn.flags.any(Flags::PAUSED)
+        {
             conn.flags.set(Flags::PAUSED);
             self.counters.reads_paused.add(1);
         }

@@ -92,7 +92,9 @@ impl<S: Service, I: Io> Shard<S, I> {
                 return;
             }
             match self.io.accept(number) {
-                Ok((stream, _)) if self.core.table.is_full() || self.core.census.is_full() => self.turn_away(stream),
+                Ok((stream, _)) if self.core.table.is_full() || self.core.census.is_full() => {
+                    self.turn_away(stream)
+                }
                 Ok((stream, address)) => {
                     if let Some(key) = self.take_in(stream, address) {
                         self.core.deadlines.file(Class::Head, key, self.core.now);
@@ -183,7 +185,11 @@ impl<S: Service, I: Io> Shard<S, I> {
     fn pass_on(&mut self, number: usize) -> bool {
         let emptiest = self.core.census.emptiest();
         let has_room = self.core.census.of(emptiest) < self.core.table.capacity();
-        if emptiest == self.core.shard() || !has_room || self.core.census.is_full() || self.listeners.len() < 2 {
+        if emptiest == self.core.shard()
+            || !has_room
+            || self.core.census.is_full()
+            || self.listeners.len() < 2
+        {
             return false;
         }
         self.listen(number, false);

@@ -24,7 +24,12 @@ pub struct Outlet<M> {
 
 impl<M> Clone for Outlet<M> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), owed: self.owed.clone(), free: self.free.clone(), bell: self.bell.clone() }
+        Self {
+            sender: self.sender.clone(),
+            owed: self.owed.clone(),
+            free: self.free.clone(),
+            bell: self.bell.clone(),
+        }
     }
 }
 

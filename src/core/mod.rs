@@ -21,7 +21,10 @@ pub mod audit;
 pub mod batch;
 pub mod bell;
 pub mod conn;
-#[expect(clippy::module_inception, reason = "the room and what it lends have the same name in the plan of the house")]
+#[expect(
+    clippy::module_inception,
+    reason = "the room and what it lends have the same name in the plan of the house"
+)]
 pub mod core;
 pub mod cork;
 pub mod deadlines;

@@ -40,7 +40,7 @@ impl Unit {
         self.len() == 0
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Own { bytes, from } => &bytes[*from..],
             Self::Shared(publication) => publication.frame(),
@@ -110,11 +110,14 @@ impl Outbox {
     pub fn drop_unbegun(&mut self, pool: &mut Pool) -> usize {
         self.unhold();
         let begun = self.begun.max(usize::from(self.sent > 0)).min(self.units.len());
-        self.units.drain(begun..).map(|unit| {
-            let bytes = unit.bytes().len();
-            unit.retire(pool);
-            bytes
-        }).sum()
+        self.units
+            .drain(begun..)
+            .map(|unit| {
+                let bytes = unit.bytes().len();
+                unit.retire(pool);
+                bytes
+            })
+            .sum()
     }
 
     /// The pieces to send next.
@@ -194,7 +197,8 @@ mod tests {
     #[test]
     fn bytes_leave_in_order_whatever_the_kernel_takes() {
         let shared = Publication::new("t", crate::proto::ws::Message::Binary(b"shared"), &mut Vec::new());
-        let units = || [Unit::own(b"one".to_vec()), Unit::Shared(shared.clone()), Unit::own(b"three".to_vec())];
+        let units =
+            || [Unit::own(b"one".to_vec()), Unit::Shared(shared.clone()), Unit::own(b"three".to_vec())];
         let whole: Vec<u8> = units().iter().flat_map(|unit| unit.bytes().to_vec()).collect();
         for step in 1..=whole.len() {
             let (mut outbox, mut pool, mut sent) = (Outbox::default(), Pool::new(), Vec::new());
@@ -219,7 +223,10 @@ mod tests {
         outbox.push_begun([Unit::Own { bytes: b"begun".to_vec(), from: 2 }].into_iter());
         let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
         let filled = outbox.pieces(&mut pieces);
-        assert_eq!(pieces[..filled].iter().map(|piece| &**piece).collect::<Vec<_>>(), [&b"gun"[..], b"later"]);
+        assert_eq!(
+            pieces[..filled].iter().map(|piece| &**piece).collect::<Vec<_>>(),
+            [&b"gun"[..], b"later"]
+        );
         assert_eq!(outbox.drop_unbegun(&mut pool), 5, "all but what was begun");
         outbox.advance(3, &mut pool);
         assert!(outbox.is_empty());

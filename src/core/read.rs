@@ -54,7 +54,9 @@ impl<S: Service, I: Io> Shard<S, I> {
             Ok(0) => return self.read_end(key),
             Ok(n) if n < room && !conn.flags.any(Flags::READ_CLOSED) => conn.flags.clear(Flags::READABLE),
             Ok(_) => self.core.push_more(key),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return conn.flags.clear(Flags::READABLE),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return conn.flags.clear(Flags::READABLE);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return self.core.push_more(key),
             Err(_) => return self.core.vanish(key, Cause::PeerReset),
         }
@@ -125,7 +127,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             };
             core.counters.bytes_out.add(sent as u64);
             if sent < bytes {
-                let units = core.cork.leftover(sent, Sources { scratch: &self.scratch, carried: &[] }, &mut retired, &mut core.store.buffers);
+                let units = core.cork.leftover(sent, &self.scratch, &mut retired, &mut core.store.buffers);
                 core.queue_begun(key, units, bytes - sent);
             }
             core.cork.clear();
@@ -144,7 +146,12 @@ pub(super) fn is_transient(error: &io::Error) -> bool {
 
 /// Decodes `input` and hands its messages to the service. Returns the buffer that a carried frame was completed in:
 /// the cork may point into it.
-pub(super) fn decode<S: Service>(core: &mut Core<S>, service: &mut S, key: Key, input: &mut [u8]) -> Option<Vec<u8>> {
+pub(super) fn decode<S: Service>(
+    core: &mut Core<S>,
+    service: &mut S,
+    key: Key,
+    input: &mut [u8],
+) -> Option<Vec<u8>> {
     let conn = core.table.conn_mut(key)?;
     let carry = match std::mem::take(&mut conn.arrived) {
         Arrived::Frames(carry) => Some(carry),
@@ -152,7 +159,8 @@ pub(super) fn decode<S: Service>(core: &mut Core<S>, service: &mut S, key: Key, 
     };
     core.is_halted = conn.stage != Stage::Open;
     core.reading = Some(key);
-    let limits = Limits { message_bytes_max: core.config.message_bytes_max, fragments_max: core.config.fragments_max };
+    let limits =
+        Limits { message_bytes_max: core.config.message_bytes_max, fragments_max: core.config.fragments_max };
     let mut decoder = Decoder::new(Role::Server, limits, carry, input);
     loop {
         match decoder.next(&mut core.store) {

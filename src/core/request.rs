@@ -51,7 +51,8 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
         let mut exchange = Exchange { since: self.core.now, ..Exchange::default() };
         let Self { core, service, scratch, .. } = self;
-        let (used, step) = guarded(core, key, |core| advance(core, service, key, &mut exchange, &scratch[..n]));
+        let (used, step) =
+            guarded(core, key, |core| advance(core, service, key, &mut exchange, &scratch[..n]));
         let mut rest = Vec::new();
         if used < n {
             rest = core.store.buffers.take(n - used);
@@ -116,7 +117,11 @@ impl<S: Service, I: Io> Shard<S, I> {
 }
 
 /// Calls the service for as many requests as there are; a panic ends the connection.
-fn guarded<S: Service>(core: &mut Core<S>, key: Key, work: impl FnOnce(&mut Core<S>) -> (usize, Step)) -> (usize, Step) {
+fn guarded<S: Service>(
+    core: &mut Core<S>,
+    key: Key,
+    work: impl FnOnce(&mut Core<S>) -> (usize, Step),
+) -> (usize, Step) {
     catch_unwind(AssertUnwindSafe(|| work(core))).unwrap_or_else(|_| {
         core.blame(Some(key));
         (0, Step::Over)
@@ -124,7 +129,13 @@ fn guarded<S: Service>(core: &mut Core<S>, key: Key, work: impl FnOnce(&mut Core
 }
 
 /// Goes through the requests in `bytes`. Returns how many bytes are dealt with, and where it stopped.
-fn advance<S: Service>(core: &mut Core<S>, service: &mut S, key: Key, exchange: &mut Exchange, bytes: &[u8]) -> (usize, Step) {
+fn advance<S: Service>(
+    core: &mut Core<S>,
+    service: &mut S,
+    key: Key,
+    exchange: &mut Exchange,
+    bytes: &[u8],
+) -> (usize, Step) {
     let mut used = 0;
     loop {
         match step(core, service, key, exchange, &bytes[used..]) {
@@ -149,7 +160,13 @@ fn advance<S: Service>(core: &mut Core<S>, service: &mut S, key: Key, exchange: 
 }
 
 /// Looks at the first request in `bytes`.
-fn step<S: Service>(core: &mut Core<S>, service: &mut S, key: Key, exchange: &mut Exchange, bytes: &[u8]) -> Result<Step, Cause> {
+fn step<S: Service>(
+    core: &mut Core<S>,
+    service: &mut S,
+    key: Key,
+    exchange: &mut Exchange,
+    bytes: &[u8],
+) -> Result<Step, Cause> {
     let mut slots = HeaderSlots::new();
     if exchange.body.is_none() {
         let Some(head_bytes) = exchange.scan.find_within(bytes, core.config.head_bytes_max)? else {
@@ -195,13 +212,21 @@ impl Dispatched {
 
 impl<S: Service> Core<S> {
     /// Puts a complete request to the service and does what it replies.
-    fn dispatch(&mut self, service: &mut S, key: Key, request: &Request<'_>, body: &[u8]) -> Result<Dispatched, Cause> {
+    fn dispatch(
+        &mut self,
+        service: &mut S,
+        key: Key,
+        request: &Request<'_>,
+        body: &[u8],
+    ) -> Result<Dispatched, Cause> {
         let accept = if request.is_upgrade() { Some(self.check_upgrade(request)?) } else { None };
         let manner = Manner { head_only: request.method() == "HEAD", keep_alive: request.keep_alive() };
         match (service.request(self, key, request, body, accept.is_some()), accept) {
             (Reply::Respond(response), None) => self.respond(key, &response, manner),
             // A client that asked for WebSocket and got none has no use for the connection.
-            (Reply::Respond(response), Some(_)) => self.respond(key, &response, Manner { keep_alive: false, ..manner }),
+            (Reply::Respond(response), Some(_)) => {
+                self.respond(key, &response, Manner { keep_alive: false, ..manner })
+            }
             (Reply::Upgrade { subprotocol }, Some(accept)) => {
                 self.upgrade(key, &accept, subprotocol.as_deref());
                 return Ok(Dispatched::Upgraded);

@@ -19,14 +19,18 @@ impl<S: Service> Core<S> {
     pub fn answer(&mut self, ticket: Ticket, reply: Reply) -> bool {
         let Some(conn) = self.table.conn_mut(ticket.key) else { return false };
         let Arrived::Http(exchange) = &mut conn.arrived else { return false };
-        if conn.stage != Stage::Waiting || exchange.awaited.as_ref().is_none_or(|awaited| awaited.number != ticket.number) {
+        if conn.stage != Stage::Waiting
+            || exchange.awaited.as_ref().is_none_or(|awaited| awaited.number != ticket.number)
+        {
             return false;
         }
         let Some(awaited) = exchange.awaited.take() else { return false };
         conn.stage = Stage::Head;
         match (reply, awaited.accept) {
             (Reply::Respond(response), _) => self.respond(ticket.key, &response, awaited.manner),
-            (Reply::Upgrade { subprotocol }, Some(accept)) => self.upgrade(ticket.key, &accept, subprotocol.as_deref()),
+            (Reply::Upgrade { subprotocol }, Some(accept)) => {
+                self.upgrade(ticket.key, &accept, subprotocol.as_deref())
+            }
             _ => self.fail(ticket.key, Cause::NotAnswered),
         }
         // Whatever came in behind the request is looked at in this turn's step for what is left over.

@@ -22,7 +22,14 @@ pub trait Service: Sized {
 
     /// A request is complete, its body within limits. For one that asks for WebSocket, `asks_upgrade` is set, the
     /// handshake is in order and the origin is one that is accepted.
-    fn request(&mut self, core: &mut Core<Self>, key: Key, request: &Request<'_>, body: &[u8], asks_upgrade: bool) -> Reply;
+    fn request(
+        &mut self,
+        core: &mut Core<Self>,
+        key: Key,
+        request: &Request<'_>,
+        body: &[u8],
+        asks_upgrade: bool,
+    ) -> Reply;
 
     /// A WebSocket is open: the 101 is queued, and messages may be.
     fn opened(&mut self, core: &mut Core<Self>, key: Key);

@@ -81,7 +81,12 @@ pub struct Shard<S: Service, I: Io> {
     /// When a stop must be over, once one was asked for.
     pub(super) stop_by: Option<u32>,
     turn_us: Arc<Mutex<Histogram<u32>>>,
+    /// Bytes read and written so far, and when that last changed: an idle shard gives its free buffers up.
+    traffic: (u64, u32),
 }
+
+/// How long a shard has no traffic before it frees its pooled buffers.
+const IDLE_MS: u32 = 10_000;
 
 impl<S: Service, I: Io> Shard<S, I> {
     /// A shard, ready for its first turn, on its own thread.
@@ -110,6 +115,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             events: Vec::with_capacity(1024),
             stop_by: None,
             turn_us: seed.turn_us,
+            traffic: (0, 0),
         };
         shard.start_listeners();
         shard
@@ -163,6 +169,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             counters.wakes.add(1);
             io.wake(shard);
         });
+        self.free_idle_buffers();
         self.core.counters.turns.add(1);
         let took_us = self.io.now().saturating_sub(began_us);
         if let Ok(mut lengths) = self.turn_us.lock() {
@@ -210,7 +217,8 @@ impl<S: Service, I: Io> Shard<S, I> {
         let timer = core.timers.next().map(|due| due.saturating_sub(now_us).div_ceil(1000));
         let paused = self.listeners.iter().filter_map(|listener| listener.until_retry(core.now)).min();
         let stop = self.stop_by.map(|by| u64::from(by.wrapping_sub(core.now).min(1000)));
-        [spill, due, timer, paused, stop].into_iter().flatten().min()
+        let idle = (core.store.buffers.kept_bytes() > 0).then_some(u64::from(IDLE_MS));
+        [spill, due, timer, paused, stop, idle].into_iter().flatten().min()
     }
 
     /// Step 3, for one event.
@@ -373,6 +381,18 @@ impl<S: Service, I: Io> Shard<S, I> {
         let keys: Vec<_> = self.core.table.keys().collect();
         for key in keys {
             self.core.stop_conn(key);
+        }
+    }
+
+    fn free_idle_buffers(&mut self) {
+        let core = &mut self.core;
+        let bytes = core.counters.bytes_in.value() + core.counters.bytes_out.value();
+        if bytes != self.traffic.0 {
+            self.traffic = (bytes, core.now);
+        } else if core.store.buffers.kept_bytes() > 0
+            && super::deadlines::reached(core.now, self.traffic.1.wrapping_add(IDLE_MS))
+        {
+            core.store.buffers.shrink();
         }
     }
 

@@ -65,7 +65,12 @@ impl<D> Table<D> {
     }
 
     /// Puts a connection in and names it. The caller has seen that the table is not full.
-    pub(super) fn insert(&mut self, address: SocketAddr, now: u32, conn: impl FnOnce(Peer) -> Conn<D>) -> Key {
+    pub(super) fn insert(
+        &mut self,
+        address: SocketAddr,
+        now: u32,
+        conn: impl FnOnce(Peer) -> Conn<D>,
+    ) -> Key {
         let peer = Peer::new(address, &mut self.v6);
         let slot = self.conns.insert(conn(peer));
         if slot == self.generations.len() {
@@ -91,7 +96,8 @@ impl<D> Table<D> {
     /// Whether the key's connection is still here.
     #[inline]
     pub fn contains(&self, key: Key) -> bool {
-        self.generations.get(key.slot as usize) == Some(&key.generation) && self.conns.contains(key.slot as usize)
+        self.generations.get(key.slot as usize) == Some(&key.generation)
+            && self.conns.contains(key.slot as usize)
     }
 
     #[inline]
@@ -166,7 +172,9 @@ mod tests {
         assert!(table.remove(first).is_some());
         let second = insert(&mut table);
         assert_eq!(second.slot, first.slot);
-        assert!(table.conn(first).is_none() && table.conn_mut(first).is_none() && table.remove(first).is_none());
+        assert!(
+            table.conn(first).is_none() && table.conn_mut(first).is_none() && table.remove(first).is_none()
+        );
         assert!(table.conn(second).is_some());
         assert_eq!(table.address(second), Some("127.0.0.1:9".parse().unwrap()));
     }

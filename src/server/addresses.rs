@@ -12,20 +12,31 @@ pub(super) fn resolve(name: &str) -> Result<Vec<SocketAddr>, SetupError> {
     const RIGHT: &str = "an address and a port, such as localhost:3000, 0.0.0.0:80 or [::]:443";
     if let Some(port) = name.strip_prefix("localhost:") {
         let port: u16 = port.parse().map_err(|_| SetupError::setting("bind", name, RIGHT))?;
-        return Ok([IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].map(|ip| (ip, port).into()).to_vec());
+        return Ok([IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()]
+            .map(|ip| (ip, port).into())
+            .to_vec());
     }
     match name.to_socket_addrs() {
         Ok(addresses) => Ok(addresses.collect()),
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(SetupError::setting("bind", name, RIGHT)),
-        Err(error) => Err(SetupError::host(format!("resolve {name}"), error, "give an address instead of a name")),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            Err(SetupError::setting("bind", name, RIGHT))
+        }
+        Err(error) => {
+            Err(SetupError::host(format!("resolve {name}"), error, "give an address instead of a name"))
+        }
     }
 }
 
 /// Listens on every address, once per shard: `listeners[address][shard]`.
 ///
 /// An IPv6 address that this host does not have is left out, as long as one address of the same name is left.
-pub(super) fn listen(names: &[Vec<SocketAddr>], shards: usize, config: &Config) -> Result<Vec<Vec<TcpListener>>, SetupError> {
-    let options = ListenOptions { backlog: config.backlog, notsent_lowat: config.notsent_lowat, reuse_port: false };
+pub(super) fn listen(
+    names: &[Vec<SocketAddr>],
+    shards: usize,
+    config: &Config,
+) -> Result<Vec<Vec<TcpListener>>, SetupError> {
+    let options =
+        ListenOptions { backlog: config.backlog, notsent_lowat: config.notsent_lowat, reuse_port: false };
     let mut listeners = Vec::new();
     for addresses in names {
         let mut port = None;
@@ -61,12 +72,19 @@ fn is_not_here(error: &io::Error) -> bool {
 
 fn refused(address: SocketAddr, error: io::Error) -> SetupError {
     let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => "another program listens there: stop it, or choose another port".to_owned(),
+        io::ErrorKind::AddrInUse => {
+            "another program listens there: stop it, or choose another port".to_owned()
+        }
         io::ErrorKind::PermissionDenied => {
-            format!("ports below 1024 need the capability CAP_NET_BIND_SERVICE; choose a higher one than {}", address.port())
+            format!(
+                "ports below 1024 need the capability CAP_NET_BIND_SERVICE; choose a higher one than {}",
+                address.port()
+            )
         }
         io::ErrorKind::AddrNotAvailable => "the address is none of this host's own".to_owned(),
-        _ if error.raw_os_error() == Some(24) => "the fd limit is too small: raise it with ulimit -n".to_owned(),
+        _ if error.raw_os_error() == Some(24) => {
+            "the fd limit is too small: raise it with ulimit -n".to_owned()
+        }
         _ => "choose another address".to_owned(),
     };
     SetupError::host(format!("listen on {address}"), error, advice)

@@ -74,7 +74,10 @@ impl Builder {
     ///
     /// # Errors
     /// A setting that cannot be right, an address that cannot be listened on, or a host that refuses fds or threads.
-    pub fn serve<H: Handler>(self, handler: impl Fn(usize) -> H + Send + Sync + 'static) -> Result<Server, SetupError> {
+    pub fn serve<H: Handler>(
+        self,
+        handler: impl Fn(usize) -> H + Send + Sync + 'static,
+    ) -> Result<Server, SetupError> {
         let plan = self.plan()?;
         let listeners = addresses::listen(&self.names, plan.shards, &self.config)?;
         threads::start(self.config, plan, listeners, handler)
@@ -93,7 +96,9 @@ fn plan(config: &Config) -> Result<Plan, SetupError> {
         FdTables::Shared if wanted > shared => Err(SetupError::setting(
             "max_connections",
             wanted,
-            format!("at most {shared} here: one fd table holds {limit} fds; own fd tables hold more, or raise `ulimit -n`"),
+            format!(
+                "at most {shared} here: one fd table holds {limit} fds; own fd tables hold more, or raise `ulimit -n`"
+            ),
         )),
         FdTables::Shared => {
             let max_connections = if wanted == 0 { shared } else { wanted };
@@ -105,7 +110,8 @@ fn plan(config: &Config) -> Result<Plan, SetupError> {
             }
             let held = shards * own;
             if wanted > held {
-                let right = format!("at most {held}: {shards} tables of {own} each; raise shards or `ulimit -n`");
+                let right =
+                    format!("at most {held}: {shards} tables of {own} each; raise shards or `ulimit -n`");
                 return Err(SetupError::setting("max_connections", wanted, right));
             }
             let max_connections = if wanted == 0 { held } else { wanted };

@@ -157,8 +157,11 @@ impl<H: Handler> Shards for Inner<H> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let shard = self.remote.census.emptiest();
-        let parcel =
-            pack_foreign(stream, self.outgoing.as_ref().map(|outgoing| &outgoing[shard]), handoff_number(&self.handed))?;
+        let parcel = pack_foreign(
+            stream,
+            self.outgoing.as_ref().map(|outgoing| &outgoing[shard]),
+            handoff_number(&self.handed),
+        )?;
         let adoption = Adoption { parcel, peer, bytes, role: Role::WebSocket(RawMail::Adopt(post)) };
         self.remote.mail(shard, Mail::Adopt(Box::new(adoption))).map_err(std::io::Error::other)
     }

@@ -29,7 +29,12 @@ impl Server {
         Builder::default()
     }
 
-    pub(super) fn new(handle: Handle, threads: Vec<JoinHandle<io::Result<()>>>, addresses: Vec<SocketAddr>, plan: Plan) -> Self {
+    pub(super) fn new(
+        handle: Handle,
+        threads: Vec<JoinHandle<io::Result<()>>>,
+        addresses: Vec<SocketAddr>,
+        plan: Plan,
+    ) -> Self {
         Self { handle, threads, addresses, plan }
     }
 

@@ -43,8 +43,10 @@ pub(super) fn start<H: Handler>(
     listeners: Vec<Vec<TcpListener>>,
     handler: impl Fn(usize) -> H + Send + Sync + 'static,
 ) -> Result<Server, SetupError> {
-    let refused = |error| SetupError::host("set up the shards", error, "the fd limit may be too small: see ulimit -n");
-    let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|shards| shards[0].local_addr().ok()).collect();
+    let refused =
+        |error| SetupError::host("set up the shards", error, "the fd limit may be too small: see ulimit -n");
+    let addresses: Vec<SocketAddr> =
+        listeners.iter().filter_map(|shards| shards[0].local_addr().ok()).collect();
     let is_own = config.fd_tables == FdTables::Own;
     let config = Arc::new(config);
     let census = Arc::new(Census::new(plan.shards, plan.max_connections));
@@ -53,7 +55,8 @@ pub(super) fn start<H: Handler>(
     type Ends<H> = (Vec<Outlet<Mail<RawMail<H>>>>, Vec<Inbox<Mail<RawMail<H>>>>);
     let (outlets, inboxes): Ends<H> = (0..plan.shards).map(|_| mailbox(config.mailbox_slots)).unzip();
 
-    let mut ios = (0..plan.shards).map(|_| EpollParts::new()).collect::<io::Result<Vec<_>>>().map_err(refused)?;
+    let mut ios =
+        (0..plan.shards).map(|_| EpollParts::new()).collect::<io::Result<Vec<_>>>().map_err(refused)?;
     let wakers: Vec<_> = ios.iter().map(EpollParts::waker).collect();
     let mut outgoing = Vec::new();
     let mut incoming = Vec::new();
@@ -139,7 +142,12 @@ pub(super) fn start<H: Handler>(
 }
 
 /// A shard's thread.
-fn run<H: Handler>(part: Part<H>, handler: &dyn Fn(usize) -> H, remote: Arc<Remote<H>>, ready: &Sender<io::Result<()>>) -> io::Result<()> {
+fn run<H: Handler>(
+    part: Part<H>,
+    handler: &dyn Fn(usize) -> H,
+    remote: Arc<Remote<H>>,
+    ready: &Sender<io::Result<()>>,
+) -> io::Result<()> {
     let mut shard = match set_up(part, handler, remote) {
         Ok(shard) => {
             // The main thread waits for exactly this.
@@ -156,7 +164,11 @@ fn run<H: Handler>(part: Part<H>, handler: &dyn Fn(usize) -> H, remote: Arc<Remo
     Ok(())
 }
 
-fn set_up<H: Handler>(part: Part<H>, handler: &dyn Fn(usize) -> H, remote: Arc<Remote<H>>) -> io::Result<Shard<Raw<H>, Epoll>> {
+fn set_up<H: Handler>(
+    part: Part<H>,
+    handler: &dyn Fn(usize) -> H,
+    remote: Arc<Remote<H>>,
+) -> io::Result<Shard<Raw<H>, Epoll>> {
     let Part { seed, mut io, foreign, is_own, pin } = part;
     if is_own {
         fd_table::unshare_fd_table()?;

@@ -112,7 +112,11 @@ impl<H: Handler> Conn<'_, H> {
     }
 
     /// Calls `ring` once, when `delay` has passed, unless the connection has ended by then.
-    pub fn after_on(&mut self, delay: Duration, ring: impl FnOnce(&mut H, &mut Conn<'_, H>) + 'static) -> Timer {
+    pub fn after_on(
+        &mut self,
+        delay: Duration,
+        ring: impl FnOnce(&mut H, &mut Conn<'_, H>) + 'static,
+    ) -> Timer {
         let mut ring = Some(ring);
         self.timer(micros(delay), 0, move |handler, conn| {
             if let Some(ring) = ring.take() {
@@ -122,12 +126,21 @@ impl<H: Handler> Conn<'_, H> {
     }
 
     /// Calls `ring` every `period` until the connection ends or the timer is cancelled.
-    pub fn every_on(&mut self, period: Duration, ring: impl FnMut(&mut H, &mut Conn<'_, H>) + 'static) -> Timer {
+    pub fn every_on(
+        &mut self,
+        period: Duration,
+        ring: impl FnMut(&mut H, &mut Conn<'_, H>) + 'static,
+    ) -> Timer {
         let period = micros(period).max(1);
         self.timer(period, period, ring)
     }
 
-    fn timer(&mut self, after: u64, period: u64, mut ring: impl FnMut(&mut H, &mut Conn<'_, H>) + 'static) -> Timer {
+    fn timer(
+        &mut self,
+        after: u64,
+        period: u64,
+        mut ring: impl FnMut(&mut H, &mut Conn<'_, H>) + 'static,
+    ) -> Timer {
         let key = self.key;
         let id = self.shard.core.set_timer(
             after,

@@ -27,7 +27,9 @@ pub(crate) struct Remote<H: Handler> {
 impl<H: Handler> Remote<H> {
     /// Puts a message into a shard's mailbox, if there is room.
     pub(crate) fn mail(&self, shard: usize, mail: Mail<RawMail<H>>) -> Result<(), Full> {
-        let Some(outlet) = self.outlets.get(shard).filter(|outlet| outlet.reserve()) else { return Err(Full) };
+        let Some(outlet) = self.outlets.get(shard).filter(|outlet| outlet.reserve()) else {
+            return Err(Full);
+        };
         self.put(shard, outlet, mail);
         Ok(())
     }

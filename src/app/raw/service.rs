@@ -103,12 +103,21 @@ impl<H: Handler> Service for Raw<H> {
     type Mail = RawMail<H>;
     type Timer = Ring<H>;
 
-    fn request(&mut self, core: &mut Core<Self>, key: Key, request: &Request<'_>, body: &[u8], asks_upgrade: bool) -> Reply {
+    fn request(
+        &mut self,
+        core: &mut Core<Self>,
+        key: Key,
+        request: &Request<'_>,
+        body: &[u8],
+        asks_upgrade: bool,
+    ) -> Reply {
         if !asks_upgrade {
             let mut shard = Shard { core, desk: &mut self.desk };
             return Reply::Respond(self.handler.on_request(&mut shard, request, body));
         }
-        let Some(peer) = core.peer_addr(key) else { return Reply::Respond(Response::refusal(Cause::NotAnswered)) };
+        let Some(peer) = core.peer_addr(key) else {
+            return Reply::Respond(Response::refusal(Cause::NotAnswered));
+        };
         let opening = Opening {
             request,
             ticket: Cell::new(None),

@@ -89,7 +89,11 @@ impl<H: Handler> Shard<'_, H> {
     }
 
     /// Calls `ring` once, when `delay` has passed: never early, and a millisecond or a turn late.
-    pub fn after(&mut self, delay: Duration, ring: impl FnOnce(&mut H, &mut Shard<'_, H>) + 'static) -> Timer {
+    pub fn after(
+        &mut self,
+        delay: Duration,
+        ring: impl FnOnce(&mut H, &mut Shard<'_, H>) + 'static,
+    ) -> Timer {
         let mut ring = Some(ring);
         let once = move |handler: &mut H, shard: &mut Shard<'_, H>| {
             if let Some(ring) = ring.take() {
@@ -100,7 +104,11 @@ impl<H: Handler> Shard<'_, H> {
     }
 
     /// Calls `ring` every `period`, counted from now without drift. A shard that is held up skips what it missed.
-    pub fn every(&mut self, period: Duration, ring: impl FnMut(&mut H, &mut Shard<'_, H>) + 'static) -> Timer {
+    pub fn every(
+        &mut self,
+        period: Duration,
+        ring: impl FnMut(&mut H, &mut Shard<'_, H>) + 'static,
+    ) -> Timer {
         let period = micros(period).max(1);
         Timer(self.core.set_timer(period, period, Box::new(ring)))
     }

@@ -6,7 +6,7 @@
 
 use super::fragments::Fragments;
 use super::head::{HEAD_BYTES_MAX, Head, Open, Rules, parse};
-use super::mask::unmask;
+use super::mask::{copy_unmasked, unmask};
 use crate::base::cause::Cause;
 use crate::base::pool::Pool;
 
@@ -24,8 +24,9 @@ const KEPT_CARRIES: usize = 1024;
 pub struct Store {
     /// The buffers, shared with whatever else the shard buffers.
     pub buffers: Pool,
-    /// Where the payload lies that was handed out last from a carry's own frame, as addresses: a caller that sends it on
-    /// may point at it until it gives the retired buffer back.
+    /// While a frame that was completed in its carry is lent out: where its payload lies, as addresses, so that who
+    /// sends it on can tell that it need not be copied. The buffer itself comes out of
+    /// [`Decoder::finish`](super::Decoder::finish), the payload at its start. Empty otherwise.
     pub carried: std::ops::Range<usize>,
     #[expect(clippy::vec_box, reason = "the box is what is kept: it is handed to a connection as it is")]
     carries: Vec<Box<Carry>>,
@@ -144,8 +145,8 @@ impl Carry {
         if after > self.buffer.len() {
             self.make_room(head.len, after, &mut store.buffers);
         }
-        self.buffer[self.arrived..after].copy_from_slice(&payload[..added]);
-        self.filled(added);
+        copy_unmasked(&mut self.buffer[self.arrived..], &payload[..added], head.mask, self.arrived);
+        self.arrived = after;
         taken += added;
         Ok((taken, (self.arrived == head.len).then_some(head)))
     }
@@ -173,7 +174,7 @@ impl Carry {
             size = 1 << most.ilog2();
         }
         let mut larger = buffers.take_filled(size);
-        larger[..self.arrived].copy_from_slice(&self.buffer[..self.arrived]);
+        copy_unmasked(&mut larger, &self.buffer[..self.arrived], [0; 4], 0);
         buffers.give(std::mem::replace(&mut self.buffer, larger));
     }
 }

@@ -5,6 +5,9 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use super::utf8;
 use crate::base::cause::Cause;
 
+/// What the code of a close frame without one is called (RFC 6455 §7.1.5). It is never on the wire.
+pub const NO_STATUS: u16 = 1005;
+
 /// Bytes of a close frame's reason: what its code leaves of a control frame's 125.
 pub const REASON_BYTES_MAX: usize = 123;
 
@@ -42,7 +45,8 @@ mod tests {
 
     #[test]
     fn codes_are_judged_as_in_the_rfc() {
-        for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 3000, 3999, 4000, 4999] {
+        for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 3000, 3999, 4000, 4999]
+        {
             assert!(may_be_received(code), "{code}");
             assert_eq!(may_be_sent(code), code != 1010, "{code}");
         }

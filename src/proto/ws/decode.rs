@@ -84,7 +84,6 @@ impl<'a> Decoder<'a> {
     /// `BadFrame`, `BadClose`, `BadUtf8`, `MessageTooBig` or `TooManyFragments`. After an error, as after a close
     /// frame, there is nothing more: what the input still holds is ignored.
     #[inline(always)]
-    #[expect(clippy::should_implement_trait, reason = "an item borrows the decoder, which `Iterator` cannot say")]
     pub fn next(&mut self, store: &mut Store) -> Result<Option<Item<'_>>, Cause> {
         if self.carry.is_none()
             && let Some(head) = common(&self.input[self.at..], self.role, self.limits.message_bytes_max)
@@ -148,7 +147,10 @@ impl<'a> Decoder<'a> {
         let item = match found {
             Found::Assembled => {
                 self.lent = Lent::Message;
-                carry.and_then(|carry| carry.message.as_ref()?.message()).map(Item::Message).ok_or(Cause::BadFrame)
+                carry
+                    .and_then(|carry| carry.message.as_ref()?.message())
+                    .map(Item::Message)
+                    .ok_or(Cause::BadFrame)
             }
             Found::Frame(opcode, place) => {
                 let payload = match place {
@@ -156,8 +158,8 @@ impl<'a> Decoder<'a> {
                     Place::Carry => {
                         self.lent = Lent::Frame;
                         let payload = carry.map_or(&[][..], Carry::payload);
-                        let addresses = payload.as_ptr_range();
-                        store.carried = addresses.start as usize..addresses.end as usize;
+                        let std::ops::Range { start, end } = payload.as_ptr_range();
+                        store.carried = start as usize..end as usize;
                         payload
                     }
                 };
@@ -231,7 +233,10 @@ impl<'a> Decoder<'a> {
         let Some(mut carry) = self.carry.take() else { return };
         match self.lent {
             Lent::Nothing => {}
-            Lent::Frame => self.retired = Some(carry.end_frame()),
+            Lent::Frame => {
+                store.carried = 0..0;
+                self.retired = Some(carry.end_frame());
+            }
             Lent::Message => carry.message = None,
         }
         self.lent = Lent::Nothing;

@@ -7,6 +7,7 @@ use super::close::REASON_BYTES_MAX;
 use super::head::{CONTROL_BYTES_MAX, HEAD_BYTES_MAX};
 use super::mask::unmask;
 use super::message::{Message, Opcode};
+use crate::base::pool::extend;
 
 /// A frame's header, on the stack.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,8 @@ pub const fn header(opcode: Opcode, fin: bool, len: usize) -> Header {
         bytes[1] = 126;
         return Header { bytes, len: 4 };
     }
-    [bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7], bytes[8], bytes[9]] = (len as u64).to_be_bytes();
+    [bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7], bytes[8], bytes[9]] =
+        (len as u64).to_be_bytes();
     bytes[1] = 127;
     Header { bytes, len: 10 }
 }
@@ -66,7 +68,7 @@ pub fn append(out: &mut Vec<u8>, message: Message<'_>) {
         [first, len, high, low] => out.extend_from_slice(&[first, len, high, low]),
         ref long => out.extend_from_slice(long),
     }
-    out.extend_from_slice(payload);
+    extend(out, payload);
 }
 
 /// A message as one unmasked frame in a buffer of its own, to be shared by everybody it goes to.
@@ -76,7 +78,7 @@ pub fn frame(message: Message<'_>) -> Vec<u8> {
     let header = header(message.opcode(), true, payload.len());
     let mut out = Vec::with_capacity(header.as_bytes().len() + payload.len());
     out.extend_from_slice(header.as_bytes());
-    out.extend_from_slice(payload);
+    extend(&mut out, payload);
     out
 }
 
@@ -85,7 +87,7 @@ pub fn frame(message: Message<'_>) -> Vec<u8> {
 pub fn append_control(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
     let payload = &payload[..payload.len().min(CONTROL_BYTES_MAX)];
     out.extend_from_slice(header(opcode, true, payload.len()).as_bytes());
-    out.extend_from_slice(payload);
+    extend(out, payload);
 }
 
 /// Appends a close frame: without a payload where `code` is `None`; the reason is cut to 123 bytes at a character's
@@ -106,7 +108,7 @@ pub fn append_close(out: &mut Vec<u8>, code: Option<u16>, reason: &str) {
 pub fn append_masked(out: &mut Vec<u8>, opcode: Opcode, fin: bool, payload: &[u8], mask: [u8; 4]) {
     out.extend_from_slice(masked_header(opcode, fin, payload.len(), mask).as_bytes());
     let start = out.len();
-    out.extend_from_slice(payload);
+    extend(out, payload);
     unmask(&mut out[start..], mask, 0);
 }
 
@@ -126,7 +128,10 @@ mod tests {
             for len in BORDERS {
                 for fin in [false, true] {
                     for mask in [None, Some([1, 2, 3, 4])] {
-                        let ours = mask.map_or(header(opcode, fin, len), |mask| masked_header(opcode, fin, len, mask));
+                        let ours = match mask {
+                            Some(mask) => masked_header(opcode, fin, len, mask),
+                            None => header(opcode, fin, len),
+                        };
                         let opcode = OpCode::from(opcode as u8);
                         let theirs = FrameHeader { is_final: fin, opcode, mask, ..FrameHeader::default() };
                         let mut formatted = Vec::new();

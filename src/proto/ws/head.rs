@@ -100,7 +100,9 @@ pub(super) fn parse(bytes: &[u8], rules: &Rules) -> Result<Option<Head>, Cause> 
         OpCode::Control(Control::Close) => Opcode::Close,
         OpCode::Control(Control::Ping) => Opcode::Ping,
         OpCode::Control(Control::Pong) => Opcode::Pong,
-        OpCode::Data(Data::Reserved(_)) | OpCode::Control(Control::Reserved(_)) => return Err(Cause::BadFrame),
+        OpCode::Data(Data::Reserved(_)) | OpCode::Control(Control::Reserved(_)) => {
+            return Err(Cause::BadFrame);
+        }
     };
     // §5.2: the shortest encoding of a length is the only one allowed, and 64 bits begin with a 0.
     let length_is_right = match bytes[1] & 0x7f {
@@ -189,9 +191,14 @@ mod tests {
 
     #[test]
     fn an_incomplete_header_is_no_error_and_no_frame() {
-        for bytes in [&[0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4][..], &[0x82, 0xfe, 1, 0, 1, 2, 3, 4]] {
+        for bytes in [&[0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4][..], &[0x82, 0xfe, 1, 0, 1, 2, 3, 4]]
+        {
             for end in 0..bytes.len() {
-                assert_eq!(parse(&bytes[..end], &rules(Role::Server, 1 << 20, None)), Ok(None), "{end} bytes");
+                assert_eq!(
+                    parse(&bytes[..end], &rules(Role::Server, 1 << 20, None)),
+                    Ok(None),
+                    "{end} bytes"
+                );
             }
             assert!(matches!(parse(bytes, &rules(Role::Server, 1 << 20, None)), Ok(Some(_))));
         }
@@ -201,7 +208,8 @@ mod tests {
     fn the_limit_counts_what_the_message_has_already() {
         let open = |bytes, fragments| Some(Open { bytes, fragments });
         let header = |len: u8| [0x00, 0x80 | len, 0, 0, 0, 0];
-        let judge = |len, open| parse(&header(len), &rules(Role::Server, 100, open)).map(|head| head.is_some());
+        let judge =
+            |len, open| parse(&header(len), &rules(Role::Server, 100, open)).map(|head| head.is_some());
         assert_eq!(judge(40, open(60, 1)), Ok(true));
         assert_eq!(judge(41, open(60, 1)), Err(Cause::MessageTooBig));
         assert_eq!(judge(0, open(100, 2)), Ok(true));

@@ -49,7 +49,7 @@ pub enum Item<'a> {
     Pong(&'a [u8]),
     /// The peer's close frame. Nothing comes after it.
     Close {
-        /// Its code, or `None` where it had no payload (1005 for whoever asks, RFC 6455 §7.1.5).
+        /// Its code, or `None` where it had no payload: [`close::NO_STATUS`] for whoever asks.
         code: Option<u16>,
         /// Its reason, at most 123 bytes, often empty.
         reason: &'a str,

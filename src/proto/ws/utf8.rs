@@ -57,7 +57,11 @@ mod tests {
                 for odd in [&[0x80][..], &[0xff], "é".as_bytes()] {
                     let end = (at + odd.len()).min(len);
                     bytes[at..end].copy_from_slice(&odd[..end - at]);
-                    assert_eq!(text(&bytes).ok(), std::str::from_utf8(&bytes).ok(), "{len} bytes, {odd:?} at {at}");
+                    assert_eq!(
+                        text(&bytes).ok(),
+                        std::str::from_utf8(&bytes).ok(),
+                        "{len} bytes, {odd:?} at {at}"
+                    );
                     bytes.fill(b'a');
                 }
             }

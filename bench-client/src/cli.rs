@@ -1,0 +1,273 @@
+//! The flags: what each means, its unit, its default.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::units;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  the run is complete and every check held
+  1  the run is complete and a check failed: messages lost, duplicated, reordered or corrupt, connections that
+     could not be made or that the server closed, messages that could not be sent
+  2  the flags are wrong, or the host cannot carry the run (the line says what fixes it)
+  3  the server cannot be reached, is no WebSocket server, or could not be started
+An interrupt (SIGINT) ends the run early, with its report; a second one ends it at once.";
+
+/// A load generator for WebSocket servers.
+#[derive(Parser, Debug)]
+#[command(version, about, after_help = EXIT_CODES, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) mode: Mode,
+}
+
+/// What to do with the connections.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Mode {
+    /// Connect and stay silent: how fast can they connect, what do they cost
+    Idle {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Every connection sends messages and checks that the same come back
+    Echo {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        message: Message,
+        /// Open loop: messages per second over all connections, each on a schedule that waits for nobody. Latency
+        /// counts from the scheduled time. Without it: closed loop
+        #[arg(long, value_name = "N", value_parser = rate, conflicts_with = "pipeline")]
+        rate: Option<u64>,
+        /// Closed loop: messages each connection keeps in flight
+        #[arg(long, value_name = "D", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+        pipeline: u32,
+    },
+    /// All connections subscribe; one more publishes, and every delivery is checked and timed
+    Broadcast {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        message: Message,
+        /// Time between two publishes
+        #[arg(long, value_name = "TIME", default_value = "1s", value_parser = units::duration)]
+        every: Duration,
+        /// Publishes per second, instead of --every
+        #[arg(long, value_name = "N", value_parser = rate, conflicts_with = "every")]
+        rate: Option<u64>,
+        /// Messages published at once
+        #[arg(long, value_name = "B", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+        burst: u32,
+    },
+    /// Echo on all connections at a fixed rate while one more publishes to all of them (first payload byte `E`: to be
+    /// sent back, `P`: to be relayed to the others; throng serves this at /bench)
+    Mixed {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        message: Message,
+        /// Echo messages per second over all connections, open loop
+        #[arg(long, value_name = "N", default_value = "10k", value_parser = rate)]
+        rate: u64,
+        /// Time between two publishes
+        #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
+        broadcast_every: Duration,
+        /// Messages published at once
+        #[arg(long, value_name = "B", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+        burst: u32,
+    },
+}
+
+/// Flags about messages.
+#[derive(Args, Debug)]
+pub(crate) struct Message {
+    /// Bytes of a message, 16 at least: it carries its connection, number and times
+    #[arg(long, value_name = "BYTES", default_value = "20", value_parser = size)]
+    pub(crate) size: usize,
+    /// Send text messages (the payload is ASCII either way)
+    #[arg(long, conflicts_with = "binary")]
+    pub(crate) text: bool,
+    /// Send binary messages [default]
+    #[arg(long)]
+    pub(crate) binary: bool,
+    /// A closed-loop connection that hears nothing for this long gives its messages up as lost and goes on
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
+    pub(crate) reply_timeout: Duration,
+    /// How long after the last message was sent those under way may still arrive
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
+    pub(crate) drain: Duration,
+}
+
+impl Default for Message {
+    fn default() -> Self {
+        Self {
+            size: 20,
+            text: false,
+            binary: true,
+            reply_timeout: Duration::from_secs(10),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Flags of every mode.
+#[derive(Args, Debug)]
+pub(crate) struct Common {
+    /// ws://HOST:PORT/PATH of the server. Without it `throng` is started on a free port, measured and stopped
+    pub(crate) url: Option<String>,
+    /// Connections (k and M are 1000 and 1000000)
+    #[arg(short, long, value_name = "N", default_value = "100", value_parser = connections)]
+    pub(crate) connections: usize,
+    /// Worker threads; more are started where the fd limit forces it [default: cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// How long to measure
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
+    pub(crate) duration: Duration,
+    /// How long to send before measuring
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = units::duration)]
+    pub(crate) warmup: Duration,
+    /// New connections per second; 0: as many as --connect-inflight allows
+    #[arg(long, value_name = "N/s", default_value = "0", value_parser = units::count)]
+    pub(crate) connect_rate: u64,
+    /// Connections per worker that may be opening at the same time
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub(crate) connect_inflight: u32,
+    /// Time for one attempt at TCP and WebSocket handshake; three attempts are made
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
+    pub(crate) connect_timeout: Duration,
+    /// Source addresses, comma separated. Each is good for about 20,000 connections, or for half of
+    /// net.ipv4.ip_local_port_range if that is less; beyond it the kernel is slow to find a port. `auto`: on an IPv4
+    /// loopback target 127.0.1.1, 127.0.1.2, … as needed, else what the kernel chooses (::1 is a single address)
+    #[arg(long, value_name = "ADDR,ADDR|auto", default_value = "auto", value_parser = sources)]
+    pub(crate) source: Sources,
+    /// Subprotocols to offer, comma separated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subprotocol: Option<String>,
+    /// A header field for the handshake; may be given again
+    #[arg(long = "header", value_name = "K:V", value_parser = header)]
+    pub(crate) headers: Vec<(String, String)>,
+    /// The Origin of the handshake
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) origin: Option<String>,
+    /// Accept masked frames from the server. A raw byte-echo server sends the client's own bytes back, masked as
+    /// they came; from a WebSocket server a masked frame is an error (RFC 6455 section 5.1). The opening handshake
+    /// is checked as ever
+    #[arg(long)]
+    pub(crate) raw_echo: bool,
+    /// The server's process id: its CPU time and memory are then reported
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) server_pid: Option<u32>,
+    /// Also write the report to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Also write the response times to this file, in HdrHistogram's percentile format, in microseconds
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hgrm: Option<PathBuf>,
+    /// Show no progress
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// Where connections come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Sources {
+    /// Chosen by what the run needs.
+    Auto,
+    /// These.
+    Only(Vec<std::net::IpAddr>),
+}
+
+fn rate(text: &str) -> Result<u64, String> {
+    units::count(text).and_then(|rate| match rate {
+        1..=100_000_000 => Ok(rate),
+        _ => Err("a rate from 1 to 100M messages per second is wanted".into()),
+    })
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    units::count(text).and_then(|count| match count {
+        1..=2_000_000 => Ok(count as usize),
+        _ => Err("a number from 1 to 2M is wanted".into()),
+    })
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    units::bytes(text).and_then(|size| match size {
+        16..=16_777_216 => Ok(size),
+        _ => Err("a size from 16 bytes to 16 MiB is wanted".into()),
+    })
+}
+
+fn sources(text: &str) -> Result<Sources, String> {
+    if text == "auto" {
+        return Ok(Sources::Auto);
+    }
+    let parse = |word: &str| word.trim().parse().map_err(|_| format!("`{word}` is not an IP address"));
+    text.split(',').map(parse).collect::<Result<_, _>>().map(Sources::Only)
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() && !text.contains(['\r', '\n']) => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("a header is NAME:VALUE on one line".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_are_consistent_and_all_are_explained() {
+        Cli::command().debug_assert();
+        for mode in Cli::command().get_subcommands() {
+            for flag in mode.get_arguments() {
+                assert!(flag.get_help().is_some(), "{} {}", mode.get_name(), flag.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        for line in [
+            "echo -c 0",
+            "echo --size 15",
+            "echo --rate 5 --pipeline 2",
+            "broadcast --every 1s --rate 5",
+            "echo --text --binary",
+            "idle --source 127.0.0",
+            "idle --header nocolon",
+            "mixed --rate 0",
+            "idle --size 20",
+            "idle --server-pid 0",
+        ] {
+            assert!(
+                Cli::try_parse_from(std::iter::once("bench-client").chain(line.split(' '))).is_err(),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn raw_echo_is_a_flag_of_every_mode_and_off_by_default() {
+        for mode in ["idle", "echo", "broadcast", "mixed"] {
+            for (flags, expected) in
+                [(vec!["bench-client", mode], false), (vec!["bench-client", mode, "--raw-echo"], true)]
+            {
+                let common = match Cli::try_parse_from(flags).unwrap().mode {
+                    Mode::Idle { common }
+                    | Mode::Echo { common, .. }
+                    | Mode::Broadcast { common, .. }
+                    | Mode::Mixed { common, .. } => common,
+                };
+                assert_eq!(common.raw_echo, expected, "{mode}");
+            }
+        }
+    }
+}

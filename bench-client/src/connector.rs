@@ -1,0 +1,298 @@
+//! Opening connections: how many at a time, how fast, from where, and what happens when one fails.
+//!
+//! Bounded everywhere: attempts under way, attempts per connection, attempts per turn, time per attempt. Called by
+//! the worker, which owns the table and the poll.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+
+use mio::{Interest, Registry, Token};
+use slab::Slab;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::clock::SECOND;
+use crate::conn::{Conn, Opening, Phase};
+use crate::handshake::Handshake;
+use crate::kernel;
+use crate::stats::Stats;
+
+/// Attempts at one connection.
+const ATTEMPTS_MAX: u8 = 3;
+/// Wait before the second attempt; twice as long before the third.
+const RETRY_AFTER: u64 = SECOND / 5;
+/// Connects started in one turn: about 1 ms at 15 µs each.
+const CONNECTS_PER_TURN: usize = 64;
+
+/// What a worker is to open.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    /// Numbers of the members, from `first` on.
+    pub(crate) first: u32,
+    /// How many members.
+    pub(crate) members: u32,
+    /// The publisher's number, for the worker that has it.
+    pub(crate) publisher: Option<u32>,
+    pub(crate) address: SocketAddr,
+    /// Source addresses; empty: the kernel chooses.
+    pub(crate) sources: Vec<IpAddr>,
+    /// Attempts under way at most.
+    pub(crate) inflight: usize,
+    /// First attempts per second of this worker; 0 is no limit.
+    pub(crate) per_second: f64,
+    /// Nanoseconds per attempt.
+    pub(crate) timeout: u64,
+}
+
+/// The opening side of a worker.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    order: Order,
+    began: u64,
+    started: u32,
+    under_way: usize,
+    serial: u32,
+    retries: VecDeque<Retry>,
+    deadlines: VecDeque<(u64, usize, u32)>,
+}
+
+#[derive(Debug)]
+struct Retry {
+    not_before: u64,
+    number: u32,
+    attempt: u8,
+    began: u64,
+}
+
+/// What an event on an opening connection led to.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// It goes on.
+    Waiting,
+    /// The connection is open; these bytes came after the response's head.
+    Opened(Vec<u8>),
+    /// The attempt failed; whether another one makes sense.
+    Failed {
+        /// What happened, a sentence.
+        sentence: String,
+        /// Whether it may work the next time.
+        again: bool,
+    },
+}
+
+impl Connector {
+    pub(crate) fn new(order: Order, now: u64) -> Self {
+        let (retries, deadlines) = (VecDeque::new(), VecDeque::new());
+        Self { order, began: now, started: 0, under_way: 0, serial: 0, retries, deadlines }
+    }
+
+    fn wanted(&self) -> u32 {
+        self.order.members + u32::from(self.order.publisher.is_some())
+    }
+
+    /// Whether every connection is open or given up.
+    pub(crate) fn is_done(&self) -> bool {
+        self.started == self.wanted() && self.under_way == 0 && self.retries.is_empty()
+    }
+
+    /// Starts what may be started now and returns the slots whose attempt has run out of time.
+    pub(crate) fn step(
+        &mut self,
+        conns: &mut Slab<Conn>,
+        registry: &Registry,
+        now: u64,
+        stats: &mut Stats,
+    ) -> Vec<usize> {
+        for _ in 0..CONNECTS_PER_TURN {
+            if self.under_way >= self.order.inflight {
+                break;
+            }
+            let Some(retry) = self.next(now) else { break };
+            self.start(retry, conns, registry, now, stats);
+        }
+        let mut late = Vec::new();
+        while let Some(&(deadline, slot, serial)) = self.deadlines.front()
+            && deadline <= now
+        {
+            self.deadlines.pop_front();
+            let is_same = |conn: &Conn| {
+                conn.phase == Phase::Opening
+                    && conn
+                        .rest
+                        .as_ref()
+                        .and_then(|rest| rest.opening.as_ref())
+                        .is_some_and(|o| o.serial == serial)
+            };
+            if conns.get(slot).is_some_and(is_same) {
+                late.push(slot);
+            }
+        }
+        late
+    }
+
+    fn next(&mut self, now: u64) -> Option<Retry> {
+        if self.retries.front().is_some_and(|retry| retry.not_before <= now) {
+            return self.retries.pop_front();
+        }
+        let is_paced = self.order.per_second > 0.0
+            && f64::from(self.started) > (now - self.began) as f64 * self.order.per_second / SECOND as f64;
+        if self.started == self.wanted() || is_paced {
+            return None;
+        }
+        let number = match self.order.publisher {
+            Some(publisher) if self.started == self.order.members => publisher,
+            _ => self.order.first + self.started,
+        };
+        self.started += 1;
+        Some(Retry { not_before: now, number, attempt: 0, began: now })
+    }
+
+    fn start(
+        &mut self,
+        retry: Retry,
+        conns: &mut Slab<Conn>,
+        registry: &Registry,
+        now: u64,
+        stats: &mut Stats,
+    ) {
+        let attempt = retry.attempt + 1;
+        self.serial = self.serial.wrapping_add(1);
+        let opening =
+            Opening { serial: self.serial, attempt, began: retry.began, key: None, response: Vec::new() };
+        let slot = conns.vacant_key();
+        let made = self.socket(retry.number as usize + attempt as usize).and_then(|mut stream| {
+            registry.register(&mut stream, Token(slot), Interest::READABLE | Interest::WRITABLE)?;
+            Ok(stream)
+        });
+        match made {
+            Ok(stream) => {
+                let is_publisher = self.order.publisher == Some(retry.number);
+                conns.insert(Conn::new(stream, retry.number, is_publisher, opening));
+                self.under_way += 1;
+                self.deadlines.push_back((now + self.order.timeout, slot, self.serial));
+            }
+            Err(error) => {
+                let again = matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse);
+                self.failed(retry.number, attempt, retry.began, &self.sentence(&error), again, now, stats);
+            }
+        }
+    }
+
+    /// A socket on its way to the target; `spread` picks the source address.
+    fn socket(&self, spread: usize) -> io::Result<mio::net::TcpStream> {
+        let socket = Socket::new(
+            Domain::for_address(self.order.address),
+            Type::STREAM.nonblocking(),
+            Some(Protocol::TCP),
+        )?;
+        socket.set_tcp_nodelay(true)?;
+        if !self.order.sources.is_empty() {
+            let source = self.order.sources[spread % self.order.sources.len()];
+            kernel::bind_address_no_port(socket.as_fd())?;
+            socket.bind(&SocketAddr::new(source, 0).into())?;
+        }
+        match socket.connect(&self.order.address.into()) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(mio::net::TcpStream::from_std(socket.into()))
+    }
+
+    fn sentence(&self, error: &io::Error) -> String {
+        match error.kind() {
+            ErrorKind::ConnectionRefused => {
+                format!("{} refuses connections: nothing listens there", self.order.address)
+            }
+            ErrorKind::AddrNotAvailable => format!("no source port is left towards {}", self.order.address),
+            _ => format!("cannot connect to {}: {error}", self.order.address),
+        }
+    }
+
+    /// Carries an opening connection on after an event.
+    pub(crate) fn progress(&self, conn: &mut Conn, handshake: &Handshake, scratch: &mut [u8]) -> Step {
+        let Some(opening) = conn.rest.as_mut().and_then(|rest| rest.opening.as_mut()) else {
+            return Step::Waiting;
+        };
+        if opening.key.is_none() {
+            let mut request = Vec::with_capacity(256);
+            let key = handshake.append_request(&mut request);
+            // While TCP is still connecting this says that it would block; a refusal comes out as its error.
+            match conn.stream.write(&request) {
+                Ok(taken) if taken == request.len() => opening.key = Some(key),
+                Ok(_) => {
+                    return Step::Failed {
+                        sentence: "a fresh connection took half a request".into(),
+                        again: true,
+                    };
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Step::Waiting,
+                Err(error) => return Step::Failed { sentence: self.sentence(&error), again: true },
+            }
+        }
+        loop {
+            match conn.stream.read(scratch) {
+                Ok(0) => {
+                    let sentence = "the server ended a connection before it answered the handshake".into();
+                    return Step::Failed { sentence, again: true };
+                }
+                Ok(read) => opening.response.extend_from_slice(&scratch[..read]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Step::Waiting,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Step::Failed { sentence: self.sentence(&error), again: true },
+            }
+            match handshake.response(&opening.response, opening.key.as_deref().unwrap_or_default()) {
+                Ok(None) => {}
+                Ok(Some(head)) => return Step::Opened(opening.response.split_off(head)),
+                Err(what) => return Step::Failed { sentence: format!("the server {what}"), again: false },
+            }
+        }
+    }
+
+    /// Takes note that an attempt ended well.
+    pub(crate) fn opened(&mut self, conn: &mut Conn, now: u64, stats: &mut Stats) {
+        self.under_way -= 1;
+        conn.phase = Phase::Open;
+        if let Some(opening) = conn.rest().opening.take() {
+            stats.connect.record(now - opening.began, true);
+        }
+        conn.tidy();
+        stats.tally.opened += 1;
+    }
+
+    /// Takes note that the attempt of `conn` failed; there may be another one.
+    pub(crate) fn lost(&mut self, conn: &Conn, sentence: &str, again: bool, now: u64, stats: &mut Stats) {
+        self.under_way -= 1;
+        if let Some(opening) = conn.rest.as_ref().and_then(|rest| rest.opening.as_ref()) {
+            self.failed(conn.number, opening.attempt, opening.began, sentence, again, now, stats);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are one failed attempt, written down in two places")]
+    fn failed(
+        &mut self,
+        number: u32,
+        attempt: u8,
+        began: u64,
+        sentence: &str,
+        again: bool,
+        now: u64,
+        stats: &mut Stats,
+    ) {
+        if again && attempt < ATTEMPTS_MAX {
+            stats.tally.retries += 1;
+            let not_before = now + RETRY_AFTER * u64::from(attempt);
+            self.retries.push_back(Retry { not_before, number, attempt, began });
+        } else {
+            stats.tally.failed += 1;
+            stats.error(sentence);
+        }
+    }
+
+    /// Gives up what was not started and what waits for another attempt.
+    pub(crate) fn abandon(&mut self) {
+        self.started = self.wanted();
+        self.retries.clear();
+    }
+}

@@ -1,0 +1,175 @@
+//! The opening handshake from the client's side (RFC 6455 §4.1): the request, and whether the answer is right.
+//!
+//! Sans-I/O. tungstenite makes the key and knows what must come back for it.
+
+use tungstenite::handshake::client::generate_key;
+use tungstenite::handshake::derive_accept_key;
+
+use crate::target::Target;
+
+/// The most bytes a response head may take.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+/// The most header fields a response may have.
+const FIELDS_MAX: usize = 64;
+
+/// What every handshake of a run sends, but for the key.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    before_key: Vec<u8>,
+    after_key: Vec<u8>,
+    subprotocol: Option<String>,
+}
+
+impl Handshake {
+    /// A handshake for `target` with the header lines the flags ask for.
+    pub(crate) fn new(
+        target: &Target,
+        subprotocol: Option<&str>,
+        origin: Option<&str>,
+        headers: &[(String, String)],
+    ) -> Self {
+        let mut after_key = b"\r\n".to_vec();
+        let mut line =
+            |name: &str, value: &str| after_key.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        if let Some(subprotocol) = subprotocol {
+            line("Sec-WebSocket-Protocol", subprotocol);
+        }
+        if let Some(origin) = origin {
+            line("Origin", origin);
+        }
+        for (name, value) in headers {
+            line(name, value);
+        }
+        after_key.extend_from_slice(b"\r\n");
+        let before_key = format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: ",
+            target.path, target.host
+        );
+        Self { before_key: before_key.into_bytes(), after_key, subprotocol: subprotocol.map(str::to_owned) }
+    }
+
+    /// Appends a request with a fresh key and returns the key.
+    pub(crate) fn append_request(&self, out: &mut Vec<u8>) -> String {
+        let key = generate_key();
+        out.extend_from_slice(&self.before_key);
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(&self.after_key);
+        key
+    }
+
+    /// Reads the response to the request that was sent with `key`: how many bytes the head took, `Ok(None)` while it
+    /// is incomplete.
+    ///
+    /// # Errors
+    /// Why this is no WebSocket connection, in words that continue "the server …".
+    pub(crate) fn response(&self, bytes: &[u8], key: &str) -> Result<Option<usize>, String> {
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+        let mut response = httparse::Response::new(&mut fields);
+        let head = match response.parse(bytes) {
+            Ok(httparse::Status::Complete(head)) => head,
+            Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => return Ok(None),
+            Ok(httparse::Status::Partial) => return Err("sent a response head above 16 KiB".into()),
+            Err(_) => return Err("does not speak HTTP, so no WebSocket either".into()),
+        };
+        let status = response.code.unwrap_or_default();
+        if status != 101 {
+            return Err(format!(
+                "refused the WebSocket handshake: {status} {}",
+                response.reason.unwrap_or_default()
+            )
+            .trim_end()
+            .into());
+        }
+        let field = |name: &str| {
+            response
+                .headers
+                .iter()
+                .find(|field| field.name.eq_ignore_ascii_case(name))
+                .map(|field| field.value.trim_ascii())
+        };
+        let has_token = |name: &str, token: &str| {
+            field(name).is_some_and(|value| {
+                value
+                    .split(|&byte| byte == b',')
+                    .any(|word| word.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+            })
+        };
+        if !has_token("Upgrade", "websocket") || !has_token("Connection", "upgrade") {
+            return Err("answered 101 but does not upgrade to WebSocket".into());
+        }
+        if field("Sec-WebSocket-Accept") != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
+            return Err("answered with a wrong Sec-WebSocket-Accept".into());
+        }
+        if field("Sec-WebSocket-Extensions").is_some_and(|value| !value.is_empty()) {
+            return Err("agreed to an extension that was not offered".into());
+        }
+        // §4.1: a subprotocol that was not asked for fails the connection; none at all does not.
+        if let Some(chosen) = field("Sec-WebSocket-Protocol") {
+            let offered = self.subprotocol.as_deref().unwrap_or_default();
+            if !offered.split(',').any(|word| word.trim().as_bytes() == chosen) {
+                return Err("chose a subprotocol that was not offered".into());
+            }
+        }
+        Ok(Some(head))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handshake() -> (Handshake, String) {
+        let target = Target::resolve("ws://127.0.0.1:1/x?y").unwrap();
+        let handshake =
+            Handshake::new(&target, Some("a, b"), Some("http://o"), &[("X-Y".into(), "z".into())]);
+        let mut request = Vec::new();
+        let key = handshake.append_request(&mut request);
+        let text = String::from_utf8(request).unwrap();
+        assert!(
+            text.starts_with("GET /x?y HTTP/1.1\r\nHost: 127.0.0.1:1\r\n")
+                && text.ends_with("X-Y: z\r\n\r\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!("Sec-WebSocket-Key: {key}\r\n")) && text.contains("Origin: http://o\r\n"),
+            "{text}"
+        );
+        (handshake, key)
+    }
+
+    fn answer(key: &str, extra: &str) -> String {
+        let accept = derive_accept_key(key.as_bytes());
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n{extra}\r\n"
+        )
+    }
+
+    #[test]
+    fn a_right_answer_is_accepted_at_its_last_byte_and_not_before() {
+        let (handshake, key) = handshake();
+        let answer = answer(&key, "Sec-WebSocket-Protocol: b\r\n");
+        for cut in 0..answer.len() {
+            assert_eq!(handshake.response(&answer.as_bytes()[..cut], &key), Ok(None), "{cut}");
+        }
+        let with_frame = format!("{answer}\u{1}");
+        assert_eq!(handshake.response(with_frame.as_bytes(), &key), Ok(Some(answer.len())));
+    }
+
+    #[test]
+    fn a_wrong_answer_says_what_is_wrong() {
+        let (handshake, key) = handshake();
+        for (answer, word) in [
+            (answer("another key", ""), "Accept"),
+            (answer(&key, "Sec-WebSocket-Protocol: c\r\n"), "subprotocol"),
+            (answer(&key, "Sec-WebSocket-Extensions: permessage-deflate\r\n"), "extension"),
+            (answer(&key, "").replace("WebSocket\r\n", "h2c\r\n"), "does not upgrade"),
+            ("HTTP/1.1 404 Not Found\r\n\r\n".into(), "404 Not Found"),
+            ("SSH-2.0-OpenSSH_9.2\r\n".into(), "HTTP"),
+            (format!("HTTP/1.1 101 X\r\nA: {}", "x".repeat(HEAD_BYTES_MAX)), "16 KiB"),
+        ] {
+            let said = handshake.response(answer.as_bytes(), &key).unwrap_err();
+            assert!(said.contains(word), "{said}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! A run from its first check to its report, on the main thread: workers are started, told when to send and when to
+//! stop, and what they saw is put together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::clock::SECOND;
+use crate::handshake::Handshake;
+use crate::plan::Plan;
+use crate::preflight::{self, Limits};
+use crate::probe::probe;
+use crate::procfs::{Cpu, pss_bytes, slab_bytes};
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::server::Server;
+use crate::settings::Settings;
+use crate::shared::Shared;
+use crate::stats::{Stats, Tally, histogram};
+use crate::summary::{Measured, summarise};
+use crate::target::Target;
+use crate::worker::Worker;
+
+/// Why there was no run.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The flags, or this host.
+    Usage(String),
+    /// The server.
+    Server(String),
+}
+
+/// How often the main thread looks around.
+const GLANCE: Duration = Duration::from_millis(2);
+
+/// Carries out a run. `stop` ends it early.
+///
+/// # Errors
+/// Why it could not be begun, in one line.
+pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Report, Stats), Refusal> {
+    let host = preflight::host();
+    let url = settings.common.url.clone();
+    let dummy = format!("ws://127.0.0.1:1{}", settings.throng_path);
+    let first = Target::resolve(url.as_deref().unwrap_or(&dummy)).map_err(Refusal::Usage)?;
+    // A plan that cannot work is refused before a server is started for it.
+    Plan::new(&settings, &first, host).map_err(Refusal::Usage)?;
+    let server = match url {
+        Some(_) => None,
+        // Room for the publisher and the probe besides.
+        None => Some(Server::start(settings.common.connections + 16).map_err(Refusal::Server)?),
+    };
+    let url = match (&server, url) {
+        (Some(server), _) => format!("ws://{}{}", server.address, settings.throng_path),
+        (None, url) => url.unwrap_or(dummy),
+    };
+    if let Some(server) = &server {
+        settings.common.server_pid = Some(server.pid());
+    }
+    let target = Target::resolve(&url).map_err(Refusal::Usage)?;
+    let plan = Plan::new(&settings, &target, host).map_err(Refusal::Usage)?;
+    let pid = settings.common.server_pid;
+    if pid.is_some_and(|pid| !Cpu::of(pid).is_known()) {
+        return Err(Refusal::Usage("--server-pid names no process".into()));
+    }
+    let is_local = target.address.ip().is_loopback();
+    let warnings = Limits::read(is_local, pid).warnings(&settings, plan.orders.len(), is_local);
+    for warning in &warnings {
+        eprintln!("bench-client: {warning}");
+    }
+    let common = &settings.common;
+    let handshake =
+        Handshake::new(&target, common.subprotocol.as_deref(), common.origin.as_deref(), &common.headers);
+    probe(&target, &handshake, common.connect_timeout).map_err(Refusal::Server)?;
+
+    let (own_tables, workers) = (plan.own_tables, plan.orders.len());
+    let shared = Arc::new(Shared::new(settings, handshake, workers));
+    let mut run = Run { progress: Progress::new(shared.settings.common.quiet), shared, stop, shown_at: 0 };
+    let measured = run.measure(plan, pid, is_local)?;
+    let summary = summarise(&run.shared, url, own_tables, measured, warnings, stop.load(Relaxed));
+    drop(server);
+    Ok(summary)
+}
+
+struct Run<'a> {
+    shared: Arc<Shared>,
+    stop: &'a AtomicBool,
+    progress: Progress,
+    shown_at: u64,
+}
+
+impl Run<'_> {
+    fn measure(&mut self, plan: Plan, pid: Option<u32>, is_local: bool) -> Result<Measured, Refusal> {
+        let shared = Arc::clone(&self.shared);
+        let settings = &shared.settings;
+        let own = std::process::id();
+        let mut measured = Measured { pid, ..Measured::default() };
+        measured.memory_before = pid.and_then(pss_bytes);
+        let (own_before, slab_before) = (pss_bytes(own), slab_bytes());
+        let began = shared.clock.now();
+        let threads = self.start(plan)?;
+
+        let is_early = self.until("connect", |run| {
+            run.shared.settled.load(Relaxed) == threads.len() || run.has_lost_a_worker(&threads)
+        });
+        measured.connect_seconds = (shared.clock.now() - began) as f64 / SECOND as f64;
+        if is_early {
+            shared.abandon.store(true, Relaxed);
+        }
+        let tally = self.tally();
+        // The kernel frees and merges slabs a little later than it says.
+        let settled_at = shared.clock.now() + SECOND / 5;
+        self.until("settle", |run| run.shared.clock.now() >= settled_at);
+        measured.memory_connected = pid.and_then(pss_bytes);
+        // With few connections the fixed costs of a process and its buffers would be mistaken for theirs.
+        let per_connection = |before: Option<u64>, after: Option<u64>| {
+            let grown = (after? as f64 - before? as f64).max(0.0);
+            (tally.opened >= 10_000).then(|| grown / tally.opened as f64)
+        };
+        measured.bytes_per_connection = per_connection(measured.memory_before, measured.memory_connected);
+        measured.own_bytes_per_connection = per_connection(own_before, pss_bytes(own));
+        measured.slab_bytes_per_connection = per_connection(slab_before, slab_bytes());
+
+        let from = shared.clock.now() + SECOND / 20;
+        let window = (from + settings.warmup, from + settings.warmup + settings.duration);
+        shared.window_from.store(window.0, Relaxed);
+        shared.window_to.store(window.1, Relaxed);
+        shared.drain_to.store(window.1 + settings.drain, Relaxed);
+        // The window is known before sending starts: a message's place in it is decided when it is sent.
+        shared.traffic_from.store(from, std::sync::atomic::Ordering::Release);
+        let is_gone = |run: &mut Self| run.is_nobody_left() || run.has_lost_a_worker(&threads);
+        self.until("warm up", |run| run.shared.clock.now() >= window.0 || is_gone(run));
+        let (cpu, own_cpu, at) = (pid.map(Cpu::of), Cpu::of(own), shared.clock.now());
+        self.until("measure", |run| run.shared.clock.now() >= window.1 || is_gone(run));
+        let ended = shared.clock.now();
+        measured.window_seconds = ended.saturating_sub(at) as f64 / SECOND as f64;
+        measured.server_cpu = pid.zip(cpu).map(|(pid, before)| Cpu::of(pid).since(&before));
+        measured.own_cpu = Cpu::of(own).since(&own_cpu);
+        if ended < window.1 {
+            shared.window_from.fetch_min(ended, Relaxed);
+            shared.window_to.store(ended, Relaxed);
+            shared.drain_to.store(ended + settings.drain.min(SECOND), Relaxed);
+        }
+        self.wait("drain", |run| {
+            run.shared.drained.load(Relaxed) == threads.len() || run.has_lost_a_worker(&threads)
+        });
+        measured.memory_end = pid.and_then(pss_bytes);
+        measured.is_local = is_local;
+        shared.close.store(true, Relaxed);
+        self.wait("close", |_| threads.iter().all(JoinHandle::is_finished));
+        self.progress.end();
+        for thread in threads {
+            let stats = thread.join().map_err(|_| Refusal::Usage("a worker panicked".into()))?;
+            measured
+                .stats
+                .merge(stats.map_err(|error| Refusal::Usage(format!("a worker stopped: {error}")))?);
+        }
+        Ok(measured)
+    }
+
+    fn start(&self, plan: Plan) -> Result<Vec<JoinHandle<std::io::Result<Stats>>>, Refusal> {
+        let own_tables = plan.own_tables;
+        let spawn = |(index, order)| {
+            let shared = Arc::clone(&self.shared);
+            thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || Worker::new(shared, index, order, own_tables)?.run())
+                .map_err(|error| Refusal::Usage(format!("a thread could not be started: {error}")))
+        };
+        plan.orders.into_iter().enumerate().map(spawn).collect()
+    }
+
+    /// Waits until something is so, showing progress; ends early, and says so, when the run is to stop.
+    fn until(&mut self, phase: &str, mut is_so: impl FnMut(&mut Self) -> bool) -> bool {
+        while !is_so(self) {
+            if self.stop.load(Relaxed) {
+                return true;
+            }
+            self.glance(phase);
+        }
+        self.stop.load(Relaxed)
+    }
+
+    /// Waits until something is so that is bound to come, even when the run is to stop.
+    fn wait(&mut self, phase: &str, is_so: impl Fn(&Self) -> bool) {
+        while !is_so(self) {
+            self.glance(phase);
+        }
+    }
+
+    fn glance(&mut self, phase: &str) {
+        thread::sleep(GLANCE);
+        let now = self.shared.clock.now();
+        if now >= self.shown_at + SECOND {
+            self.shown_at = now;
+            let tally = self.tally();
+            let mut times = histogram(2);
+            for live in &self.shared.live {
+                let mut live = live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                times.add(&live.times).expect("all live histograms have the same bounds");
+                live.times.reset();
+            }
+            self.progress.show(phase, now, tally, &times);
+        }
+    }
+
+    fn tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        for live in &self.shared.live {
+            sum.add(&live.lock().unwrap_or_else(std::sync::PoisonError::into_inner).tally);
+        }
+        sum
+    }
+
+    fn is_nobody_left(&self) -> bool {
+        let tally = self.tally();
+        tally.opened <= tally.closed_by_server
+    }
+
+    fn has_lost_a_worker(&self, threads: &[JoinHandle<std::io::Result<Stats>>]) -> bool {
+        threads.iter().any(JoinHandle::is_finished)
+    }
+}

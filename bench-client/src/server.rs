@@ -1,0 +1,92 @@
+//! `throng` as a child of this process: started on a free port, waited for, stopped. Used when no URL is given.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long the server may take to accept, and to stop.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running server; dropping it stops it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts `throng` from this executable's directory, or else from the path, for so many connections.
+    ///
+    /// # Errors
+    /// Why it could not be started, in one line.
+    pub(crate) fn start(connections: usize) -> Result<Self, String> {
+        let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("throng")));
+        let program = beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from("throng"));
+        let address = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .map_err(|error| format!("there is no free port for a server: {error}"))?;
+        // A group of its own: an interrupt from the terminal ends the run, and the run then ends the server.
+        let child = Command::new(&program)
+            .args(["--bind", &address.to_string(), "--max-connections", &connections.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(|error| {
+                format!(
+                    "cannot start {}: {error}; build it (cargo build --release) or give a URL",
+                    program.display()
+                )
+            })?;
+        let mut server = Self { child, address };
+        server.wait_until_it_accepts(&program.display().to_string())?;
+        Ok(server)
+    }
+
+    fn wait_until_it_accepts(&mut self, program: &str) -> Result<(), String> {
+        let until = Instant::now() + PATIENCE;
+        while TcpStream::connect(self.address).is_err() {
+            match self.child.try_wait() {
+                Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(10)),
+                Ok(None) => {
+                    return Err(format!("{program} does not accept on {} within {PATIENCE:?}", self.address));
+                }
+                Ok(Some(status)) => {
+                    return Err(format!("{program} ended before it accepted a connection: {status}"));
+                }
+                Err(error) => return Err(format!("{program} cannot be watched: {error}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let until = Instant::now() + PATIENCE;
+        // Not reaped yet, so the id is still its own even if it has ended.
+        if let Ok(None) = self.child.try_wait()
+            && let Some(pid) = Pid::from_raw(self.child.id() as i32)
+            && kill_process(pid, Signal::TERM).is_ok()
+        {
+            while Instant::now() < until {
+                if !matches!(self.child.try_wait(), Ok(None)) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+    }
+}

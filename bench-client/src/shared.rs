@@ -1,0 +1,77 @@
+//! What the main thread and the workers share: the run's times, and a place for each worker's last second.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use hdrhistogram::Histogram;
+
+use crate::clock::Clock;
+use crate::handshake::Handshake;
+use crate::settings::Settings;
+use crate::stats::{Tally, histogram};
+
+/// Not decided yet.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// One run, seen from every thread. Times are on its clock and [`NEVER`] until they are decided.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) handshake: Handshake,
+    pub(crate) clock: Clock,
+    /// Sending starts.
+    pub(crate) traffic_from: AtomicU64,
+    /// Measuring starts.
+    pub(crate) window_from: AtomicU64,
+    /// Measuring and sending end.
+    pub(crate) window_to: AtomicU64,
+    /// Nothing is waited for any more.
+    pub(crate) drain_to: AtomicU64,
+    /// Messages published so far.
+    pub(crate) published: AtomicU64,
+    /// Workers that have all their connections open or given up.
+    pub(crate) settled: AtomicUsize,
+    /// Workers for which nothing is under way any more.
+    pub(crate) drained: AtomicUsize,
+    /// No further connections are to be opened.
+    pub(crate) abandon: AtomicBool,
+    /// Connections are to be closed.
+    pub(crate) close: AtomicBool,
+    /// By worker.
+    pub(crate) live: Vec<Mutex<Live>>,
+}
+
+/// What a worker says about itself while it runs.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) tally: Tally,
+    /// Response times or deliveries since the main thread last looked.
+    pub(crate) times: Histogram<u64>,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: Settings, handshake: Handshake, workers: usize) -> Self {
+        let never = || AtomicU64::new(NEVER);
+        let live = || Mutex::new(Live { tally: Tally::default(), times: histogram(2) });
+        Self {
+            settings,
+            handshake,
+            clock: Clock::start(),
+            traffic_from: never(),
+            window_from: never(),
+            window_to: never(),
+            drain_to: never(),
+            published: AtomicU64::new(0),
+            settled: AtomicUsize::new(0),
+            drained: AtomicUsize::new(0),
+            abandon: AtomicBool::new(false),
+            close: AtomicBool::new(false),
+            live: std::iter::repeat_with(live).take(workers).collect(),
+        }
+    }
+
+    /// The measured window: from, to.
+    pub(crate) fn window(&self) -> (u64, u64) {
+        (self.window_from.load(Relaxed), self.window_to.load(Relaxed))
+    }
+}

@@ -1,0 +1,247 @@
+//! What a worker counts and times. Written by its thread alone; merged when the run is over.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// The longest time a histogram tells apart: 1,100 s, what a stamp can carry.
+const NANOSECONDS_MAX: u64 = 1_100_000_000_000;
+/// Publishes whose last delivery is tracked; 24 B each.
+const PUBLISHES_TRACKED_MAX: usize = 1 << 20;
+
+/// An empty histogram of nanoseconds with `digits` significant digits.
+pub(crate) fn histogram(digits: u8) -> Histogram<u64> {
+    Histogram::new_with_bounds(1, NANOSECONDS_MAX, digits)
+        .expect("1 to 1.1e12 with at most 5 digits is in bounds")
+}
+
+macro_rules! tally {
+    ($($(#[$doc:meta])* $field:ident,)+) => {
+        /// Plain counts over the whole run, the warm-up included.
+        #[derive(Clone, Copy, Debug, Default, Serialize)]
+        pub(crate) struct Tally { $($(#[$doc])* pub(crate) $field: u64,)+ }
+
+        impl Tally {
+            /// Adds another worker's counts.
+            pub(crate) fn add(&mut self, other: &Self) { $(self.$field += other.$field;)+ }
+        }
+    };
+}
+
+tally! {
+    /// Echo messages sent.
+    sent,
+    /// Echo messages that came back.
+    received,
+    /// Of those, how many while it was measured.
+    received_in_window,
+    /// Messages published.
+    published,
+    /// Published messages that reached a subscriber.
+    delivered,
+    /// Of those, how many while it was measured.
+    delivered_in_window,
+    /// Messages that never arrived.
+    lost,
+    /// Messages that arrived again.
+    duplicated,
+    /// Messages that arrived after a later one.
+    reordered,
+    /// Messages that came back changed, or to a connection that did not send them.
+    corrupt,
+    /// Messages from the server before anything was sent (greetings): ignored.
+    foreign,
+    /// Messages due that could not be sent: the connection was gone or too much was queued on it.
+    unsent,
+    /// Times a closed-loop connection heard nothing for the reply timeout.
+    timeouts,
+    /// Connections that the server ended.
+    closed_by_server,
+    /// Connections open.
+    opened,
+    /// Connections that could not be opened.
+    failed,
+    /// Further attempts at opening a connection.
+    retries,
+    /// Bytes read from sockets.
+    bytes_in,
+    /// Bytes handed to sockets.
+    bytes_out,
+}
+
+/// Times of one kind: the measured window, and the last second for the progress line.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    window: Histogram<u64>,
+    live: Histogram<u64>,
+    run: Run,
+}
+
+/// Equal values in a row. Pipelined answers that arrive together were sent together, so they are recorded once.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    value: u64,
+    in_window: bool,
+    count: u64,
+}
+
+impl Recorder {
+    pub(crate) fn new() -> Self {
+        Self { window: histogram(3), live: histogram(2), run: Run::default() }
+    }
+
+    /// Records one time in nanoseconds.
+    pub(crate) fn record(&mut self, value: u64, in_window: bool) {
+        if (value, in_window) != (self.run.value, self.run.in_window) {
+            self.settle();
+            self.run = Run { value, in_window, count: 0 };
+        }
+        self.run.count += 1;
+    }
+
+    fn settle(&mut self) {
+        let Run { value, in_window, count } = std::mem::take(&mut self.run);
+        if count > 0 {
+            self.live.saturating_record_n(value, count);
+            if in_window {
+                self.window.saturating_record_n(value, count);
+            }
+        }
+    }
+
+    /// Moves what was recorded since the last call into `into`.
+    pub(crate) fn drain_live(&mut self, into: &mut Histogram<u64>) {
+        self.settle();
+        if !self.live.is_empty() {
+            into.add(&self.live).expect("all live histograms have the same bounds");
+            self.live.reset();
+        }
+    }
+
+    /// The times of the measured window.
+    pub(crate) fn window(&mut self) -> &Histogram<u64> {
+        self.settle();
+        &self.window
+    }
+}
+
+/// How far one published message got.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reach {
+    /// When it was to be sent.
+    pub(crate) intended: u64,
+    /// When the last subscriber had it.
+    pub(crate) last: u64,
+    /// Subscribers that have it.
+    pub(crate) count: u64,
+}
+
+/// All that a worker knows about its part of the run.
+#[derive(Debug)]
+pub(crate) struct Stats {
+    pub(crate) tally: Tally,
+    /// From the intended time to the echo.
+    pub(crate) response: Recorder,
+    /// From the actual sending to the echo; kept for open loops, equal to the response time in closed ones.
+    pub(crate) service: Recorder,
+    /// From the intended time to the delivery at one subscriber.
+    pub(crate) delivery: Recorder,
+    /// From the intended time to the actual sending.
+    pub(crate) slip: Recorder,
+    /// From the first attempt to the end of the handshake.
+    pub(crate) connect: Recorder,
+    /// By number of publish.
+    pub(crate) reach: Vec<Reach>,
+    /// What went wrong, in words, and how often.
+    pub(crate) errors: BTreeMap<String, u64>,
+}
+
+impl Stats {
+    pub(crate) fn new() -> Self {
+        Self {
+            tally: Tally::default(),
+            response: Recorder::new(),
+            service: Recorder::new(),
+            delivery: Recorder::new(),
+            slip: Recorder::new(),
+            connect: Recorder::new(),
+            reach: Vec::new(),
+            errors: BTreeMap::new(),
+        }
+    }
+
+    /// Counts an error under its sentence.
+    pub(crate) fn error(&mut self, sentence: impl Into<String>) {
+        *self.errors.entry(sentence.into()).or_default() += 1;
+    }
+
+    /// Takes note that publish `number` reached one more subscriber.
+    pub(crate) fn reached(&mut self, number: u32, intended: u64, now: u64) {
+        let index = number as usize;
+        if index >= PUBLISHES_TRACKED_MAX {
+            return;
+        }
+        if index >= self.reach.len() {
+            self.reach.resize(index + 1, Reach::default());
+        }
+        let reach = &mut self.reach[index];
+        *reach = Reach { intended, last: reach.last.max(now), count: reach.count + 1 };
+    }
+
+    /// Adds another worker's part.
+    pub(crate) fn merge(&mut self, mut other: Self) {
+        self.tally.add(&other.tally);
+        for (mine, theirs) in [
+            (&mut self.response, &mut other.response),
+            (&mut self.service, &mut other.service),
+            (&mut self.delivery, &mut other.delivery),
+            (&mut self.slip, &mut other.slip),
+            (&mut self.connect, &mut other.connect),
+        ] {
+            mine.window.add(theirs.window()).expect("all windows have the same bounds");
+        }
+        self.reach.resize(self.reach.len().max(other.reach.len()), Reach::default());
+        for (mine, theirs) in self.reach.iter_mut().zip(other.reach) {
+            mine.intended = mine.intended.max(theirs.intended);
+            mine.last = mine.last.max(theirs.last);
+            mine.count += theirs.count;
+        }
+        for (sentence, count) in other.errors {
+            *self.errors.entry(sentence).or_default() += count;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_times_in_a_row_are_all_counted_and_only_the_window_is_kept() {
+        let mut recorder = Recorder::new();
+        for (value, in_window) in [(5, false), (5, true), (5, true), (9, true), (5, true)] {
+            recorder.record(value, in_window);
+        }
+        let mut live = histogram(2);
+        recorder.drain_live(&mut live);
+        assert_eq!((live.len(), recorder.window().len()), (5, 4));
+        assert_eq!((recorder.window().count_at(5), recorder.window().max()), (3, 9));
+    }
+
+    #[test]
+    fn workers_add_up() {
+        let (mut one, mut two) = (Stats::new(), Stats::new());
+        one.tally.sent = 2;
+        two.tally.sent = 3;
+        two.response.record(77, true);
+        one.error("x");
+        two.error("x");
+        one.reached(0, 10, 20);
+        two.reached(1, 11, 30);
+        two.reached(0, 10, 25);
+        one.merge(two);
+        assert_eq!((one.tally.sent, one.response.window().len(), one.errors["x"]), (5, 1, 2));
+        assert_eq!((one.reach[0].last, one.reach[0].count, one.reach[1].count), (25, 2, 1));
+    }
+}

@@ -1,0 +1,171 @@
+//! From what was measured to the report: rates, shares, checks and warnings. No I/O.
+
+use crate::report::{ClientUse, Connect, Report, ServerUse, Times, failures};
+use crate::settings::{Load, Settings};
+use crate::shared::Shared;
+use crate::stats::{Stats, histogram};
+
+/// What the main thread and the workers measured.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) stats: Stats,
+    pub(crate) pid: Option<u32>,
+    pub(crate) is_local: bool,
+    pub(crate) connect_seconds: f64,
+    pub(crate) window_seconds: f64,
+    /// Nanoseconds per thread in the window.
+    pub(crate) server_cpu: Option<Vec<u64>>,
+    pub(crate) own_cpu: Vec<u64>,
+    pub(crate) memory_before: Option<u64>,
+    pub(crate) memory_connected: Option<u64>,
+    pub(crate) memory_end: Option<u64>,
+    pub(crate) bytes_per_connection: Option<f64>,
+    pub(crate) own_bytes_per_connection: Option<f64>,
+    pub(crate) slab_bytes_per_connection: Option<f64>,
+}
+
+impl Default for Measured {
+    fn default() -> Self {
+        Self {
+            stats: Stats::new(),
+            pid: None,
+            is_local: false,
+            connect_seconds: 0.0,
+            window_seconds: 0.0,
+            server_cpu: None,
+            own_cpu: Vec::new(),
+            memory_before: None,
+            memory_connected: None,
+            memory_end: None,
+            bytes_per_connection: None,
+            own_bytes_per_connection: None,
+            slab_bytes_per_connection: None,
+        }
+    }
+}
+
+/// A worker busier than this share of a core delays what it measures.
+const BUSY: f64 = 0.9;
+/// So does a schedule that is kept later than this, in microseconds, at its 99th percentile.
+const SLIP_MAX: f64 = 1000.0;
+
+/// Puts the report together; the statistics come back for the histogram file.
+pub(crate) fn summarise(
+    shared: &Shared,
+    url: String,
+    own_fd_tables: bool,
+    measured: Measured,
+    mut warnings: Vec<String>,
+    interrupted: bool,
+) -> (Report, Stats) {
+    let settings = &shared.settings;
+    let Measured { mut stats, window_seconds, .. } = measured;
+    let tally = stats.tally;
+    let seconds = window_seconds.max(1e-9);
+    let messages = tally.received_in_window + tally.delivered_in_window;
+    let cores = |threads: &[u64]| threads.iter().sum::<u64>() as f64 / 1e9 / seconds;
+    let per_message = |threads: &[u64]| {
+        (messages > 0).then(|| threads.iter().sum::<u64>() as f64 / 1000.0 / messages as f64)
+    };
+    let busiest_thread = measured.own_cpu.iter().max().copied().unwrap_or(0) as f64 / 1e9 / seconds;
+    let slip = Times::of(stats.slip.window());
+    if busiest_thread > BUSY && messages > 0 {
+        warnings.push(format!(
+            "a thread of this client was busy {:.0} % of the time: it may be the bottleneck; use more --threads or cores",
+            busiest_thread * 100.0
+        ));
+    }
+    if let Some(slip) = slip.filter(|slip| slip.p99 > SLIP_MAX) {
+        warnings.push(format!(
+            "1 % of the messages were sent more than {:.0} µs late: this client could not keep the schedule",
+            slip.p99
+        ));
+    }
+    if tally.foreign > 0 {
+        warnings.push(format!("{} messages that came before anything was sent were ignored", tally.foreign));
+    }
+    let mut failures =
+        failures(&tally, expects_echoes(settings, interrupted), settings.publish.is_some() && !interrupted);
+    if tally.opened == 0 && failures.is_empty() {
+        failures.push("no connection was opened".into());
+    }
+    let server = measured.pid.zip(measured.server_cpu).map(|(pid, cpu)| ServerUse {
+        pid,
+        cores: cores(&cpu),
+        cpu_microseconds_per_message: per_message(&cpu),
+        memory_before: measured.memory_before,
+        memory_connected: measured.memory_connected,
+        memory_end: measured.memory_end,
+        bytes_per_connection: measured.bytes_per_connection,
+    });
+    let report = Report {
+        mode: settings.mode,
+        url,
+        load: load(settings),
+        connections: settings.common.connections,
+        workers: shared.live.len(),
+        own_fd_tables,
+        raw_echo: settings.common.raw_echo,
+        size: settings.size,
+        interrupted,
+        window_seconds,
+        connect: Connect {
+            seconds: measured.connect_seconds,
+            per_second: tally.opened as f64 / measured.connect_seconds.max(1e-9),
+            times: Times::of(stats.connect.window()),
+        },
+        tally,
+        echoes_per_second: tally.received_in_window as f64 / seconds,
+        deliveries_per_second: tally.delivered_in_window as f64 / seconds,
+        response: Times::of(stats.response.window()),
+        service: Times::of(stats.service.window()),
+        delivery: Times::of(stats.delivery.window()),
+        last_delivery: last_delivery(&stats, shared.window()),
+        slip,
+        server,
+        kernel_slab_bytes_per_connection: measured.slab_bytes_per_connection,
+        client: ClientUse {
+            cores: cores(&measured.own_cpu),
+            cpu_microseconds_per_message: per_message(&measured.own_cpu),
+            busiest_thread,
+            bytes_per_connection: measured.own_bytes_per_connection,
+        },
+        errors: std::mem::take(&mut stats.errors),
+        warnings,
+        failures,
+    };
+    (report, stats)
+}
+
+fn expects_echoes(settings: &Settings, interrupted: bool) -> bool {
+    settings.load != Load::None && !interrupted
+}
+
+/// Per publish: the time until the last subscriber had it.
+fn last_delivery(stats: &Stats, window: (u64, u64)) -> Option<Times> {
+    let mut times = histogram(3);
+    for reach in
+        stats.reach.iter().filter(|reach| reach.count > 0 && (window.0..window.1).contains(&reach.intended))
+    {
+        times.saturating_record(reach.last.saturating_sub(reach.intended));
+    }
+    Times::of(&times)
+}
+
+fn load(settings: &Settings) -> String {
+    let size = settings.size;
+    let echo = match settings.load {
+        Load::None => None,
+        Load::Closed(pipeline) => Some(format!("closed loop, {pipeline} in flight per connection, {size} B")),
+        Load::Open(rate) => Some(format!("open loop, {rate} messages/s, {size} B")),
+    };
+    let publish = settings.publish.map(|publish| {
+        format!(
+            "{} published every {:?}, {size} B",
+            publish.burst,
+            std::time::Duration::from_nanos(publish.every)
+        )
+    });
+    let parts: Vec<_> = echo.into_iter().chain(publish).collect();
+    if parts.is_empty() { "idle".into() } else { parts.join("; ") }
+}

@@ -1,0 +1,320 @@
+//! The messages: building them, and judging and timing those that come back. Knows nothing of sockets but to hand
+//! bytes to a connection; one per worker.
+
+use std::io;
+
+use crate::conn::{Conn, Phase};
+use crate::frame::{Keys, append_masked};
+use crate::payload::{Kind, SEQUENCE_MASK, STAMP_BYTES, Stamp, elapsed, filler};
+use crate::sequence::Arrival;
+use crate::settings::{Load, Settings};
+use crate::stats::Stats;
+
+/// The output begins this far into its buffer. Two large buffers start at the same offset within a page, and copying
+/// between equal page offsets costs up to three times as much (4K aliasing).
+pub(crate) const OUT_SKEW: usize = 2048;
+/// Output above this is handed to the socket before more is built.
+const OUT_BYTES_MAX: usize = 256 << 10;
+/// With this much unsent on a connection, what is due there counts as unsent and is not queued.
+const UNSENT_BYTES_MAX: usize = 16 << 20;
+
+/// A worker's side of the conversation.
+#[derive(Debug)]
+pub(crate) struct Traffic {
+    pub(crate) stats: Stats,
+    pub(crate) keys: Keys,
+    /// Frames for the connection at hand, after [`OUT_SKEW`] bytes that are never sent.
+    pub(crate) out: Vec<u8>,
+    /// The measured window on the run's clock: from, to.
+    pub(crate) window: (u64, u64),
+    /// Whether messages are expected yet.
+    pub(crate) started: bool,
+    /// Accept masked frames: the server echoes bytes, not messages.
+    pub(crate) masked_is_fine: bool,
+    pipeline: u32,
+    is_open_loop: bool,
+    publisher: Option<u32>,
+    opcode: u8,
+    size: usize,
+    filler: Vec<u8>,
+}
+
+impl Traffic {
+    /// The traffic of worker `index`.
+    pub(crate) fn new(settings: &Settings, index: usize) -> Self {
+        let (pipeline, is_open_loop) = match settings.load {
+            Load::None => (0, false),
+            Load::Closed(pipeline) => (pipeline, false),
+            Load::Open(_) => (0, true),
+        };
+        Self {
+            stats: Stats::new(),
+            keys: Keys::new(index as u64 + 1),
+            out: vec![0; OUT_SKEW],
+            window: (u64::MAX, u64::MAX),
+            started: false,
+            masked_is_fine: settings.common.raw_echo,
+            pipeline,
+            is_open_loop,
+            publisher: settings.publish.map(|_| settings.common.connections as u32),
+            opcode: settings.opcode,
+            size: settings.size,
+            filler: filler(settings.size),
+        }
+    }
+
+    /// Appends one message of `conn` to the output.
+    fn append(&mut self, conn: &mut Conn, kind: Kind, intended: u64, now: u64) {
+        let slip = now.saturating_sub(intended);
+        let stamp = Stamp { kind, connection: conn.number, sequence: conn.sent, intended, slip };
+        let key = self.keys.draw();
+        append_masked(&mut self.out, self.opcode, &stamp.encode(), &self.filler, key);
+        conn.sent = (conn.sent + 1) & SEQUENCE_MASK;
+    }
+
+    /// Sends the messages of `conn` that were due at `times`, in one go.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub(crate) fn send_due(
+        &mut self,
+        conn: &mut Conn,
+        kind: Kind,
+        times: impl Iterator<Item = u64>,
+        now: u64,
+    ) -> io::Result<()> {
+        for intended in times {
+            if conn.phase != Phase::Open || conn.unsent_bytes() > UNSENT_BYTES_MAX {
+                self.stats.tally.unsent += 1;
+                continue;
+            }
+            self.append(conn, kind, intended, now);
+            match kind {
+                Kind::Echo => self.stats.tally.sent += 1,
+                Kind::Publish => self.stats.tally.published += 1,
+            }
+            let in_window = self.is_in_window(intended);
+            self.stats.slip.record(now.saturating_sub(intended), in_window);
+            self.flush_if_large(conn)?;
+        }
+        self.flush(conn)
+    }
+
+    /// Closed loop: appends messages until as many as wanted are under way. Call `flush` after it.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub(crate) fn refill(&mut self, conn: &mut Conn, now: u64) -> io::Result<()> {
+        if !self.started || now >= self.window.1 || conn.is_publisher {
+            return Ok(());
+        }
+        let under_way = conn.echoes.outstanding(conn.sent);
+        if under_way == 0 {
+            conn.heard_ms = (now / 1_000_000) as u32;
+        }
+        for _ in under_way..self.pipeline {
+            self.append(conn, Kind::Echo, now, now);
+            self.stats.tally.sent += 1;
+            self.flush_if_large(conn)?;
+        }
+        Ok(())
+    }
+
+    fn flush_if_large(&mut self, conn: &mut Conn) -> io::Result<()> {
+        if self.out.len() >= OUT_BYTES_MAX { self.flush(conn) } else { Ok(()) }
+    }
+
+    /// Hands the output to the connection: one send.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub(crate) fn flush(&mut self, conn: &mut Conn) -> io::Result<()> {
+        if self.out.len() == OUT_SKEW {
+            return Ok(());
+        }
+        self.stats.tally.bytes_out += (self.out.len() - OUT_SKEW) as u64;
+        let result = conn.send(&self.out[OUT_SKEW..]);
+        self.out.truncate(OUT_SKEW);
+        result
+    }
+
+    /// Judges one whole message that arrived on `conn` at `now`.
+    pub(crate) fn message(&mut self, conn: &mut Conn, opcode: u8, payload: &[u8], now: u64) {
+        let stamp = match Stamp::decode(payload) {
+            Some(stamp)
+                if opcode == self.opcode
+                    && payload.len() == self.size
+                    && payload[STAMP_BYTES..] == self.filler =>
+            {
+                stamp
+            }
+            _ if !self.started => {
+                self.stats.tally.foreign += 1;
+                return;
+            }
+            _ => {
+                self.stats.tally.corrupt += 1;
+                return;
+            }
+        };
+        match stamp.kind {
+            Kind::Echo if self.is_own_echo(conn, &stamp) => self.echo(conn, &stamp, now),
+            Kind::Publish if self.publisher == Some(stamp.connection) => {
+                // Some servers send a publish back to its publisher too; that is no delivery.
+                if !conn.is_publisher {
+                    self.delivery(conn, &stamp, now);
+                }
+            }
+            _ => self.stats.tally.corrupt += 1,
+        }
+    }
+
+    /// Whether `conn` really sent this: its number, and one of the last 2²⁷ sequence numbers.
+    fn is_own_echo(&self, conn: &Conn, stamp: &Stamp) -> bool {
+        let age = conn.sent.wrapping_sub(stamp.sequence) & SEQUENCE_MASK;
+        stamp.connection == conn.number && (1..=SEQUENCE_MASK / 2).contains(&age)
+    }
+
+    fn echo(&mut self, conn: &mut Conn, stamp: &Stamp, now: u64) {
+        conn.heard_ms = (now / 1_000_000) as u32;
+        if !self.judge(conn.echoes.arrive(stamp.sequence)) {
+            return;
+        }
+        self.stats.tally.received += 1;
+        self.stats.tally.received_in_window += u64::from(self.is_in_window(now));
+        let response = elapsed(stamp, now);
+        if self.is_open_loop {
+            // A message belongs to the window by the time it was due, so a stall at the end is not cut off.
+            let in_window = self.is_in_window(now.saturating_sub(response));
+            self.stats.response.record(response, in_window);
+            self.stats.service.record(response.saturating_sub(stamp.slip), in_window);
+        } else {
+            let in_window = self.is_in_window(now);
+            self.stats.response.record(response, in_window);
+        }
+    }
+
+    fn delivery(&mut self, conn: &mut Conn, stamp: &Stamp, now: u64) {
+        if !self.judge(conn.publishes.arrive(stamp.sequence)) {
+            return;
+        }
+        self.stats.tally.delivered += 1;
+        self.stats.tally.delivered_in_window += u64::from(self.is_in_window(now));
+        let response = elapsed(stamp, now);
+        let intended = now.saturating_sub(response);
+        let in_window = self.is_in_window(intended);
+        self.stats.delivery.record(response, in_window);
+        self.stats.reached(stamp.sequence, intended, now);
+    }
+
+    /// Counts what an arrival means; whether it is the first of its message.
+    fn judge(&mut self, arrival: Arrival) -> bool {
+        match arrival {
+            Arrival::Expected | Arrival::Ahead => {}
+            Arrival::Reordered => self.stats.tally.reordered += 1,
+            Arrival::Duplicate => self.stats.tally.duplicated += 1,
+        }
+        arrival != Arrival::Duplicate
+    }
+
+    fn is_in_window(&self, time: u64) -> bool {
+        self.window.0 <= time && time < self.window.1
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test(flags: &str) -> Self {
+        use clap::Parser;
+        let flags = ["bench-client", "echo"].into_iter().chain(flags.split_whitespace());
+        let settings = Settings::new(crate::cli::Cli::parse_from(flags)).unwrap();
+        let mut traffic = Self::new(&settings, 0);
+        traffic.started = true;
+        traffic
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conn::Opening;
+    use crate::frame::{Header, apply_mask};
+    use std::io::Read;
+
+    /// An open connection, and the server's end of it.
+    fn pair() -> (Conn, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let opening = Opening { serial: 0, attempt: 1, began: 0, key: None, response: Vec::new() };
+        let mut conn = Conn::new(mio::net::TcpStream::from_std(stream), 3, false, opening);
+        conn.phase = Phase::Open;
+        (conn, listener.accept().unwrap().0)
+    }
+
+    /// The payloads of the next frames that arrive.
+    fn receive(server: &mut std::net::TcpStream, frames: usize, size: usize) -> Vec<Vec<u8>> {
+        let mut bytes = vec![0; frames * (6 + size)];
+        server.read_exact(&mut bytes).unwrap();
+        let unmask = |frame: &[u8]| {
+            let header = Header::decode(frame).unwrap().unwrap();
+            let mut payload = frame[header.header_bytes..].to_vec();
+            apply_mask(&mut payload, header.mask.unwrap());
+            payload
+        };
+        bytes.chunks(6 + size).map(unmask).collect()
+    }
+
+    #[test]
+    fn what_is_sent_late_is_late_for_its_response_time_and_not_for_its_service_time() {
+        let (mut conn, mut server) = pair();
+        let mut traffic = Traffic::for_test("--rate 100");
+        traffic.window = (2000, 5000);
+        // Due at 1000, before the window, and at 3000, within; sent at 6000, after it.
+        traffic.send_due(&mut conn, Kind::Echo, [1000, 3000].into_iter(), 6000).unwrap();
+        for payload in receive(&mut server, 2, 20) {
+            traffic.message(&mut conn, traffic.opcode, &payload, 7000);
+        }
+        let stats = &mut traffic.stats;
+        assert_eq!((stats.tally.sent, stats.tally.received, stats.tally.received_in_window), (2, 2, 0));
+        let at_most =
+            |recorder: &mut crate::stats::Recorder| (recorder.window().len(), recorder.window().max());
+        // 4000 ns as three digits know it.
+        assert_eq!(at_most(&mut stats.response), (1, 4001));
+        assert_eq!(at_most(&mut stats.service), (1, 1000));
+        assert_eq!(at_most(&mut stats.slip), (1, 3001));
+    }
+
+    #[test]
+    fn a_closed_loop_keeps_its_pipeline_full_until_the_window_ends() {
+        let (mut conn, mut server) = pair();
+        let mut traffic = Traffic::for_test("--pipeline 3");
+        traffic.window = (0, 1000);
+        traffic.refill(&mut conn, 10).and_then(|()| traffic.flush(&mut conn)).unwrap();
+        let first = receive(&mut server, 3, 20);
+        traffic.message(&mut conn, traffic.opcode, &first[0], 20);
+        traffic.message(&mut conn, traffic.opcode, &first[0], 21);
+        traffic.refill(&mut conn, 30).and_then(|()| traffic.flush(&mut conn)).unwrap();
+        receive(&mut server, 1, 20);
+        traffic.message(&mut conn, traffic.opcode, &first[1], 1000);
+        traffic.refill(&mut conn, 1000).unwrap();
+        let tally = traffic.stats.tally;
+        assert_eq!((tally.sent, tally.received, tally.received_in_window, tally.duplicated), (4, 2, 1, 1));
+    }
+
+    #[test]
+    fn an_echo_of_somebody_else_or_of_nothing_is_corrupt() {
+        let (mut conn, _server) = pair();
+        let mut traffic = Traffic::for_test("--size 16");
+        conn.sent = 5;
+        for (connection, sequence, corrupt) in [(3, 4, 0), (4, 3, 1), (3, 5, 2), (3, 3, 2)] {
+            let stamp = Stamp { kind: Kind::Echo, connection, sequence, intended: 0, slip: 0 };
+            traffic.message(&mut conn, traffic.opcode, &stamp.encode(), 9);
+            assert_eq!(traffic.stats.tally.corrupt, corrupt, "{connection} {sequence}");
+        }
+        let publish = Stamp { kind: Kind::Publish, connection: 9, sequence: 0, intended: 0, slip: 0 };
+        traffic.message(&mut conn, traffic.opcode, &publish.encode(), 9);
+        assert_eq!(traffic.stats.tally.corrupt, 3, "nobody publishes in an echo run");
+        traffic.started = false;
+        traffic.message(&mut conn, traffic.opcode, b"welcome", 9);
+        assert_eq!((traffic.stats.tally.corrupt, traffic.stats.tally.foreign), (3, 1));
+    }
+}

@@ -1,0 +1,399 @@
+//! A worker: one thread, one poll, its own connections and, where the fd limit asks for it, its own fd table.
+//!
+//! A turn: (1) poll, (2) events: one read per connection, its messages judged and answered, one send; what the
+//! schedule says is due is sent in between, (3) reads that filled the buffer are continued, (4) connections are
+//! opened, (5) due messages are sent, (6) ten times a second: timeouts, the drained check, the live figures,
+//! (7) slots of ended connections are freed. It shares nothing with other workers and never waits for them.
+
+use std::io::{self, ErrorKind, Read};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use mio::{Events, Poll, Token};
+use slab::Slab;
+
+use crate::clock::SECOND;
+use crate::conn::{Conn, Phase};
+use crate::connector::{Connector, Order, Step};
+use crate::frame::{append_masked, opcode};
+use crate::inbound::{End, feed};
+use crate::kernel;
+use crate::outbound::Outbound;
+use crate::shared::Shared;
+use crate::stats::Stats;
+use crate::timer::Timer;
+use crate::traffic::Traffic;
+
+/// Bytes read from one connection at a time.
+const SCRATCH_BYTES: usize = 256 << 10;
+const EVENTS_PER_TURN: usize = 1024;
+/// The timer's event; no slot is ever this large.
+const TIMER: Token = Token(usize::MAX - 1);
+/// How often a worker looks after what no event tells it.
+const CHORES_EVERY: u64 = SECOND / 10;
+/// Sleeping shorter than this costs more than it gains: what falls due meanwhile is sent together.
+const SLEEP_MIN: u64 = 50_000;
+/// How long the closing handshakes may take.
+const CLOSE_TIMEOUT: u64 = 3 * SECOND;
+
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    index: usize,
+    poll: Poll,
+    timer: Timer,
+    armed_for: u64,
+    conns: Slab<Conn>,
+    scratch: Box<[u8]>,
+    connector: Connector,
+    outbound: Outbound,
+    traffic: Traffic,
+    more: Vec<usize>,
+    ended: Vec<usize>,
+    chores_at: u64,
+    is_settled: bool,
+    is_drained: bool,
+    close_by: Option<u64>,
+}
+
+impl Worker {
+    /// Makes the worker on its own thread; with `own_table` it first leaves the process's fd table.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub(crate) fn new(shared: Arc<Shared>, index: usize, order: Order, own_table: bool) -> io::Result<Self> {
+        if own_table {
+            kernel::own_fd_table()?;
+        }
+        let poll = Poll::new()?;
+        let timer = Timer::new(&poll, TIMER)?;
+        let now = shared.clock.now();
+        Ok(Self {
+            index,
+            timer,
+            poll,
+            armed_for: 0,
+            conns: Slab::with_capacity(order.members as usize + 1),
+            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            outbound: Outbound::new(&shared.settings, order.members),
+            connector: Connector::new(order, now),
+            traffic: Traffic::new(&shared.settings, index),
+            more: Vec::new(),
+            ended: Vec::new(),
+            chores_at: 0,
+            is_settled: false,
+            is_drained: false,
+            close_by: None,
+            shared,
+        })
+    }
+
+    /// Runs until the run is over and every connection is closed.
+    ///
+    /// # Errors
+    /// The poll's.
+    pub(crate) fn run(mut self) -> io::Result<Stats> {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        while !self.is_over() {
+            self.turn(&mut events)?;
+        }
+        self.publish_live();
+        Ok(self.traffic.stats)
+    }
+
+    fn turn(&mut self, events: &mut Events) -> io::Result<()> {
+        let timeout = self.timeout()?;
+        match self.poll.poll(events, Some(timeout)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        self.traffic.window = self.shared.window();
+        for event in events.iter().filter(|event| event.token() != TIMER) {
+            let slot = event.token().0;
+            let is_ending = event.is_read_closed() || event.is_error();
+            if event.is_writable() {
+                self.flush(slot);
+            }
+            let now = if event.is_readable() || is_ending || self.is_opening(slot) {
+                self.read(slot, is_ending)
+            } else {
+                self.shared.clock.now()
+            };
+            if now >= self.outbound.next_due() {
+                self.send_due();
+            }
+        }
+        for slot in std::mem::take(&mut self.more) {
+            self.read(slot, false);
+        }
+        self.open();
+        self.start_or_send();
+        let now = self.shared.clock.now();
+        if now >= self.chores_at {
+            self.chores_at = now + CHORES_EVERY;
+            self.chores(now);
+        }
+        for slot in self.ended.drain(..) {
+            self.conns.remove(slot);
+        }
+        Ok(())
+    }
+
+    /// How long the poll may sleep. What falls due within it is left to the timer, which knows microseconds.
+    fn timeout(&mut self) -> io::Result<Duration> {
+        if !self.more.is_empty() {
+            return Ok(Duration::ZERO);
+        }
+        let now = self.shared.clock.now();
+        let due = self.outbound.next_due();
+        if due <= now {
+            return Ok(Duration::ZERO);
+        }
+        if due < now + CHORES_EVERY && self.armed_for != due {
+            self.timer.arm((due - now).max(SLEEP_MIN))?;
+            self.armed_for = due;
+        }
+        let until_chores = self.chores_at.saturating_sub(now);
+        let milliseconds = if self.connector.is_done() { (until_chores / 1_000_000).clamp(1, 20) } else { 1 };
+        Ok(Duration::from_millis(milliseconds))
+    }
+
+    fn is_opening(&self, slot: usize) -> bool {
+        self.conns.get(slot).is_some_and(|conn| conn.phase == Phase::Opening)
+    }
+
+    fn flush(&mut self, slot: usize) {
+        if let Some(conn) = self.conns.get_mut(slot)
+            && matches!(conn.phase, Phase::Open | Phase::Closing)
+            && let Err(error) = conn.flush()
+        {
+            self.end(slot, &End::Failed(error.kind()));
+        }
+    }
+
+    /// Reads once (to the end, when the peer is closing), answers, and returns the time.
+    fn read(&mut self, slot: usize, is_ending: bool) -> u64 {
+        let Self { conns, scratch, traffic, shared, .. } = self;
+        let mut now = shared.clock.now();
+        let Some(conn) = conns.get_mut(slot) else { return now };
+        match conn.phase {
+            Phase::Opening => return self.progress(slot, now),
+            Phase::Gone => return now,
+            Phase::Open | Phase::Closing => {}
+        }
+        let end = loop {
+            match conn.stream.read(scratch) {
+                Ok(0) => break Some(End::Eof),
+                Ok(read) => {
+                    now = shared.clock.now();
+                    traffic.stats.tally.bytes_in += read as u64;
+                    let fed = feed(conn, &mut scratch[..read], traffic, now);
+                    let answered = match &fed {
+                        Ok(()) if conn.phase == Phase::Open => traffic.refill(conn, now),
+                        _ => Ok(()),
+                    };
+                    let sent = answered.and_then(|()| traffic.flush(conn));
+                    match (fed, sent) {
+                        (Err(end), _) => break Some(end),
+                        (Ok(()), Err(error)) => break Some(End::Failed(error.kind())),
+                        (Ok(()), Ok(())) if is_ending => {}
+                        // A short read emptied the socket: the next byte is a new edge.
+                        (Ok(()), Ok(())) if read < scratch.len() => break None,
+                        (Ok(()), Ok(())) => {
+                            self.more.push(slot);
+                            break None;
+                        }
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break None,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => break Some(End::Failed(error.kind())),
+            }
+        };
+        if let Some(end) = end {
+            self.end(slot, &end);
+        }
+        now
+    }
+
+    /// Carries the handshake of a connection on.
+    fn progress(&mut self, slot: usize, now: u64) -> u64 {
+        let conn = &mut self.conns[slot];
+        match self.connector.progress(conn, &self.shared.handshake, &mut self.scratch) {
+            Step::Waiting => {}
+            Step::Opened(mut early) => {
+                let now = self.shared.clock.now();
+                self.connector.opened(conn, now, &mut self.traffic.stats);
+                let fed = feed(conn, &mut early, &mut self.traffic, now);
+                let sent = self.traffic.flush(conn);
+                if let Err(end) = fed.and_then(|()| sent.map_err(|error| End::Failed(error.kind()))) {
+                    self.end(slot, &end);
+                } else {
+                    // Nothing tells whether the last read emptied the socket.
+                    self.more.push(slot);
+                }
+            }
+            Step::Failed { sentence, again } => self.give_up(slot, &sentence, again, now),
+        }
+        now
+    }
+
+    fn give_up(&mut self, slot: usize, sentence: &str, again: bool, now: u64) {
+        let conn = &mut self.conns[slot];
+        self.connector.lost(conn, sentence, again, now, &mut self.traffic.stats);
+        conn.phase = Phase::Gone;
+        self.ended.push(slot);
+    }
+
+    /// Starts connections and ends attempts that took too long.
+    fn open(&mut self) {
+        if self.is_settled {
+            return;
+        }
+        if self.shared.abandon.load(Relaxed) {
+            self.connector.abandon();
+            for slot in self.slots(|conn| conn.phase == Phase::Opening) {
+                self.give_up(slot, "the run was ended before a connection was open", false, 0);
+            }
+        }
+        let now = self.shared.clock.now();
+        let late = self.connector.step(&mut self.conns, self.poll.registry(), now, &mut self.traffic.stats);
+        for slot in late {
+            self.give_up(slot, "a connection was not open within --connect-timeout", true, now);
+        }
+        if self.connector.is_done() {
+            self.is_settled = true;
+            self.publish_live();
+            self.shared.settled.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn slots(&self, wanted: impl Fn(&Conn) -> bool) -> Vec<usize> {
+        self.conns.iter().filter(|(_, conn)| wanted(conn)).map(|(slot, _)| slot).collect()
+    }
+
+    /// Begins sending when its time has come, and sends what is due.
+    fn start_or_send(&mut self) {
+        let now = self.shared.clock.now();
+        let from = self.shared.traffic_from.load(Relaxed);
+        if !self.traffic.started && now >= from {
+            self.traffic.started = true;
+            let members = self.slots(|conn| conn.phase == Phase::Open && !conn.is_publisher);
+            let publisher = self.slots(|conn| conn.phase == Phase::Open && conn.is_publisher);
+            for &slot in &members {
+                let conn = &mut self.conns[slot];
+                let now = self.shared.clock.now();
+                let sent = self.traffic.refill(conn, now).and_then(|()| self.traffic.flush(conn));
+                if let Err(error) = sent {
+                    self.end(slot, &End::Failed(error.kind()));
+                }
+            }
+            self.outbound.start(from, members, publisher.first().copied());
+        }
+        self.send_due();
+    }
+
+    fn send_due(&mut self) {
+        let Self { outbound, conns, traffic, shared, .. } = self;
+        let failed = outbound.send_due(conns, traffic, shared);
+        for (slot, error) in failed {
+            self.end(slot, &End::Failed(error.kind()));
+        }
+    }
+
+    /// Ends a connection, whoever ended it.
+    fn end(&mut self, slot: usize, end: &End) {
+        let Some(conn) = self.conns.get_mut(slot) else { return };
+        if !matches!(conn.phase, Phase::Open | Phase::Closing) {
+            return;
+        }
+        if conn.phase == Phase::Open {
+            let stats = &mut self.traffic.stats;
+            stats.tally.closed_by_server += 1;
+            stats.error(end.to_string());
+            conn.echoes.give_up(conn.sent);
+            stats.tally.lost += conn.echoes.missing() + conn.publishes.missing();
+        }
+        conn.phase = Phase::Gone;
+        self.ended.push(slot);
+    }
+
+    fn chores(&mut self, now: u64) {
+        self.time_out(now);
+        self.publish_live();
+        if !self.is_drained && now >= self.traffic.window.1 {
+            let is_late = now >= self.shared.drain_to.load(Relaxed);
+            let published = self.shared.published.load(Relaxed) as u32;
+            let is_quiet = self.outbound.next_due() > now
+                && self.conns.iter().all(|(_, conn)| {
+                    conn.phase != Phase::Open || conn.is_publisher || {
+                        let missing = conn.echoes.missing() + conn.publishes.missing();
+                        missing == 0
+                            && conn.echoes.outstanding(conn.sent) == 0
+                            && conn.publishes.outstanding(published) == 0
+                    }
+                });
+            if is_late || is_quiet {
+                self.is_drained = true;
+                self.shared.drained.fetch_add(1, Relaxed);
+            }
+        }
+        if self.close_by.is_none() && self.shared.close.load(Relaxed) {
+            self.close_by = Some(now + CLOSE_TIMEOUT);
+            self.close_all();
+        }
+    }
+
+    /// Closed loop: a connection that hears nothing gives its messages up and goes on.
+    fn time_out(&mut self, now: u64) {
+        if !self.traffic.started || !self.outbound.is_closed_loop() || now >= self.traffic.window.1 {
+            return;
+        }
+        let (now_ms, limit) =
+            ((now / 1_000_000) as u32, (self.shared.settings.reply_timeout / 1_000_000) as u32);
+        let late = self.slots(|conn| {
+            conn.phase == Phase::Open
+                && conn.echoes.outstanding(conn.sent) > 0
+                && now_ms.saturating_sub(conn.heard_ms) > limit
+        });
+        for slot in late {
+            let conn = &mut self.conns[slot];
+            conn.echoes.give_up(conn.sent);
+            self.traffic.stats.tally.timeouts += 1;
+            if let Err(error) = self.traffic.refill(conn, now).and_then(|()| self.traffic.flush(conn)) {
+                self.end(slot, &End::Failed(error.kind()));
+            }
+        }
+    }
+
+    /// Settles what each connection lost and begins the closing handshakes.
+    fn close_all(&mut self) {
+        let published = self.shared.published.load(Relaxed) as u32;
+        for slot in self.slots(|conn| conn.phase == Phase::Open) {
+            let conn = &mut self.conns[slot];
+            conn.echoes.give_up(conn.sent);
+            if !conn.is_publisher {
+                conn.publishes.give_up(published);
+                self.traffic.stats.tally.lost += conn.echoes.missing() + conn.publishes.missing();
+            }
+            conn.phase = Phase::Closing;
+            let key = self.traffic.keys.draw();
+            append_masked(&mut self.traffic.out, opcode::CLOSE, &1000u16.to_be_bytes(), b"", key);
+            if let Err(error) = self.traffic.flush(conn) {
+                self.end(slot, &End::Failed(error.kind()));
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.close_by.is_some_and(|by| self.conns.is_empty() || self.shared.clock.now() >= by)
+    }
+
+    fn publish_live(&mut self) {
+        let mut live = self.shared.live[self.index].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        live.tally = self.traffic.stats.tally;
+        self.traffic.stats.response.drain_live(&mut live.times);
+        self.traffic.stats.delivery.drain_live(&mut live.times);
+    }
+}

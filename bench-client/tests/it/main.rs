@@ -1,0 +1,5 @@
+//! The client as a user runs it, against servers that the tests bring along.
+
+mod refusals;
+mod runs;
+mod support;

@@ -1,0 +1,121 @@
+//! A small WebSocket server on tungstenite, a thread per connection, with faults to order; and the client under test.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use tungstenite::Message;
+use tungstenite::protocol::WebSocket;
+
+/// What a server does with one connection after the handshake.
+pub(crate) type Serve = Arc<dyn Fn(&mut WebSocket<TcpStream>) + Send + Sync>;
+
+/// Starts a WebSocket server on a free port; its threads end with the test process.
+pub(crate) fn server(serve: impl Fn(&mut WebSocket<TcpStream>) + Send + Sync + 'static) -> SocketAddr {
+    let serve: Serve = Arc::new(serve);
+    tcp_server(move |stream| {
+        if let Ok(mut socket) = tungstenite::accept(stream) {
+            serve(&mut socket);
+        }
+    })
+}
+
+/// Starts a TCP server on a free port.
+pub(crate) fn tcp_server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = Arc::new(serve);
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            stream.set_nodelay(true).unwrap();
+            let serve = Arc::clone(&serve);
+            thread::spawn(move || serve(stream));
+        }
+    });
+    address
+}
+
+/// Reads until the peer is gone, handing every data message to `each` with its number on this connection, from 1.
+pub(crate) fn messages(
+    socket: &mut WebSocket<TcpStream>,
+    mut each: impl FnMut(&mut WebSocket<TcpStream>, u64, Message),
+) {
+    let mut number = 0;
+    while let Ok(message) = socket.read() {
+        if message.is_text() || message.is_binary() {
+            number += 1;
+            each(socket, number, message);
+        }
+    }
+}
+
+/// Sends; a peer that is gone is noticed by the next read.
+pub(crate) fn send(socket: &mut WebSocket<TcpStream>, message: Message) {
+    drop(socket.send(message));
+}
+
+/// A server that echoes.
+pub(crate) fn echo() -> SocketAddr {
+    server(|socket| messages(socket, |socket, _, message| send(socket, message)))
+}
+
+/// A server that relays every message to all other connections.
+pub(crate) fn relay(forget: impl Fn(u64) -> bool + Send + Sync + 'static) -> SocketAddr {
+    type Member = (SocketAddr, WebSocket<TcpStream>);
+    let members: Arc<Mutex<Vec<Member>>> = Arc::default();
+    server(move |socket| {
+        let own = socket.get_ref().peer_addr().unwrap();
+        let writer = socket.get_ref().try_clone().unwrap();
+        let role = tungstenite::protocol::Role::Server;
+        members.lock().unwrap().push((own, WebSocket::from_raw_socket(writer, role, None)));
+        messages(socket, |_, number, message| {
+            for (address, member) in members.lock().unwrap().iter_mut() {
+                if *address != own && !forget(number) {
+                    send(member, message.clone());
+                }
+            }
+        });
+        members.lock().unwrap().retain(|(address, _)| *address != own);
+    })
+}
+
+/// What the client said.
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) report: serde_json::Value,
+}
+
+impl Said {
+    /// A count of the report.
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        self.report["tally"][name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no {name} in {}{}", self.stdout, self.stderr))
+    }
+
+    /// A figure of the report, by path.
+    pub(crate) fn figure(&self, pointer: &str) -> f64 {
+        self.report
+            .pointer(pointer)
+            .and_then(serde_json::Value::as_f64)
+            .unwrap_or_else(|| panic!("no {pointer} in {}", self.report))
+    }
+}
+
+/// Runs the client with these flags and reads its report.
+pub(crate) fn bench(flags: &str) -> Said {
+    let directory = std::env::temp_dir();
+    let unique = format!("bench-client-{}-{:?}.json", std::process::id(), thread::current().id());
+    let json = directory.join(unique);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-client"));
+    command.args(flags.split_whitespace()).arg("--quiet").arg("--json").arg(&json);
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let report =
+        std::fs::read(&json).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    drop(std::fs::remove_file(json));
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Said { code: status.code(), stdout: text(stdout), stderr: text(stderr), report }
+}
