@@ -191,7 +191,9 @@ impl Io for SimIo {
             slice.iter_mut().zip(bytes.by_ref()).for_each(|(to, from)| *to = from);
         }
         drop(bytes);
-        one.read_at_us = now_us;
+        if one.server == End::Open {
+            one.read_at_us = now_us;
+        }
         Ok(most)
     }
 
@@ -230,9 +232,9 @@ impl Io for SimIo {
             most = net.random.within(1, most - 1);
             net.sockets[stream.0].is_stuck = true;
         }
-        let now_us = net.now_us;
         let one = &mut net.sockets[stream.0];
         one.wants_room |= most < offered;
+        one.was_refused |= most < offered;
         if most == 0 {
             return Err(ErrorKind::WouldBlock.into());
         }
@@ -242,7 +244,6 @@ impl Io for SimIo {
             one.to_client.extend(&slice[..n]);
             left -= n;
         }
-        one.taken_at_us = now_us;
         Ok(most)
     }
 

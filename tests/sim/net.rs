@@ -48,9 +48,10 @@ pub struct Socket {
     /// A write found too little room: room makes an edge.
     pub wants_room: bool,
     is_reset_told: bool,
-    /// When the server last read a byte from it, and when one of its bytes was last taken.
+    /// A write found too little room at least once.
+    pub was_refused: bool,
+    /// When the server last read a byte from it, before its own FIN.
     pub read_at_us: u64,
-    pub taken_at_us: u64,
     pub began_us: u64,
 }
 
@@ -133,7 +134,7 @@ impl Net {
             wants_room: false,
             is_reset_told: false,
             read_at_us: self.now_us,
-            taken_at_us: self.now_us,
+            was_refused: false,
             began_us: self.now_us,
         });
         self.sockets.len() - 1
@@ -290,13 +291,16 @@ impl Net {
     /// A connection was closed for silence: it must have been silent for as long as the limit says.
     pub fn check_end(&mut self, uid: u32, cause: Cause, config: &Config) {
         let Some(one) = self.sockets.iter().find(|one| one.uid == uid) else { return };
-        let (since_us, limit) = match cause {
-            Cause::PongTimeout => (one.read_at_us, config.pong_timeout),
-            Cause::SilentTimeout => (one.read_at_us, config.silent_timeout),
-            Cause::Stalled => (one.taken_at_us, config.stall_timeout),
+        let limit = match cause {
+            Cause::PongTimeout => config.pong_timeout,
+            Cause::SilentTimeout => config.silent_timeout,
             _ => return,
         };
-        let passed_us = self.now_us - since_us;
+        if one.was_refused {
+            // Its FIN may have come long after the decision.
+            return;
+        }
+        let passed_us = self.now_us - one.read_at_us;
         if u128::from(passed_us) < limit.as_micros() {
             self.violation(format!("connection {uid}: {} after {passed_us} us of {limit:?}", cause.name()));
         }
