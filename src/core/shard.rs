@@ -258,13 +258,12 @@ impl<S: Service, I: Io> Shard<S, I> {
                     let Arrived::Http(exchange) = std::mem::take(&mut conn.arrived) else { continue };
                     self.frames_of(key, exchange.bytes);
                 }
-                _ => {
-                    self.read(key);
-                    continue;
-                }
+                _ => {}
             }
-            if self.core.table.conn(key).is_some_and(|conn| conn.flags.any(Flags::READABLE)) {
-                self.core.push_more(key);
+            // What was kept may still be incomplete: only reading on brings the rest, or the end.
+            let is_readable = |flags: Flags| flags.any(Flags::READABLE.with(Flags::READ_CLOSED));
+            if self.core.table.conn(key).is_some_and(|conn| is_readable(conn.flags)) {
+                self.read(key);
             }
         }
     }
