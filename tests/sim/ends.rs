@@ -65,7 +65,10 @@ impl World {
             self.check()?;
             rounds += 1;
             if rounds > ROUNDS_MAX {
-                return Err("it is never quiet: something spins".into());
+                let net = self.net.borrow();
+                let shards = self.shards.iter().zip(&net.polls);
+                let awake = shards.filter_map(|(running, poll)| Some((poll.asleep_until, running.as_ref()?.audit())));
+                return Err(format!("it is never quiet: something spins: {:?}", awake.collect::<Vec<_>>()));
             }
             if has_done {
                 continue;
@@ -106,6 +109,7 @@ impl World {
         self.settle(longest_us)?;
         let now_us = self.net.borrow().now_us;
         self.ledger.borrow_mut().good_since_us = Some(now_us);
+        self.ledger.borrow_mut().is_orderly = true;
         for _ in 0..5 {
             self.publish_from_outside();
             self.settle(1000)?;

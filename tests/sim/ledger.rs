@@ -61,6 +61,8 @@ pub struct Ledger {
     pub stale_letters: u64,
     pub messages: u64,
     pub is_stopping: bool,
+    /// Nobody is late any more from before the peers did what they must.
+    pub is_orderly: bool,
     /// From here on peers do what they must at once: (when, until when old sins may still be punished).
     pub good_since_us: Option<u64>,
 }

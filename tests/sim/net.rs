@@ -296,7 +296,7 @@ impl Net {
             Cause::SilentTimeout => config.silent_timeout,
             _ => return,
         };
-        if one.was_refused {
+        if one.was_refused || config.flushes_per_turn < 4 {
             // Its FIN may have come long after the decision.
             return;
         }

@@ -221,8 +221,9 @@ impl Peer {
         let is_reset = net.sockets[self.socket].server == End::Reset;
         let life = ledger.life(self.uid);
         let was_told = life.reason.is_none_or(|reason| !matches!(reason.cause, Cause::CloseTimeout | Cause::PeerReset));
-        if self.phase == Phase::Over && self.heard.got_code.is_some() && is_reset && self.is_good && !self.has_sinned && was_told {
-            self.wrong(ledger, "closed in order and was reset");
+        if self.phase == Phase::Over && self.heard.got_code.is_some() && is_reset && ledger.is_orderly && !self.has_sinned && was_told {
+            let reason = ledger.life(self.uid).reason;
+            self.wrong(ledger, &format!("closed in order and was reset: {reason:?}"));
         }
     }
 
