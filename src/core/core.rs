@@ -355,7 +355,8 @@ impl<S: Service> Core<S> {
     fn deliver_to(&mut self, slot: u32, publication: &Publication) {
         let frame_bytes = publication.frame().len() as u32;
         let Some((key, conn)) = self.table.at(slot) else { return };
-        let takes_batch = conn.outbox.is_none() && conn.stage == Stage::Open && !self.cork.is_open_for(key);
+        let is_held = conn.flags.any(Flags::STREAMING);
+        let takes_batch = conn.outbox.is_none() && conn.stage == Stage::Open && !is_held && !self.cork.is_open_for(key);
         let fits = conn.queued == 0 || (conn.queued + frame_bytes) as usize <= self.config.outbox_bytes_max;
         if takes_batch && fits {
             conn.queued += frame_bytes;

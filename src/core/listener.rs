@@ -145,6 +145,11 @@ impl<S: Service, I: Io> Shard<S, I> {
     pub(super) fn turn_away(&mut self, stream: I::Stream) {
         let mut bytes = self.core.store.buffers.take(512);
         Response::refusal(Cause::Full).encode(&mut bytes, false, false);
+        self.tell_and_close(stream, bytes);
+    }
+
+    /// Sends a stream that is not taken in its answer, and closes it.
+    pub(super) fn tell_and_close(&mut self, stream: I::Stream, bytes: Vec<u8>) {
         // One write into an empty socket buffer: it takes all of it, or the peer is gone.
         let written = self.io.write(&stream, &[IoSlice::new(&bytes)]);
         self.io.finish(&stream);

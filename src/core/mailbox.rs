@@ -104,6 +104,11 @@ impl<M> Inbox<M> {
         self.receiver.is_empty() && self.owed.is_empty()
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.receiver.len() + self.owed.len()
+    }
+
     /// Before sleeping: whether the shard may.
     #[must_use]
     pub fn may_sleep(&self) -> bool {
@@ -195,6 +200,16 @@ impl<M> Post<M> {
             is_left |= !route.spill.is_empty();
         }
         is_left
+    }
+
+    /// How many messages wait in spills.
+    pub fn spilled(&self) -> usize {
+        self.routes.iter().map(|route| route.spill.len()).sum()
+    }
+
+    /// Bytes that count in the fullest spill.
+    pub fn spilled_bytes_max(&self) -> usize {
+        self.routes.iter().map(|route| route.spilled_bytes).max().unwrap_or(0)
     }
 
     /// Calls `wake` for every shard that was sent something since the last time and sleeps.

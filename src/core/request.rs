@@ -85,8 +85,8 @@ impl<S: Service, I: Io> Shard<S, I> {
                 return self.core.keep(key, exchange);
             }
             Step::Deferred(_, awaited) => {
-                exchange.awaited = Some(awaited);
-                exchange.bytes = rest;
+                // That request is dealt with: what follows it begins with a head of its own.
+                let exchange = Exchange { bytes: rest, awaited: Some(awaited), ..Exchange::default() };
                 return self.core.keep(key, exchange);
             }
             Step::Upgraded(_) => {

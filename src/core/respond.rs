@@ -26,6 +26,13 @@ impl<S: Service> Core<S> {
         }
         let Some(awaited) = exchange.awaited.take() else { return false };
         conn.stage = Stage::Head;
+        if exchange.bytes.is_empty() {
+            conn.arrived = Arrived::Nothing;
+        } else {
+            // The time for the next head begins when it may be looked at.
+            exchange.since = self.now;
+            self.deadlines.file(Class::Head, ticket.key, self.now);
+        }
         match (reply, awaited.accept) {
             (Reply::Respond(response), _) => self.respond(ticket.key, &response, awaited.manner),
             (Reply::Upgrade { subprotocol }, Some(accept)) => {

@@ -186,13 +186,13 @@ impl<S: Service, I: Io> Shard<S, I> {
             timeout = Some(0);
         }
         self.events.clear();
-        let result = self.io.poll(timeout, &mut self.events);
-        if sleeps {
-            self.inbox.awake();
-        }
-        match result {
+        match self.io.poll(timeout, &mut self.events) {
+            // The bell stays as it is: a simulated poll fails where a real one would sleep, and `turn` is called again.
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
+        }
+        if sleeps {
+            self.inbox.awake();
         }
         let now_us = self.io.now();
         self.core.set_clock(now_us);
@@ -258,13 +258,12 @@ impl<S: Service, I: Io> Shard<S, I> {
                     let Arrived::Http(exchange) = std::mem::take(&mut conn.arrived) else { continue };
                     self.frames_of(key, exchange.bytes);
                 }
-                _ => {
-                    self.read(key);
-                    continue;
-                }
+                _ => {}
             }
-            if self.core.table.conn(key).is_some_and(|conn| conn.flags.any(Flags::READABLE)) {
-                self.core.push_more(key);
+            // What was kept may still be incomplete: only reading on brings the rest, or the end.
+            let is_readable = |flags: Flags| flags.any(Flags::READABLE.with(Flags::READ_CLOSED));
+            if self.core.table.conn(key).is_some_and(|conn| is_readable(conn.flags)) {
+                self.read(key);
             }
         }
     }
