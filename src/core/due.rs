@@ -114,16 +114,15 @@ impl<S: Service> Core<S> {
     /// A pinged peer must have been heard since: any byte counts. One that still takes what is queued is alive, and
     /// left to the stall deadline.
     fn due_pong(&mut self, key: Key) {
-        let heard = self.table.heard(key);
         let now = self.now;
         let Some(conn) = self.table.conn_mut(key) else { return };
         if conn.stage != Stage::Open {
             return;
         }
+        let is_unheard = conn.flags.any(Flags::PINGED);
         conn.flags.clear(Flags::PINGED);
-        let moved = conn.outbox.as_ref().map_or(heard, |outbox| outbox.moved_at);
-        let last = if super::deadlines::reached(moved, heard) { moved } else { heard };
-        if self.deadlines.has_passed(Class::Pong, last, now) {
+        let moved_at = conn.outbox.as_ref().map(|outbox| outbox.moved_at);
+        if is_unheard && moved_at.is_none_or(|moved_at| self.deadlines.has_passed(Class::Pong, moved_at, now)) {
             return self.fail(key, Cause::PongTimeout);
         }
         self.deadlines.file(Class::Ping, key, now);
