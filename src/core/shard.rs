@@ -364,8 +364,9 @@ impl<S: Service, I: Io> Shard<S, I> {
     /// Calls the service; if it panics, the connection it worked for ends.
     pub(super) fn guard(&mut self, key: Option<Key>, work: impl FnOnce(&mut S, &mut Core<S>)) {
         let Self { core, service, .. } = self;
+        core.working_for = key;
         if catch_unwind(AssertUnwindSafe(|| work(service, core))).is_err() {
-            core.blame(key);
+            core.blame(core.working_for);
         }
     }
 

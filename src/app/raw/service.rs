@@ -156,12 +156,14 @@ impl<H: Handler> Service for Raw<H> {
     fn mail(&mut self, core: &mut Core<Self>, mail: RawMail<H>) {
         match mail {
             RawMail::Admit(ticket, decide) => {
+                core.works_for(ticket.key());
                 let reply = Self::reply(core, ticket.key(), decide(&mut self.handler));
                 if !core.answer(ticket, reply) {
                     core.counters().stale_keys.add(1);
                 }
             }
             RawMail::Post(key, post) if core.is_open(key) => {
+                core.works_for(key);
                 self.with(core, key, |handler, conn| handler.on_post(conn, post));
             }
             RawMail::Done(ticket, result) => {
