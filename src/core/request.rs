@@ -223,10 +223,8 @@ impl<S: Service> Core<S> {
         let manner = Manner { head_only: request.method() == "HEAD", keep_alive: request.keep_alive() };
         match (service.request(self, key, request, body, accept.is_some()), accept) {
             (Reply::Respond(response), None) => self.respond(key, &response, manner),
-            // A client that asked for WebSocket and got none has no use for the connection.
-            (Reply::Respond(response), Some(_)) => {
-                self.respond(key, &response, Manner { keep_alive: false, ..manner })
-            }
+            (Reply::Respond(response), Some(_)) => self.refuse_with(key, &response, manner),
+            (Reply::Refuse(cause), _) => return Err(cause),
             (Reply::Upgrade { subprotocol }, Some(accept)) => {
                 self.upgrade(key, &accept, subprotocol.as_deref());
                 return Ok(Dispatched::Upgraded);

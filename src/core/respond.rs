@@ -1,6 +1,6 @@
 //! Answers to requests, at once or later: responses, and the 101 that makes a WebSocket.
 
-use crate::base::cause::Cause;
+use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
 use crate::proto::http::Response;
 use crate::proto::ws::handshake::Accept;
@@ -15,7 +15,7 @@ use super::service::{Reply, Service, Ticket};
 impl<S: Service> Core<S> {
     /// Answers a request that was deferred. False: it is not waiting any more, and the answer is dropped.
     ///
-    /// Of the replies, `Respond` and `Upgrade` are answers; any other counts as none and is answered 503.
+    /// Of the replies, `Respond`, `Refuse` and `Upgrade` are answers; any other counts as none and is answered 503.
     pub fn answer(&mut self, ticket: Ticket, reply: Reply) -> bool {
         let Some(conn) = self.table.conn_mut(ticket.key) else { return false };
         let Arrived::Http(exchange) = &mut conn.arrived else { return false };
@@ -34,7 +34,9 @@ impl<S: Service> Core<S> {
             self.deadlines.file(Class::Head, ticket.key, self.now);
         }
         match (reply, awaited.accept) {
-            (Reply::Respond(response), _) => self.respond(ticket.key, &response, awaited.manner),
+            (Reply::Respond(response), None) => self.respond(ticket.key, &response, awaited.manner),
+            (Reply::Respond(response), Some(_)) => self.refuse_with(ticket.key, &response, awaited.manner),
+            (Reply::Refuse(cause), _) => self.fail(ticket.key, cause),
             (Reply::Upgrade { subprotocol }, Some(accept)) => {
                 self.upgrade(ticket.key, &accept, subprotocol.as_deref())
             }
@@ -57,8 +59,16 @@ impl<S: Service> Core<S> {
                 self.deadlines.file(Class::Silent, key, self.now);
             }
         } else {
-            conn.reason = crate::base::cause::CloseReason::of(Cause::HttpDone);
+            conn.reason = CloseReason::of(Cause::HttpDone);
             self.leave(key);
+        }
+    }
+
+    /// Sends a response to a client that asked for WebSocket and gets none: it has no use for the connection.
+    pub(super) fn refuse_with(&mut self, key: Key, response: &Response, manner: Manner) {
+        self.respond(key, response, Manner { keep_alive: false, ..manner });
+        if let Some(conn) = self.table.conn_mut(key) {
+            conn.reason = CloseReason::of(Cause::Refused);
         }
     }
 
