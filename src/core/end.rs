@@ -131,8 +131,12 @@ impl<S: Service> Core<S> {
             conn.stage = stage;
             conn.flags.clear(Flags::PRESSURED.with(Flags::PAUSED));
             if conn.flags.any(Flags::STREAMING) {
-                // The message that was being streamed can never be finished: a close frame may follow its last part.
+                // The message that was being streamed can never be finished: a close frame may follow its last part,
+                // and no other message.
                 conn.flags.clear(Flags::STREAMING);
+                if let Some(outbox) = &mut conn.outbox {
+                    conn.queued -= outbox.drop_held(&mut self.store.buffers) as u32;
+                }
             }
             if conn.flags.any(Flags::READABLE) && !conn.flags.any(Flags::MORE) {
                 // It may have been paused, and what is left must still be read to its end.
