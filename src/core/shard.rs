@@ -270,8 +270,14 @@ impl<S: Service, I: Io> Shard<S, I> {
 
     /// Step 5.
     fn mailbox(&mut self) {
-        for _ in 0..self.core.config.mails_per_turn {
+        let budget = self.core.config.mails_per_turn;
+        for _ in 0..budget {
             let Some(mail) = self.inbox.take() else { break };
+            self.mail(mail);
+        }
+        // A budget of their own: whoever floods the mailbox cannot keep an answer, or the stop, from being heard.
+        for _ in 0..budget {
+            let Some(mail) = self.inbox.take_owed() else { break };
             self.mail(mail);
         }
         self.call_opened();
