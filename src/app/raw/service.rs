@@ -11,7 +11,7 @@ use crate::base::id::Key;
 use crate::core::core::Core;
 use crate::core::service::{Reply, Service, Ticket};
 use crate::core::timers::TimerId;
-use crate::proto::http::{Request, Response};
+use crate::proto::http::Request;
 use crate::proto::ws::Message;
 
 use super::admission::{Admission, Opening};

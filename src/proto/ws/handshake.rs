@@ -354,7 +354,8 @@ mod tests {
             assert_eq!(answer.as_ref().err(), judged.as_ref(), "{head}");
             assert_eq!(judge(&format!("GET / HTTP/1.1\r\nHost: a\r\n{head}\r\n")).err(), judged, "{head}");
             if let Ok(answer) = answer {
-                assert_eq!((answer.len(), &answer[header::UPGRADE]), (3, "websocket"));
+                assert_eq!(answer.len(), 3);
+                assert_eq!(answer[header::UPGRADE], "websocket");
             }
         }
     }
