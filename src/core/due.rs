@@ -45,7 +45,8 @@ impl<S: Service> Core<S> {
     /// A head must be complete: it began with its first byte, or, on a new connection, at accept.
     fn due_head(&mut self, key: Key) {
         let heard = self.table.heard(key);
-        let Some(conn) = self.table.conn(key) else { return };
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        conn.flags.clear(Flags::HEAD_FILED);
         let since = match &conn.arrived {
             Arrived::Http(exchange) => exchange.since,
             _ if conn.flags.any(Flags::KEPT) => return,
@@ -57,24 +58,44 @@ impl<S: Service> Core<S> {
         if self.deadlines.has_passed(Class::Head, since, self.now) {
             return self.fail(key, Cause::HeadTimeout);
         }
-        self.deadlines.file(Class::Head, key, self.now);
+        self.watch_head(key);
     }
 
     fn due_silent(&mut self, key: Key) {
         let heard = self.table.heard(key);
-        let Some(conn) = self.table.conn(key) else { return };
-        let is_watched = match conn.stage {
-            Stage::Open => self.deadlines.is_off(Class::Ping),
-            Stage::Head => conn.flags.any(Flags::KEPT) && matches!(conn.arrived, Arrived::Nothing),
-            _ => false,
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        conn.flags.clear(Flags::SILENT_FILED);
+        let (is_watched, is_idle) = match conn.stage {
+            Stage::Open => (self.deadlines.is_off(Class::Ping), true),
+            Stage::Head => (conn.flags.any(Flags::KEPT), matches!(conn.arrived, Arrived::Nothing)),
+            Stage::Waiting => (conn.flags.any(Flags::KEPT), false),
+            _ => (false, false),
         };
         if !is_watched {
             return;
         }
-        if self.deadlines.has_passed(Class::Silent, heard, self.now) {
+        if is_idle && self.deadlines.has_passed(Class::Silent, heard, self.now) {
             return self.fail(key, Cause::SilentTimeout);
         }
-        self.deadlines.file(Class::Silent, key, self.now);
+        self.watch_silence(key);
+    }
+
+    /// Files a head deadline, unless one is: a connection that asks often has one entry all the same.
+    pub(super) fn watch_head(&mut self, key: Key) {
+        self.file_once(Class::Head, Flags::HEAD_FILED, key);
+    }
+
+    /// Files a silence deadline, unless one is.
+    pub(super) fn watch_silence(&mut self, key: Key) {
+        self.file_once(Class::Silent, Flags::SILENT_FILED, key);
+    }
+
+    fn file_once(&mut self, class: Class, filed: Flags, key: Key) {
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        if !conn.flags.any(filed) && !self.deadlines.is_off(class) {
+            conn.flags.set(filed);
+            self.deadlines.file(class, key, self.now);
+        }
     }
 
     /// An answer is owed. An entry of an earlier request on the same connection finds a younger one: it files again.

@@ -97,7 +97,7 @@ impl<S: Service, I: Io> Shard<S, I> {
                 }
                 Ok((stream, address)) => {
                     if let Some(key) = self.take_in(stream, address) {
-                        self.core.deadlines.file(Class::Head, key, self.core.now);
+                        self.core.watch_head(key);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -47,7 +47,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             return self.pending_requests(key);
         }
         if conn.flags.any(Flags::KEPT) {
-            self.core.deadlines.file(Class::Head, key, self.core.now);
+            self.core.watch_head(key);
         }
         let mut exchange = Exchange { since: self.core.now, ..Exchange::default() };
         let Self { core, service, scratch, .. } = self;

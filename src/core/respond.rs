@@ -31,7 +31,7 @@ impl<S: Service> Core<S> {
         } else {
             // The time for the next head begins when it may be looked at.
             exchange.since = self.now;
-            self.deadlines.file(Class::Head, ticket.key, self.now);
+            self.watch_head(ticket.key);
         }
         match (reply, awaited.accept) {
             (Reply::Respond(response), None) => self.respond(ticket.key, &response, awaited.manner),
@@ -55,9 +55,7 @@ impl<S: Service> Core<S> {
         let Some(conn) = self.table.conn_mut(key) else { return };
         if manner.keep_alive {
             conn.flags.set(Flags::KEPT);
-            if !self.deadlines.is_off(Class::Silent) {
-                self.deadlines.file(Class::Silent, key, self.now);
-            }
+            self.watch_silence(key);
         } else {
             conn.reason = CloseReason::of(Cause::HttpDone);
             self.leave(key);
@@ -89,9 +87,10 @@ impl<S: Service> Core<S> {
         let Some(conn) = self.table.conn_mut(key) else { return };
         conn.stage = Stage::Open;
         conn.flags.set(Flags::OPENED);
-        let class = if self.deadlines.is_off(Class::Ping) { Class::Silent } else { Class::Ping };
-        if !self.deadlines.is_off(class) {
-            self.deadlines.file(class, key, self.now);
+        if self.deadlines.is_off(Class::Ping) {
+            self.watch_silence(key);
+        } else {
+            self.deadlines.file(Class::Ping, key, self.now);
         }
         self.counters.websockets_opened.add(1);
         self.opened.push(key);
