@@ -5,7 +5,6 @@ use crate::base::id::Key;
 use crate::proto::ws::encode;
 
 use super::conn::{Arrived, Stage};
-use super::deadlines::Class;
 use super::exchange::Exchange;
 use super::io::Io;
 use super::mail::{Adoption, Mail, Role};

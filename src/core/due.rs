@@ -55,7 +55,8 @@ impl<S: Service> Core<S> {
         if conn.stage != Stage::Head {
             return;
         }
-        if self.deadlines.has_passed(Class::Head, since, self.now) {
+        // A request that waits for its peer to take answers is not late: the stall deadline bounds that.
+        if !conn.flags.any(Flags::PAUSED) && self.deadlines.has_passed(Class::Head, since, self.now) {
             return self.fail(key, Cause::HeadTimeout);
         }
         self.watch_head(key);

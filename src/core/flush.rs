@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use crate::base::cause::Cause;
 use crate::base::id::Key;
 
-use super::conn::{Flags, Stage};
+use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
 use super::deadlines::Class;
 use super::io::Io;
@@ -148,7 +148,7 @@ impl<S: Service> Core<S> {
     pub(super) fn settle(&mut self, key: Key) {
         let Some(conn) = self.table.conn_mut(key) else { return };
         let queued = conn.queued as usize;
-        if conn.stage == Stage::Open
+        if matches!(conn.stage, Stage::Head | Stage::Open)
             && queued > self.config.outbox_bytes_high
             && !conn.flags.any(Flags::PAUSED)
         {
@@ -164,7 +164,7 @@ impl<S: Service> Core<S> {
         }
         if conn.flags.any(Flags::PAUSED) {
             conn.flags.clear(Flags::PAUSED);
-            if conn.flags.any(Flags::READABLE) {
+            if conn.flags.any(Flags::READABLE) || matches!(conn.arrived, Arrived::Http(_)) {
                 self.push_more(key);
             }
         }

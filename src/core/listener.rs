@@ -13,7 +13,7 @@ use crate::base::id::Key;
 use crate::proto::http::Response;
 
 use super::conn::{Arrived, Conn, Flags, Stage};
-use super::deadlines::{Class, reached};
+use super::deadlines::reached;
 use super::io::Io;
 use super::mail::Mail;
 use super::service::Service;

@@ -23,7 +23,7 @@ use super::shard::Shard;
 
 /// What became of the bytes at the front.
 enum Step {
-    /// There is no whole request.
+    /// There is no whole request, or it has to wait until the answers before it are taken.
     Incomplete,
     /// A request was answered and used this many bytes; another may follow.
     Answered(usize),
@@ -145,7 +145,7 @@ fn advance<S: Service>(
                 if core.table.conn(key).is_none_or(|conn| conn.stage != Stage::Head) {
                     return (used, Step::Over);
                 }
-                if used == bytes.len() {
+                if used == bytes.len() || core.pauses_requests(key) {
                     return (used, Step::Incomplete);
                 }
             }
@@ -245,6 +245,18 @@ impl<S: Service> Core<S> {
             (Reply::Move { shard }, _) => return Ok(Dispatched::Moves(shard)),
         }
         Ok(Dispatched::Answered)
+    }
+
+    /// Whether so many answers are queued that the next request waits: what a peer asks for must not pile up here while
+    /// it reads nothing. Its reading pauses with it, and both go on once the answers are taken.
+    fn pauses_requests(&mut self, key: Key) -> bool {
+        let Some(conn) = self.table.conn_mut(key) else { return false };
+        if conn.queued as usize <= self.config.outbox_bytes_high {
+            return false;
+        }
+        conn.flags.set(Flags::PAUSED);
+        self.counters.reads_paused.add(1);
+        true
     }
 
     fn check_upgrade(&self, request: &Request<'_>) -> Result<Accept, Cause> {
