@@ -144,6 +144,13 @@ impl<S: Service> Core<S> {
         }
     }
 
+    /// Reads no more from a peer until it has taken enough of what is queued for it.
+    pub(super) fn pause(&mut self, key: Key) {
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        conn.flags.set(Flags::PAUSED);
+        self.counters.reads_paused.add(1);
+    }
+
     /// After a write: pauses or resumes reading, and notes who is drained.
     pub(super) fn settle(&mut self, key: Key) {
         let Some(conn) = self.table.conn_mut(key) else { return };
@@ -152,8 +159,7 @@ impl<S: Service> Core<S> {
             && queued > self.config.outbox_bytes_high
             && !conn.flags.any(Flags::PAUSED)
         {
-            conn.flags.set(Flags::PAUSED);
-            self.counters.reads_paused.add(1);
+            return self.pause(key);
         }
         if queued > self.config.outbox_bytes_low {
             return;

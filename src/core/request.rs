@@ -254,8 +254,7 @@ impl<S: Service> Core<S> {
         if conn.queued as usize <= self.config.outbox_bytes_high {
             return false;
         }
-        conn.flags.set(Flags::PAUSED);
-        self.counters.reads_paused.add(1);
+        self.pause(key);
         true
     }
 
