@@ -3,7 +3,7 @@
 use throng::Delivery;
 use tungstenite::Message;
 
-use super::probe::{Hooks, start, text, with_shards};
+use super::probe::{Hooks, hang_up, start, text, with_shards};
 
 #[test]
 fn it_has_a_name_an_address_and_data() {
@@ -28,7 +28,9 @@ fn it_has_a_name_an_address_and_data() {
 
 #[test]
 fn it_counts_what_is_queued_in_the_same_turn() {
-    let message = |probe: &mut super::probe::Probe, conn: &mut throng::Conn<'_, super::probe::Probe>, _: throng::Message<'_>| {
+    let message = |probe: &mut super::probe::Probe,
+                   conn: &mut throng::Conn<'_, super::probe::Probe>,
+                   _: throng::Message<'_>| {
         conn.send("12345678");
         conn.send(&[0; 300]);
         // Two frames: 2 + 8 and 4 + 300 bytes, whether they are corked or queued.
@@ -54,7 +56,9 @@ fn it_counts_what_is_queued_in_the_same_turn() {
 #[test]
 fn messages_keep_their_order_whichever_way_they_take() {
     let open = |conn: &mut throng::Conn<'_, super::probe::Probe>| _ = conn.subscribe("t");
-    let message = |_: &mut super::probe::Probe, conn: &mut throng::Conn<'_, super::probe::Probe>, message: throng::Message<'_>| {
+    let message = |_: &mut super::probe::Probe,
+                   conn: &mut throng::Conn<'_, super::probe::Probe>,
+                   message: throng::Message<'_>| {
         let large = "x".repeat(5000);
         for n in 0..4 {
             conn.send(message);
@@ -104,7 +108,7 @@ fn any_connection_is_reached_from_any_other() {
         // One that is gone gets nothing, and neither does the next tenant of its slot.
         let (mut gone, gone_id) = clients.pop().unwrap();
         gone.close(None).unwrap();
-        while gone.read().is_ok() {}
+        hang_up(&mut gone);
         fixture.closed(gone_id);
         let (mut newcomer, newcomer_id) = fixture.client_on(gone_id.shard());
         assert_ne!(newcomer_id, gone_id);

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -59,8 +60,10 @@ fn it_counts() {
         assert_eq!(fixture.handle.count(), 0);
         let clients: Vec<_> = (0..20).map(|_| fixture.client()).collect();
         assert_eq!(fixture.handle.count(), 20);
-        let on_shards: usize =
-            (0..shards).filter_map(|shard| clients.iter().find(|(_, id)| id.shard() == shard)).map(|(_, id)| fixture.on(*id, |_, conn| conn.connections())).sum();
+        let on_shards: usize = (0..shards)
+            .filter_map(|shard| clients.iter().find(|(_, id)| id.shard() == shard))
+            .map(|(_, id)| fixture.on(*id, |_, conn| conn.connections()))
+            .sum();
         assert_eq!(on_shards, 20);
         for (mut client, id) in clients {
             client.send(Message::text("x")).unwrap();
@@ -73,7 +76,9 @@ fn it_counts() {
         assert_eq!(metrics.counter("websockets_opened"), Some(20));
         assert_eq!(metrics.counter("messages_in"), Some(20));
         assert_eq!(metrics.counter("no such counter"), None);
-        assert!(metrics.counter("bytes_in") > Some(20 * 100) && metrics.counter("bytes_out") > Some(20 * 100));
+        assert!(
+            metrics.counter("bytes_in") > Some(20 * 100) && metrics.counter("bytes_out") > Some(20 * 100)
+        );
         assert_eq!(metrics.turn_us.len(), metrics.counter("turns").unwrap());
     });
 }
@@ -99,7 +104,10 @@ fn it_adopts() {
             client.get_mut().write_all(&bytes[21..]).unwrap();
             fixture.handle.adopt(stream, bytes[..21].to_vec(), format!("adopted {n}")).unwrap();
             let id = fixture.opened();
-            assert_eq!((text(&mut client), text(&mut client)), ("read before".to_owned(), "and after".to_owned()));
+            assert_eq!(
+                (text(&mut client), text(&mut client)),
+                ("read before".to_owned(), "and after".to_owned())
+            );
             let (data, peer) = fixture.on(id, |_, conn| (conn.data().clone(), conn.peer_addr()));
             assert_eq!((data, peer), (format!("adopted {n}"), Some(local)));
             client.send(Message::text("goes on")).unwrap();
@@ -107,7 +115,11 @@ fn it_adopts() {
             adopted.push((client, id));
         }
         for shard in 0..shards {
-            assert_eq!(adopted.iter().filter(|(_, id)| id.shard() == shard).count(), 2, "each goes to the emptiest");
+            assert_eq!(
+                adopted.iter().filter(|(_, id)| id.shard() == shard).count(),
+                2,
+                "each goes to the emptiest"
+            );
         }
         // A value the handler does not know: it is closed, and never announced.
         let (mut client, stream) = upgraded();
@@ -168,17 +180,25 @@ fn a_publish_is_in_every_mailbox_or_in_none() {
 
 #[test]
 fn a_stop_is_heard_in_a_flood() {
-    let fixture = start(1, Hooks::default(), |_| {});
-    let handle = fixture.handle.clone();
-    let (stopped, is_stopped) = mpsc::channel();
-    let flood = std::thread::spawn(move || {
-        while is_stopped.try_recv().is_err() {
-            let _full = handle.publish("nobody's", "x");
+    let fixture = start(1, Hooks::default(), |config| config.mails_per_turn = 16);
+    let (_client, id) = fixture.client();
+    let running = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let handle = fixture.handle.clone();
+            let running = &running;
+            // Each of these takes its handler longer than it takes this thread to send the next.
+            scope.spawn(move || {
+                while running.load(Ordering::Relaxed) {
+                    let _full = handle.post(id, "flood");
+                }
+            });
         }
+        // The flood reports each post; it is under way when the mailbox has been full for a while.
+        (0..100).for_each(|_| drop(fixture.said()));
+        fixture.stop();
+        running.store(false, Ordering::Relaxed);
     });
-    fixture.stop();
-    stopped.send(()).unwrap();
-    flood.join().unwrap();
 }
 
 #[test]
