@@ -1,6 +1,6 @@
 //! Writing what is queued: dirty connections in turn, one call each, within the turn's budget.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 
 use crate::base::cause::Cause;
 use crate::base::id::Key;
@@ -10,7 +10,6 @@ use super::core::Core;
 use super::deadlines::Class;
 use super::io::Io;
 use super::outbox::{PIECES_MAX, Unit};
-use super::read::is_transient;
 use super::service::Service;
 use super::shard::Shard;
 
@@ -55,7 +54,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
         let sent = match result {
             Ok(sent) => sent,
-            Err(error) if is_transient(&error) => 0,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => return core.vanish(key, Cause::PeerReset),
         };
         core.counters.bytes_out.add(sent as u64);

@@ -104,12 +104,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         if !bytes.is_empty() && self.core.is_open(key) {
             let Self { core, service, .. } = self;
             core.cork_for(key, &[]);
-            let decoded = catch_unwind(AssertUnwindSafe(|| decode(core, service, key, &mut bytes)));
-            let retired = decoded.unwrap_or_else(|_| {
-                core.cork.clear();
-                core.blame(Some(key));
-                None
-            });
+            let retired = decode(core, service, key, &mut bytes);
             self.uncork(key, retired);
         }
         self.core.store.buffers.give(bytes);
