@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use crate::base::cause::Cause;
 use crate::base::id::Key;
 
-use super::conn::{Flags, Stage};
+use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
 use super::deadlines::Class;
 use super::io::Io;
@@ -143,18 +143,22 @@ impl<S: Service> Core<S> {
         }
     }
 
-    /// After a write: pauses or resumes reading, and notes who is drained.
-    pub(super) fn settle(&mut self, key: Key) {
+    /// Stops reading from a peer that has more than `outbox_bytes_high` to take.
+    pub(super) fn pause_above_high(&mut self, key: Key) {
         let Some(conn) = self.table.conn_mut(key) else { return };
-        let queued = conn.queued as usize;
-        if conn.stage == Stage::Open
-            && queued > self.config.outbox_bytes_high
-            && !conn.flags.any(Flags::PAUSED)
-        {
+        let is_high = conn.queued as usize > self.config.outbox_bytes_high;
+        if is_high && matches!(conn.stage, Stage::Head | Stage::Open) && !conn.flags.any(Flags::PAUSED) {
             conn.flags.set(Flags::PAUSED);
             self.counters.reads_paused.add(1);
         }
-        if queued > self.config.outbox_bytes_low {
+    }
+
+    /// After a write: pauses or resumes reading, and notes who is drained.
+    pub(super) fn settle(&mut self, key: Key) {
+        self.pause_above_high(key);
+        let now = self.now;
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        if conn.queued as usize > self.config.outbox_bytes_low {
             return;
         }
         if conn.flags.any(Flags::PRESSURED) {
@@ -163,7 +167,11 @@ impl<S: Service> Core<S> {
         }
         if conn.flags.any(Flags::PAUSED) {
             conn.flags.clear(Flags::PAUSED);
-            if conn.flags.any(Flags::READABLE) {
+            if let Arrived::Http(exchange) = &mut conn.arrived {
+                // It was kept waiting, so its time begins anew.
+                exchange.since = now;
+                self.push_more(key);
+            } else if conn.flags.any(Flags::READABLE) {
                 self.push_more(key);
             }
         }

@@ -251,6 +251,10 @@ impl<S: Service, I: Io> Shard<S, I> {
             let Some(key) = self.core.more.pop_front() else { break };
             let Some(conn) = self.core.table.conn_mut(key) else { continue };
             conn.flags.clear(Flags::MORE);
+            if conn.flags.any(Flags::PAUSED) {
+                // It comes back when its outbox has come down.
+                continue;
+            }
             let has_rest = matches!(&conn.arrived, Arrived::Http(rest) if rest.awaited.is_none() && !rest.bytes.is_empty());
             match conn.stage {
                 Stage::Head if has_rest => self.pending_requests(key),
