@@ -87,9 +87,7 @@ impl<S: Service> Core<S> {
             return;
         };
         if self.deadlines.has_passed(Class::Admit, awaited.since, self.now) {
-            let ticket = super::service::Ticket { key, number: awaited.number };
             self.fail(key, Cause::NotAnswered);
-            self.gone.push(ticket);
         } else {
             self.deadlines.file(Class::Admit, key, self.now);
         }
