@@ -209,6 +209,10 @@ impl Peer {
         if !self.heard.topics.get(&topic).copied().unwrap_or(false) {
             self.wrong(ledger, &format!("got a publication on topic {topic} and is not in it"));
         }
+        let published = ledger.published.get(&(from, topic)).and_then(|all| all.get(number as usize - 1));
+        if published.is_some_and(|one| one.except == Some(self.uid)) {
+            self.wrong(ledger, "got the publication that it was to be spared");
+        }
         let (last, is_whole) = self.heard.published.insert((from, topic), (number, true)).unwrap_or((0, false));
         if number <= last {
             self.wrong(ledger, &format!("got {from}'s publication {number} on topic {topic} behind its {last}th"));
