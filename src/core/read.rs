@@ -200,7 +200,11 @@ impl<S: Service> Core<S> {
     pub(super) fn cork_for(&mut self, key: Key, scratch: &[u8]) {
         self.store.carried = 0..0;
         let may_speak = |flags: Flags| !flags.any(Flags::STREAMING);
-        if self.table.conn(key).is_some_and(|conn| conn.stage == Stage::Open && conn.queued == 0 && may_speak(conn.flags)) {
+        if self
+            .table
+            .conn(key)
+            .is_some_and(|conn| conn.stage == Stage::Open && conn.queued == 0 && may_speak(conn.flags))
+        {
             self.cork.open(key, scratch);
         }
     }

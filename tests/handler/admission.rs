@@ -26,7 +26,10 @@ fn at_once() {
         assert_eq!(not_offered.status(), 503);
 
         let refused = fixture.ask("/refuse", &[]).unwrap_err();
-        assert_eq!((refused.status().as_u16(), &refused.headers()["x-why"]), (401, &"because".parse().unwrap()));
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()["x-why"]),
+            (401, &"because".parse().unwrap())
+        );
         assert_eq!(refused.body().as_deref(), Some(&b"not you"[..]));
         assert_eq!(fixture.ask("/refuse/429", &[]).unwrap_err().status(), 429);
         // It is told to close, whatever it asked for.

@@ -46,7 +46,9 @@ fn by_the_application() {
 
 #[test]
 fn in_the_middle_of_a_read() {
-    let message = |_: &mut super::probe::Probe, conn: &mut throng::Conn<'_, super::probe::Probe>, message: throng::Message<'_>| {
+    let message = |_: &mut super::probe::Probe,
+                   conn: &mut throng::Conn<'_, super::probe::Probe>,
+                   message: throng::Message<'_>| {
         conn.send(message);
         if message == throng::Message::Text("close") {
             conn.close(4000, "asked to");
@@ -115,7 +117,7 @@ fn without_a_close_frame() {
 fn a_closing_handshake_that_is_not_finished() {
     let fixture = start(1, Hooks::default(), |config| config.close_timeout = Duration::from_millis(60));
     let (mut client, id) = fixture.client();
-    fixture.on(id, |_, conn| conn.close(4000, "")); 
+    fixture.on(id, |_, conn| conn.close(4000, ""));
     // The close frame is read but never answered: after close_timeout TCP ends.
     let mut rest = Vec::new();
     client.get_mut().read_to_end(&mut rest).unwrap();
@@ -146,8 +148,18 @@ fn for_what_a_peer_did_wrong() {
         ("such text in fragments", [frame(0x01, b"\xc3"), frame(0x80, b"x")].concat(), 1007, Cause::BadUtf8),
         ("too big", frame(0x82, &[0; 4097]), 1009, Cause::MessageTooBig),
         ("announced too big", too_big_at_once, 1009, Cause::MessageTooBig),
-        ("too big together", [frame(0x02, &[0; 4000]), frame(0x80, &[0; 97])].concat(), 1009, Cause::MessageTooBig),
-        ("too many fragments", [frame(0x01, b"a"), frame(0, b"b").repeat(8)].concat(), 1008, Cause::TooManyFragments),
+        (
+            "too big together",
+            [frame(0x02, &[0; 4000]), frame(0x80, &[0; 97])].concat(),
+            1009,
+            Cause::MessageTooBig,
+        ),
+        (
+            "too many fragments",
+            [frame(0x01, b"a"), frame(0, b"b").repeat(8)].concat(),
+            1008,
+            Cause::TooManyFragments,
+        ),
     ];
     with_shards(|shards| {
         let fixture = start(shards, Hooks::default(), |config| {
@@ -177,7 +189,13 @@ fn for_what_a_peer_did_wrong() {
 fn pings_are_answered_between_messages() {
     let fixture = start(1, Hooks::default(), |_| {});
     let (mut client, _) = fixture.client();
-    let bytes = [frame(0x81, b"1"), frame(0x89, b"are you there"), frame(0x01, b"2"), frame(0x89, b""), frame(0x80, b"3")];
+    let bytes = [
+        frame(0x81, b"1"),
+        frame(0x89, b"are you there"),
+        frame(0x01, b"2"),
+        frame(0x89, b""),
+        frame(0x80, b"3"),
+    ];
     client.get_mut().write_all(&bytes.concat()).unwrap();
     assert_eq!(text(&mut client), "1");
     assert_eq!(client.read().unwrap(), Message::Pong("are you there".into()));

@@ -28,7 +28,9 @@ fn it_has_a_name_an_address_and_data() {
 
 #[test]
 fn it_counts_what_is_queued_in_the_same_turn() {
-    let message = |probe: &mut super::probe::Probe, conn: &mut throng::Conn<'_, super::probe::Probe>, _: throng::Message<'_>| {
+    let message = |probe: &mut super::probe::Probe,
+                   conn: &mut throng::Conn<'_, super::probe::Probe>,
+                   _: throng::Message<'_>| {
         conn.send("12345678");
         conn.send(&[0; 300]);
         // Two frames: 2 + 8 and 4 + 300 bytes, whether they are corked or queued.
@@ -54,7 +56,9 @@ fn it_counts_what_is_queued_in_the_same_turn() {
 #[test]
 fn messages_keep_their_order_whichever_way_they_take() {
     let open = |conn: &mut throng::Conn<'_, super::probe::Probe>| _ = conn.subscribe("t");
-    let message = |_: &mut super::probe::Probe, conn: &mut throng::Conn<'_, super::probe::Probe>, message: throng::Message<'_>| {
+    let message = |_: &mut super::probe::Probe,
+                   conn: &mut throng::Conn<'_, super::probe::Probe>,
+                   message: throng::Message<'_>| {
         let large = "x".repeat(5000);
         for n in 0..4 {
             conn.send(message);

@@ -59,8 +59,10 @@ fn it_counts() {
         assert_eq!(fixture.handle.count(), 0);
         let clients: Vec<_> = (0..20).map(|_| fixture.client()).collect();
         assert_eq!(fixture.handle.count(), 20);
-        let on_shards: usize =
-            (0..shards).filter_map(|shard| clients.iter().find(|(_, id)| id.shard() == shard)).map(|(_, id)| fixture.on(*id, |_, conn| conn.connections())).sum();
+        let on_shards: usize = (0..shards)
+            .filter_map(|shard| clients.iter().find(|(_, id)| id.shard() == shard))
+            .map(|(_, id)| fixture.on(*id, |_, conn| conn.connections()))
+            .sum();
         assert_eq!(on_shards, 20);
         for (mut client, id) in clients {
             client.send(Message::text("x")).unwrap();
@@ -73,7 +75,9 @@ fn it_counts() {
         assert_eq!(metrics.counter("websockets_opened"), Some(20));
         assert_eq!(metrics.counter("messages_in"), Some(20));
         assert_eq!(metrics.counter("no such counter"), None);
-        assert!(metrics.counter("bytes_in") > Some(20 * 100) && metrics.counter("bytes_out") > Some(20 * 100));
+        assert!(
+            metrics.counter("bytes_in") > Some(20 * 100) && metrics.counter("bytes_out") > Some(20 * 100)
+        );
         assert_eq!(metrics.turn_us.len(), metrics.counter("turns").unwrap());
     });
 }
@@ -99,7 +103,10 @@ fn it_adopts() {
             client.get_mut().write_all(&bytes[21..]).unwrap();
             fixture.handle.adopt(stream, bytes[..21].to_vec(), format!("adopted {n}")).unwrap();
             let id = fixture.opened();
-            assert_eq!((text(&mut client), text(&mut client)), ("read before".to_owned(), "and after".to_owned()));
+            assert_eq!(
+                (text(&mut client), text(&mut client)),
+                ("read before".to_owned(), "and after".to_owned())
+            );
             let (data, peer) = fixture.on(id, |_, conn| (conn.data().clone(), conn.peer_addr()));
             assert_eq!((data, peer), (format!("adopted {n}"), Some(local)));
             client.send(Message::text("goes on")).unwrap();
@@ -107,7 +114,11 @@ fn it_adopts() {
             adopted.push((client, id));
         }
         for shard in 0..shards {
-            assert_eq!(adopted.iter().filter(|(_, id)| id.shard() == shard).count(), 2, "each goes to the emptiest");
+            assert_eq!(
+                adopted.iter().filter(|(_, id)| id.shard() == shard).count(),
+                2,
+                "each goes to the emptiest"
+            );
         }
         // A value the handler does not know: it is closed, and never announced.
         let (mut client, stream) = upgraded();

@@ -18,7 +18,8 @@ fn response(stream: &mut TcpStream) -> (String, String) {
         head.push(byte[0]);
     }
     let head = String::from_utf8(head).unwrap();
-    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).map_or(0, |n| n.parse().unwrap());
+    let length =
+        head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).map_or(0, |n| n.parse().unwrap());
     let mut content = vec![0; length];
     stream.read_exact(&mut content).unwrap();
     (head, String::from_utf8(content).unwrap())
@@ -37,10 +38,14 @@ fn many_requests_on_one_connection() {
         let mut stream = fixture.stream();
         for n in 0..50 {
             let (head, content) = exchange(&mut stream, &format!("GET /{n}?q HTTP/1.1\r\nHost: a\r\n\r\n"));
-            assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("Connection: keep-alive"), "{head}");
+            assert!(
+                head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("Connection: keep-alive"),
+                "{head}"
+            );
             assert_eq!(content, format!("GET /{n}?q "));
         }
-        let (head, content) = exchange(&mut stream, "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+        let (head, content) =
+            exchange(&mut stream, "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
         assert!(head.starts_with("HTTP/1.1 200 "));
         assert_eq!(content, "POST /p hello");
         let chunked = "POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhe\r\n3\r\nllo\r\n0\r\nT: t\r\n\r\n";
@@ -71,7 +76,8 @@ fn pipelined_requests_are_answered_in_order_and_a_websocket_may_follow() {
         }
         assert_eq!(response(&mut stream).1, "POST / abc");
         assert!(response(&mut stream).0.starts_with("HTTP/1.1 101 "));
-        let mut client = super::probe::Client::from_raw_socket(stream, tungstenite::protocol::Role::Client, None);
+        let mut client =
+            super::probe::Client::from_raw_socket(stream, tungstenite::protocol::Role::Client, None);
         assert_eq!(text(&mut client), "first");
         client.send(Message::text("second")).unwrap();
         assert_eq!(text(&mut client), "second");
@@ -92,7 +98,10 @@ fn bytes_may_come_one_at_a_time() {
         assert_eq!(response(&mut stream).1, content);
     }
     stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n").unwrap();
-    for byte in [b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".to_vec(), super::probe::frame(0x81, b"hello")].concat() {
+    for byte in
+        [b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".to_vec(), super::probe::frame(0x81, b"hello")]
+            .concat()
+    {
         stream.write_all(&[byte]).unwrap();
     }
     assert!(response(&mut stream).0.starts_with("HTTP/1.1 101 "));
@@ -123,10 +132,14 @@ fn a_client_that_has_nothing_more_to_ask_still_gets_its_answers() {
         let fixture = start(shards, Hooks::default(), |_| {});
         for end in ["", "Connection: close\r\n"] {
             let mut stream = fixture.stream();
-            let request = format!("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n{end}\r\n");
+            let request =
+                format!("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n{end}\r\n");
             stream.write_all(request.as_bytes()).unwrap();
             stream.shutdown(Shutdown::Write).unwrap();
-            assert_eq!((response(&mut stream).1, response(&mut stream).1), ("GET /1 ".into(), "GET /2 ".into()));
+            assert_eq!(
+                (response(&mut stream).1, response(&mut stream).1),
+                ("GET /1 ".into(), "GET /2 ".into())
+            );
             assert_eq!(rest_of(&mut stream), "");
         }
         let mut cut = fixture.stream();
@@ -166,7 +179,11 @@ fn what_is_refused() {
         (format!("{get}Transfer-Encoding: chunked\r\n\r\nxyz\r\n"), 400, Cause::BadBody),
         (format!("{get}Transfer-Encoding: gzip\r\n\r\n"), 501, Cause::CodingNotSupported),
         (format!("{get}Content-Length: 1001\r\n\r\n"), 413, Cause::BodyTooLarge),
-        (format!("{get}Transfer-Encoding: chunked\r\n\r\n3e9\r\n{}", "x".repeat(1001)), 413, Cause::BodyTooLarge),
+        (
+            format!("{get}Transfer-Encoding: chunked\r\n\r\n3e9\r\n{}", "x".repeat(1001)),
+            413,
+            Cause::BodyTooLarge,
+        ),
         (format!("{get}X: {}\r\n\r\n", "x".repeat(5000)), 431, Cause::HeadTooLarge),
         (format!("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505, Cause::VersionNotSupported),
         (format!("{upgrade}{version}\r\n"), 400, Cause::BadHandshake),
@@ -214,7 +231,13 @@ fn ended(fixture: &Fixture, pieces: &[&str]) -> String {
 fn a_head_that_takes_too_long() {
     let fixture = start(1, Hooks::default(), |config| config.head_timeout = Duration::from_millis(80));
     let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    for pieces in [&[""][..], &["GET / HT"], &[get, "GET / HT"], &[get, get, "G"], &["POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhal"]] {
+    for pieces in [
+        &[""][..],
+        &["GET / HT"],
+        &[get, "GET / HT"],
+        &[get, get, "G"],
+        &["POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhal"],
+    ] {
         let answer = ended(&fixture, pieces);
         assert!(answer.starts_with("HTTP/1.1 408 "), "{pieces:?}: {answer}");
     }

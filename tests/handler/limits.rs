@@ -42,7 +42,8 @@ fn a_setting_that_cannot_be_is_named() {
         }
         fn on_message(&mut self, _: &mut throng::Conn<'_, Self>, _: throng::Message<'_>) {}
     }
-    let refused = Server::builder().configure(|config| config.mailbox_slots = 1).serve(|_| Never).unwrap_err();
+    let refused =
+        Server::builder().configure(|config| config.mailbox_slots = 1).serve(|_| Never).unwrap_err();
     assert!(matches!(refused, SetupError::Setting { setting: "mailbox_slots", .. }), "{refused}");
     // A factory that panics fails the start, and leaves no thread behind.
     let builder = Server::builder().bind("127.0.0.1:0").unwrap().configure(|config| config.shards = 3);

@@ -115,7 +115,8 @@ fn in_on_close() {
 #[test]
 fn before_there_is_a_websocket() {
     with_shards(|shards| {
-        let request = |_: &mut throng::Shard<'_, Probe>, _: &throng::Request<'_>, _: &[u8]| panic!("in on_request");
+        let request =
+            |_: &mut throng::Shard<'_, Probe>, _: &throng::Request<'_>, _: &[u8]| panic!("in on_request");
         let fixture = start(shards, Hooks { request, ..Hooks::default() }, |_| {});
         let (mut beside, _) = fixture.client();
         assert_eq!(fixture.ask("/panic", &[]).unwrap_err().status(), 500);

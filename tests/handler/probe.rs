@@ -8,8 +8,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use throng::{
-    Admission, CloseReason, Config, Conn, ConnId, Handle, Handler, Message, Metrics, Opening, Pending, Post, Request,
-    Response, Server, Shard,
+    Admission, CloseReason, Config, Conn, ConnId, Handle, Handler, Message, Metrics, Opening, Pending, Post,
+    Request, Response, Server, Shard,
 };
 use tungstenite::WebSocket;
 use tungstenite::client::IntoClientRequest;
@@ -46,7 +46,8 @@ impl Default for Hooks {
         Self {
             start: |_, _| {},
             request: |_, request, body| {
-                let said = format!("{} {} {}", request.method(), request.target(), String::from_utf8_lossy(body));
+                let said =
+                    format!("{} {} {}", request.method(), request.target(), String::from_utf8_lossy(body));
                 Response::text(said)
             },
             open: |_| {},
@@ -217,7 +218,11 @@ impl Fixture {
     }
 
     /// Asks for a WebSocket at a path, with more fields.
-    pub(crate) fn ask(&self, path: &str, fields: &[(&'static str, &str)]) -> Result<Client, http::Response<Option<Vec<u8>>>> {
+    pub(crate) fn ask(
+        &self,
+        path: &str,
+        fields: &[(&'static str, &str)],
+    ) -> Result<Client, http::Response<Option<Vec<u8>>>> {
         let mut request = format!("ws://{}{path}", self.address).into_client_request().unwrap();
         for (name, value) in fields {
             request.headers_mut().insert(*name, http::HeaderValue::from_str(value).unwrap());
@@ -259,7 +264,11 @@ impl Fixture {
     }
 
     /// Runs `work` for a connection on its shard, which is not waited for: it may panic.
-    pub(crate) fn cast(&self, id: ConnId, work: impl FnOnce(&mut Probe, &mut Conn<'_, Probe>) + Send + 'static) {
+    pub(crate) fn cast(
+        &self,
+        id: ConnId,
+        work: impl FnOnce(&mut Probe, &mut Conn<'_, Probe>) + Send + 'static,
+    ) {
         let call: Call = Box::new(work);
         self.handle.post(id, call).unwrap();
     }

@@ -42,7 +42,9 @@ fn other_messages_wait_until_it_is_finished() {
 /// A part from within the message that is being read.
 #[test]
 fn it_may_begin_and_end_in_one_read() {
-    let message = |_: &mut super::probe::Probe, conn: &mut throng::Conn<'_, super::probe::Probe>, message: throng::Message<'_>| {
+    let message = |_: &mut super::probe::Probe,
+                   conn: &mut throng::Conn<'_, super::probe::Probe>,
+                   message: throng::Message<'_>| {
         match message {
             throng::Message::Text("begin") => conn.send_part("a"),
             throng::Message::Text("end") => conn.send_last_part("b"),

@@ -12,10 +12,13 @@ use super::probe::{Client, Hooks, start, text, with_shards};
 fn to_whom_a_publish_goes() {
     with_shards(|shards| {
         let fixture = start(shards, Hooks::default(), |config| config.topics_per_connection_max = 2);
-        let mut clients: Vec<_> = (0..shards).flat_map(|shard| [fixture.client_on(shard), fixture.client_on(shard)]).collect();
+        let mut clients: Vec<_> =
+            (0..shards).flat_map(|shard| [fixture.client_on(shard), fixture.client_on(shard)]).collect();
         let ids: Vec<_> = clients.iter().map(|(_, id)| *id).collect();
         for id in &ids {
-            let said = fixture.on(*id, |_, conn| [conn.subscribe("all"), conn.subscribe("all"), conn.subscribe("b"), conn.subscribe("c")]);
+            let said = fixture.on(*id, |_, conn| {
+                [conn.subscribe("all"), conn.subscribe("all"), conn.subscribe("b"), conn.subscribe("c")]
+            });
             assert_eq!(said, [Subscribed::New, Subscribed::Already, Subscribed::New, Subscribed::TooMany]);
         }
         assert_eq!(fixture.on(ids[0], |_, conn| (conn.subscribers("all"), conn.subscribers("none"))), (2, 0));
@@ -35,7 +38,10 @@ fn to_whom_a_publish_goes() {
         }
 
         // Who has unsubscribed hears no more; who has gone leaves nothing behind.
-        assert_eq!(fixture.on(ids[0], |_, conn| (conn.unsubscribe("all"), conn.unsubscribe("all"))), (true, false));
+        assert_eq!(
+            fixture.on(ids[0], |_, conn| (conn.unsubscribe("all"), conn.unsubscribe("all"))),
+            (true, false)
+        );
         let (gone, gone_id) = clients.pop().unwrap();
         drop(gone);
         fixture.closed(gone_id);
@@ -68,7 +74,9 @@ fn in_order(client: &mut Client, publishers: usize, each: u32) {
 fn each_publishers_messages_come_in_order() {
     const EACH: u32 = 500;
     let open = |conn: &mut throng::Conn<'_, super::probe::Probe>| _ = conn.subscribe("all");
-    let message = |_: &mut super::probe::Probe, conn: &mut throng::Conn<'_, super::probe::Probe>, message: throng::Message<'_>| {
+    let message = |_: &mut super::probe::Probe,
+                   conn: &mut throng::Conn<'_, super::probe::Probe>,
+                   message: throng::Message<'_>| {
         conn.publish("all", message);
     };
     let from_a_thread = |handle: &Handle, name: &str| {
@@ -81,7 +89,8 @@ fn each_publishers_messages_come_in_order() {
     };
     with_shards(|shards| {
         // A mailbox of 16 slots: shards spill to each other, threads are told `Full`.
-        let fixture = start(shards, Hooks { open, message, ..Hooks::default() }, |config| config.mailbox_slots = 16);
+        let fixture =
+            start(shards, Hooks { open, message, ..Hooks::default() }, |config| config.mailbox_slots = 16);
         let mut clients: Vec<_> = (0..2 * shards).map(|n| fixture.client_on(n % shards)).collect();
         thread::scope(|scope| {
             for name in ["one", "two"] {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use throng::Config;
 use throng::base::metrics::Counters;
-use throng::core::core::Census;
+use throng::core::census::Census;
 use throng::core::mail::Mail;
 use throng::core::mailbox::{Outlet, mailbox};
 use throng::core::shard::{Seed, Shard, Turn};
@@ -48,7 +48,9 @@ impl Tally {
 
     pub fn print(&self) {
         let Self { steps, turns, peers, opened, messages, .. } = self;
-        println!("{steps} steps, {turns} turns, {peers} connections, {opened} WebSockets, {messages} messages");
+        println!(
+            "{steps} steps, {turns} turns, {peers} connections, {opened} WebSockets, {messages} messages"
+        );
         for ((_, name, _), count) in FAULTS.iter().zip(&self.faults) {
             println!("{count:>12} {name}");
         }
@@ -121,9 +123,15 @@ impl World {
             random: random.fork(),
             faults,
             // 32 bits of milliseconds wrap around while it runs.
-            now_us: if is_late { ((1 << 32) - random.within(1, 200) as u64) * 1000 } else { random.below(1 << 30) as u64 },
+            now_us: if is_late {
+                ((1 << 32) - random.within(1, 200) as u64) * 1000
+            } else {
+                random.below(1 << 30) as u64
+            },
             sockets: Vec::new(),
-            backlogs: (0..shards).map(|_| Backlog { watched_by: vec![false; shards], ..Backlog::default() }).collect(),
+            backlogs: (0..shards)
+                .map(|_| Backlog { watched_by: vec![false; shards], ..Backlog::default() })
+                .collect(),
             polls: (0..shards).map(|_| Poll::default()).collect(),
             fds: vec![0; if is_own { shards } else { 1 }],
             fds_max,
@@ -143,8 +151,14 @@ impl World {
                 inbox,
                 outlets: outlets.clone(),
                 capacity,
-                listeners: if is_own { (0..shards).map(|number| number == shard).collect() } else { vec![true] },
-                turn_us: Arc::new(std::sync::Mutex::new(hdrhistogram::Histogram::new(1).expect("1 is a precision"))),
+                listeners: if is_own {
+                    (0..shards).map(|number| number == shard).collect()
+                } else {
+                    vec![true]
+                },
+                turn_us: Arc::new(std::sync::Mutex::new(
+                    hdrhistogram::Histogram::new(1).expect("1 is a precision"),
+                )),
             };
             let service = SimService { ledger: ledger.clone(), net: net.clone(), random: random.fork() };
             let listeners = if is_own { (0..shards).collect() } else { vec![shard] };
@@ -191,7 +205,8 @@ impl World {
             400..=919 => {
                 if !self.peers.is_empty() {
                     // The younger ones are livelier.
-                    let oldest = if self.random.chance(500) { self.peers.len().saturating_sub(12) } else { 0 };
+                    let oldest =
+                        if self.random.chance(500) { self.peers.len().saturating_sub(12) } else { 0 };
                     let peer = self.random.within(oldest, self.peers.len() - 1);
                     let (net, ledger) = (&mut *self.net.borrow_mut(), &mut *self.ledger.borrow_mut());
                     self.peers[peer].act(net, ledger);
