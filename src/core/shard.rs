@@ -214,7 +214,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         let spill = core.post.unspill().then_some(1);
         let due = core.deadlines.until_next(core.now);
         let now_us = core.now_us;
-        let timer = core.timers.next().map(|due| due.saturating_sub(now_us).div_ceil(1000));
+        let timer = core.timers.due().map(|due| due.saturating_sub(now_us).div_ceil(1000));
         let paused = self.listeners.iter().filter_map(|listener| listener.until_retry(core.now)).min();
         let stop = self.stop_by.map(|by| u64::from(by.wrapping_sub(core.now).min(1000)));
         let idle = (core.store.buffers.kept_bytes() > 0).then_some(u64::from(IDLE_MS));
