@@ -157,7 +157,8 @@ impl<S: Service> Core<S> {
 
     /// Bytes queued for a connection and not yet taken by the kernel.
     pub fn queued_bytes(&self, key: Key) -> usize {
-        let corked = if self.cork.is_open_for(key) { self.cork.bytes() } else { 0 };
+        // What is corked for the connection that is being read is as good as queued, even where the cork takes no more.
+        let corked = if self.reading == Some(key) { self.cork.bytes() } else { 0 };
         self.table.conn(key).map_or(0, |conn| conn.queued as usize) + corked
     }
 
@@ -186,13 +187,14 @@ impl<S: Service> Core<S> {
 
     /// Puts a unit that is a message into the outbox of an open connection, within its limit.
     pub(super) fn queue_message(&mut self, key: Key, unit: Unit) -> Delivery {
-        let Some(conn) = self.table.conn(key) else { return Delivery::Dropped };
-        if conn.queued > 0 && conn.queued as usize + unit.len() > self.config.outbox_bytes_max {
+        let queued = self.queued_bytes(key);
+        if queued > 0 && queued + unit.len() > self.config.outbox_bytes_max {
             unit.retire(&mut self.store.buffers);
             self.fail(key, Cause::OutboxFull);
             self.counters.sends_dropped.add(1);
             return Delivery::Dropped;
         }
+        let Some(conn) = self.table.conn(key) else { return Delivery::Dropped };
         let is_held = conn.flags.any(Flags::STREAMING);
         self.queue(key, unit, is_held);
         let Some(conn) = self.table.conn(key) else { return Delivery::Dropped };

@@ -54,7 +54,8 @@ impl<S: Service> Core<S> {
         if conn.stage != Stage::Head {
             return;
         }
-        if self.deadlines.has_passed(Class::Head, since, self.now) {
+        // One that is kept waiting for its own answers to be taken is left to the stall deadline.
+        if !conn.flags.any(Flags::PAUSED) && self.deadlines.has_passed(Class::Head, since, self.now) {
             return self.fail(key, Cause::HeadTimeout);
         }
         self.deadlines.file(Class::Head, key, self.now);
@@ -71,7 +72,8 @@ impl<S: Service> Core<S> {
         if !is_watched {
             return;
         }
-        if self.deadlines.has_passed(Class::Silent, heard, self.now) {
+        // One that has yet to take what is queued is left to the stall deadline.
+        if conn.queued == 0 && self.deadlines.has_passed(Class::Silent, heard, self.now) {
             return self.fail(key, Cause::SilentTimeout);
         }
         self.deadlines.file(Class::Silent, key, self.now);
@@ -85,9 +87,7 @@ impl<S: Service> Core<S> {
             return;
         };
         if self.deadlines.has_passed(Class::Admit, awaited.since, self.now) {
-            let ticket = super::service::Ticket { key, number: awaited.number };
             self.fail(key, Cause::NotAnswered);
-            self.gone.push(ticket);
         } else {
             self.deadlines.file(Class::Admit, key, self.now);
         }

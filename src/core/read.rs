@@ -92,12 +92,7 @@ impl<S: Service, I: Io> Shard<S, I> {
     pub(super) fn frames(&mut self, key: Key, part: std::ops::Range<usize>) {
         let Self { core, service, scratch, .. } = self;
         core.cork_for(key, scratch);
-        let decoded = catch_unwind(AssertUnwindSafe(|| decode(core, service, key, &mut scratch[part])));
-        let retired = decoded.unwrap_or_else(|_| {
-            core.cork.clear();
-            core.blame(Some(key));
-            None
-        });
+        let retired = decode(core, service, key, &mut scratch[part]);
         self.uncork(key, retired);
     }
 
@@ -119,7 +114,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             };
             let sent = match result {
                 Ok(sent) => sent,
-                Err(error) if is_transient(&error) => 0,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(_) => {
                     core.vanish(key, Cause::PeerReset);
                     bytes
@@ -140,10 +135,6 @@ impl<S: Service, I: Io> Shard<S, I> {
     }
 }
 
-pub(super) fn is_transient(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
 /// Decodes `input` and hands its messages to the service. Returns the buffer that a carried frame was completed in:
 /// the cork may point into it.
 pub(super) fn decode<S: Service>(
@@ -162,7 +153,7 @@ pub(super) fn decode<S: Service>(
     let limits =
         Limits { message_bytes_max: core.config.message_bytes_max, fragments_max: core.config.fragments_max };
     let mut decoder = Decoder::new(Role::Server, limits, carry, input);
-    loop {
+    let decoded = catch_unwind(AssertUnwindSafe(|| loop {
         if let Some(message) = decoder.next_common() {
             match message {
                 Ok(message) => core.hand_on(service, key, message),
@@ -185,6 +176,11 @@ pub(super) fn decode<S: Service>(
         if core.is_halted && core.table.conn(key).is_none_or(|conn| conn.stage != Stage::Closing) {
             break;
         }
+    }));
+    if decoded.is_err() {
+        // What was said before is sent before the close frame: the decoder outlives the panic, and with it what the
+        // cork points into.
+        core.blame(Some(key));
     }
     let finished = decoder.finish(&mut core.store);
     match (finished.carry, core.table.conn_mut(key)) {

@@ -211,7 +211,8 @@ impl<S: Service, I: Io> Shard<S, I> {
             return Some(0);
         }
         // Another shard's mailbox was full. It empties it in its next turn; a millisecond is about that long.
-        let spill = core.post.unspill().then_some(1);
+        // What was moved only here would lie there while this shard sleeps: the others are rung at the end of a turn.
+        let spill = (core.post.spilled() > 0).then_some(1);
         let due = core.deadlines.until_next(core.now);
         let now_us = core.now_us;
         let timer = core.timers.due().map(|due| due.saturating_sub(now_us).div_ceil(1000));
@@ -251,6 +252,10 @@ impl<S: Service, I: Io> Shard<S, I> {
             let Some(key) = self.core.more.pop_front() else { break };
             let Some(conn) = self.core.table.conn_mut(key) else { continue };
             conn.flags.clear(Flags::MORE);
+            if conn.flags.any(Flags::PAUSED) {
+                // It comes back when its outbox has come down.
+                continue;
+            }
             let has_rest = matches!(&conn.arrived, Arrived::Http(rest) if rest.awaited.is_none() && !rest.bytes.is_empty());
             match conn.stage {
                 Stage::Head if has_rest => self.pending_requests(key),

@@ -145,8 +145,10 @@ impl Peer {
             }
             10 => {
                 let number = payload.try_into().ok().map(u32::from_be_bytes);
-                if number.is_none() || self.heard.pongs.pop_front() != number {
-                    self.wrong(ledger, "a pong answers no ping, or the wrong one");
+                let expected = self.heard.pongs.pop_front();
+                if number.is_none() || expected != number {
+                    let rest = &self.heard.pongs;
+                    self.wrong(ledger, &format!("got pong {number:x?} for ping {expected:x?}, before {rest:x?}"));
                 }
             }
             _ => self.wrong(ledger, &format!("frame begins with {first:02x}")),
@@ -282,6 +284,7 @@ impl Peer {
         {
             return self.wrong(ledger, "has closed and waits for the end");
         }
+        ledger.life(self.uid);
         let life = &ledger.lives[self.uid as usize];
         if self.phase != Phase::Open || !life.is_open() || self.has_sinned {
             return;
