@@ -41,6 +41,8 @@ pub struct Core<S: Service> {
     /// The connection being read has been closed by its handler: decode no further.
     pub(super) is_halted: bool,
     pub(super) reading: Option<Key>,
+    /// Whom the service works for in a call that is about no connection by itself.
+    pub(super) working_for: Option<Key>,
     pub(super) outboxes: Outboxes,
     pub(super) batches: Batches,
     pub(super) hub: Hub,
@@ -87,6 +89,7 @@ impl<S: Service> Core<S> {
             cork,
             is_halted: false,
             reading: None,
+            working_for: None,
             outboxes: Outboxes::default(),
             batches: Batches::new(),
             hub: Hub::new(),
@@ -309,6 +312,11 @@ impl<S: Service> Core<S> {
     /// Cancels a timer; false where it has rung for the last time, or was cancelled.
     pub fn cancel_timer(&mut self, id: TimerId) -> bool {
         self.timers.cancel(id)
+    }
+
+    /// Says that what runs now, a mail or a timer, works for this connection: if it panics, that is the one that ends.
+    pub fn works_for(&mut self, key: Key) {
+        self.working_for = Some(key);
     }
 
     /// A ticket for the request that is being asked about, to answer it later.

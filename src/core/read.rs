@@ -50,6 +50,9 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
         let Some(conn) = self.core.table.conn_mut(key) else { return };
         conn.arrived = arrived;
+        if n > 0 {
+            conn.flags.clear(Flags::PINGED);
+        }
         match result {
             Ok(0) => return self.read_end(key),
             Ok(n) if n < room && !conn.flags.any(Flags::READ_CLOSED) => conn.flags.clear(Flags::READABLE),

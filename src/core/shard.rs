@@ -258,6 +258,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             }
             let has_rest = matches!(&conn.arrived, Arrived::Http(rest) if rest.awaited.is_none() && !rest.bytes.is_empty());
             match conn.stage {
+                _ if conn.flags.any(Flags::PAUSED) => {}
                 Stage::Head if has_rest => self.pending_requests(key),
                 Stage::Open if has_rest => {
                     let Arrived::Http(exchange) = std::mem::take(&mut conn.arrived) else { continue };
@@ -275,8 +276,14 @@ impl<S: Service, I: Io> Shard<S, I> {
 
     /// Step 5.
     fn mailbox(&mut self) {
-        for _ in 0..self.core.config.mails_per_turn {
+        let budget = self.core.config.mails_per_turn;
+        for _ in 0..budget {
             let Some(mail) = self.inbox.take() else { break };
+            self.mail(mail);
+        }
+        // A budget of their own: whoever floods the mailbox cannot keep an answer, or the stop, from being heard.
+        for _ in 0..budget {
+            let Some(mail) = self.inbox.take_owed() else { break };
             self.mail(mail);
         }
         self.call_opened();
@@ -326,8 +333,9 @@ impl<S: Service, I: Io> Shard<S, I> {
     /// Calls the service; if it panics, the connection it worked for ends.
     pub(super) fn guard(&mut self, key: Option<Key>, work: impl FnOnce(&mut S, &mut Core<S>)) {
         let Self { core, service, .. } = self;
+        core.working_for = key;
         if catch_unwind(AssertUnwindSafe(|| work(service, core))).is_err() {
-            core.blame(key);
+            core.blame(core.working_for);
         }
     }
 
