@@ -5,7 +5,6 @@ use crate::base::id::Key;
 use crate::proto::ws::encode;
 
 use super::conn::{Arrived, Stage};
-use super::deadlines::Class;
 use super::exchange::Exchange;
 use super::io::Io;
 use super::mail::{Adoption, Mail, Role};
@@ -56,7 +55,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         let Some(key) = self.take_in(stream, peer) else { return };
         match role {
             Role::Request => {
-                self.core.deadlines.file(Class::Head, key, self.core.now);
+                self.core.watch_head(key);
                 let since = self.core.now;
                 if let Some(conn) = self.core.table.conn_mut(key) {
                     conn.arrived = Arrived::Http(Box::new(Exchange { bytes, since, ..Exchange::default() }));

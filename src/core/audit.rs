@@ -23,6 +23,8 @@ pub struct Audit {
     pub batches: usize,
     /// Topics with a member.
     pub topics: usize,
+    /// Deadlines that are filed, those of connections that are gone included.
+    pub deadlines: usize,
     /// Timers that are set.
     pub timers: usize,
     /// Streams that are open.
@@ -49,6 +51,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             spilled_bytes_max: core.post.spilled_bytes_max(),
             batches: core.batches.len(),
             topics: core.hub.len(),
+            deadlines: core.deadlines.len(),
             timers: core.timers.len(),
             streams: self.streams.iter().flatten().count(),
             queued_bytes_max: queued.max().unwrap_or(0),

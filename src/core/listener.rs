@@ -13,7 +13,7 @@ use crate::base::id::Key;
 use crate::proto::http::Response;
 
 use super::conn::{Arrived, Conn, Flags, Stage};
-use super::deadlines::{Class, reached};
+use super::deadlines::reached;
 use super::io::Io;
 use super::mail::Mail;
 use super::service::Service;
@@ -105,7 +105,7 @@ impl<S: Service, I: Io> Shard<S, I> {
                 }
                 Ok((stream, address)) => {
                     if let Some(key) = self.take_in(stream, address) {
-                        self.core.deadlines.file(Class::Head, key, self.core.now);
+                        self.core.watch_head(key);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -92,10 +92,13 @@ impl<M> Outlet<M> {
 impl<M> Inbox<M> {
     /// Takes the next message and frees its slot.
     pub fn take(&self) -> Option<M> {
-        if let Ok(message) = self.receiver.try_recv() {
-            self.free.fetch_add(1, Ordering::Release);
-            return Some(message);
-        }
+        let message = self.receiver.try_recv().ok()?;
+        self.free.fetch_add(1, Ordering::Release);
+        Some(message)
+    }
+
+    /// Takes the next message that took no slot.
+    pub fn take_owed(&self) -> Option<M> {
         self.owed.try_recv().ok()
     }
 

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::cause::Cause;
 use crate::base::id::Key;
-use crate::proto::ws::{Decoder, Item, Limits, Opcode, Role, encode};
+use crate::proto::ws::{Decoder, Item, Limits, Message, Opcode, Role, encode};
 
 use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
@@ -50,6 +50,9 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
         let Some(conn) = self.core.table.conn_mut(key) else { return };
         conn.arrived = arrived;
+        if n > 0 {
+            conn.flags.clear(Flags::PINGED);
+        }
         match result {
             Ok(0) => return self.read_end(key),
             Ok(n) if n < room && !conn.flags.any(Flags::READ_CLOSED) => conn.flags.clear(Flags::READABLE),
@@ -154,20 +157,22 @@ pub(super) fn decode<S: Service>(
         Limits { message_bytes_max: core.config.message_bytes_max, fragments_max: core.config.fragments_max };
     let mut decoder = Decoder::new(Role::Server, limits, carry, input);
     let decoded = catch_unwind(AssertUnwindSafe(|| loop {
-        match decoder.next(&mut core.store) {
-            Ok(Some(Item::Message(message))) => {
-                core.counters.messages_in.add(1);
-                if !core.is_halted {
-                    service.message(core, key, message);
-                }
+        if let Some(message) = decoder.next_common() {
+            match message {
+                Ok(message) => core.hand_on(service, key, message),
+                Err(cause) => core.fail(key, cause),
             }
-            Ok(Some(Item::Ping(payload))) => core.pong(key, payload),
-            Ok(Some(Item::Pong(_))) => {}
-            Ok(Some(Item::Close { code, .. })) => core.peer_closed(key, code),
-            Ok(None) => break,
-            Err(cause) => {
-                core.fail(key, cause);
-                break;
+        } else {
+            match decoder.next(&mut core.store) {
+                Ok(Some(Item::Message(message))) => core.hand_on(service, key, message),
+                Ok(Some(Item::Ping(payload))) => core.pong(key, payload),
+                Ok(Some(Item::Pong(_))) => {}
+                Ok(Some(Item::Close { code, .. })) => core.peer_closed(key, code),
+                Ok(None) => break,
+                Err(cause) => {
+                    core.fail(key, cause);
+                    break;
+                }
             }
         }
         // After its own close the peer's is still looked for; after any other end, nothing is.
@@ -194,8 +199,20 @@ impl<S: Service> Core<S> {
     pub(super) fn cork_for(&mut self, key: Key, scratch: &[u8]) {
         self.store.carried = 0..0;
         let may_speak = |flags: Flags| !flags.any(Flags::STREAMING);
-        if self.table.conn(key).is_some_and(|conn| conn.stage == Stage::Open && conn.queued == 0 && may_speak(conn.flags)) {
+        if self
+            .table
+            .conn(key)
+            .is_some_and(|conn| conn.stage == Stage::Open && conn.queued == 0 && may_speak(conn.flags))
+        {
             self.cork.open(key, scratch);
+        }
+    }
+
+    #[inline(always)]
+    fn hand_on(&mut self, service: &mut S, key: Key, message: Message<'_>) {
+        self.counters.messages_in.add(1);
+        if !self.is_halted {
+            service.message(self, key, message);
         }
     }
 
@@ -203,8 +220,8 @@ impl<S: Service> Core<S> {
         if self.is_halted {
             return;
         }
-        if self.cork.is_open_for(key) {
-            return self.cork.push_bytes(|bytes| encode::append_control(bytes, Opcode::Pong, payload));
+        if self.cork.is_open_for(key) && self.cork.push_control(Opcode::Pong, payload) {
+            return;
         }
         if self.table.conn(key).is_some_and(|conn| conn.queued as usize > self.config.outbox_bytes_max) {
             return self.fail(key, Cause::OutboxFull);

@@ -23,7 +23,7 @@ use super::shard::Shard;
 
 /// What became of the bytes at the front.
 enum Step {
-    /// There is no whole request.
+    /// There is no whole request, or it has to wait until the answers before it are taken.
     Incomplete,
     /// A request was answered and used this many bytes; another may follow.
     Answered(usize),
@@ -47,7 +47,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             return self.pending_requests(key);
         }
         if conn.flags.any(Flags::KEPT) {
-            self.core.deadlines.file(Class::Head, key, self.core.now);
+            self.core.watch_head(key);
         }
         let mut exchange = Exchange { since: self.core.now, ..Exchange::default() };
         let Self { core, service, scratch, .. } = self;
@@ -218,10 +218,8 @@ impl<S: Service> Core<S> {
         let manner = Manner { head_only: request.method() == "HEAD", keep_alive: request.keep_alive() };
         match (service.request(self, key, request, body, accept.is_some()), accept) {
             (Reply::Respond(response), None) => self.respond(key, &response, manner),
-            // A client that asked for WebSocket and got none has no use for the connection.
-            (Reply::Respond(response), Some(_)) => {
-                self.respond(key, &response, Manner { keep_alive: false, ..manner })
-            }
+            (Reply::Respond(response), Some(_)) => self.refuse_with(key, &response, manner),
+            (Reply::Refuse(cause), _) => return Err(cause),
             (Reply::Upgrade { subprotocol }, Some(accept)) => {
                 self.upgrade(key, &accept, subprotocol.as_deref());
                 return Ok(Dispatched::Upgraded);

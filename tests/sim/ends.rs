@@ -19,7 +19,10 @@ impl World {
         }
         for (shard, running) in self.shards.iter().enumerate() {
             let poll = &net.polls[shard];
-            let Some(running) = running.as_ref().filter(|_| poll.asleep_until.is_some() && !poll.is_woken) else { continue };
+            let Some(running) = running.as_ref().filter(|_| poll.asleep_until.is_some() && !poll.is_woken)
+            else {
+                continue;
+            };
             if running.has_mail() {
                 return Err(format!("shard {shard} sleeps, has mail, and nobody wakes it"));
             }
@@ -37,7 +40,10 @@ impl World {
         let cork = config.read_bytes_per_turn * 9 / 4 + 10_000;
         let most = config.outbox_bytes_max.max(cork) + 4000;
         if audit.queued_bytes_max > most {
-            return Err(format!("shard {shard}: {} bytes are queued, {most} is the limit", audit.queued_bytes_max));
+            return Err(format!(
+                "shard {shard}: {} bytes are queued, {most} is the limit",
+                audit.queued_bytes_max
+            ));
         }
         if audit.spilled_bytes_max > config.mailbox_bytes_max.max(10_000) {
             return Err(format!("shard {shard}: {} bytes are spilled", audit.spilled_bytes_max));
@@ -67,7 +73,8 @@ impl World {
             if rounds > ROUNDS_MAX {
                 let net = self.net.borrow();
                 let shards = self.shards.iter().zip(&net.polls);
-                let awake = shards.filter_map(|(running, poll)| Some((poll.asleep_until, running.as_ref()?.audit())));
+                let awake =
+                    shards.filter_map(|(running, poll)| Some((poll.asleep_until, running.as_ref()?.audit())));
                 return Err(format!("it is never quiet: something spins: {:?}", awake.collect::<Vec<_>>()));
             }
             if has_done {
@@ -150,7 +157,10 @@ impl World {
                 peer.end(net);
             }
             // Each of the ways is taken by chance; whoever took none of them ends here.
-            if net.sockets[peer.socket].client == End::Open && !peer.is_mute && peer.phase < super::peer::Phase::Closing {
+            if net.sockets[peer.socket].client == End::Open
+                && !peer.is_mute
+                && peer.phase < super::peer::Phase::Closing
+            {
                 net.client_end(peer.socket, End::Finished);
             }
         }
@@ -200,7 +210,10 @@ impl World {
                 }
                 let slots = (0..).take_while(|_| self.outlets[shard].reserve()).count();
                 if slots != self.config.mailbox_slots {
-                    return Err(format!("shard {shard}: its mailbox has {slots} slots left of {}", self.config.mailbox_slots));
+                    return Err(format!(
+                        "shard {shard}: its mailbox has {slots} slots left of {}",
+                        self.config.mailbox_slots
+                    ));
                 }
             }
             let counted = |name| self.counters[shard].each().find(|one| one.0 == name).map_or(0, |one| one.1);
@@ -212,7 +225,10 @@ impl World {
         let has_stopped = ledger.is_stopping;
         for (uid, life) in ledger.lives.iter().enumerate() {
             if life.opened != life.closed {
-                return Err(format!("connection {uid}: opened {} times, closed {} times", life.opened, life.closed));
+                return Err(format!(
+                    "connection {uid}: opened {} times, closed {} times",
+                    life.opened, life.closed
+                ));
             }
         }
         if let Some(owed) = ledger.owed.iter().find(|owed| !owed.is_answered && !owed.is_gone) {
@@ -222,7 +238,9 @@ impl World {
         if let Some(left) = net.sockets.iter().find(|one| one.server < End::Closed && !has_stopped) {
             return Err(format!("connection {}: the server still holds it", left.uid));
         }
-        if net.sockets.iter().any(|one| one.watch.is_some()) || (!has_stopped && net.fds.iter().sum::<usize>() > 0) {
+        if net.sockets.iter().any(|one| one.watch.is_some())
+            || (!has_stopped && net.fds.iter().sum::<usize>() > 0)
+        {
             return Err(format!("fds are left open: {:?}", net.fds));
         }
         if self.census.total() != 0 {

@@ -109,14 +109,20 @@ impl Io for SimIo {
             net.faults.count(Fault::FdTableFull, 1);
             return Err(refused(EMFILE));
         }
-        let Some(socket) = net.backlogs[listener].queue.pop_front() else { return Err(ErrorKind::WouldBlock.into()) };
+        let Some(socket) = net.backlogs[listener].queue.pop_front() else {
+            return Err(ErrorKind::WouldBlock.into());
+        };
         if net.strikes(Fault::AcceptAborted) {
             net.sockets[socket].server = End::Reset;
             return Err(refused(ECONNABORTED));
         }
         Self::hold(net, socket, self.table);
         let uid = net.sockets[socket].uid as u16;
-        let address = if uid.is_multiple_of(3) { ([0, 0, 0, 0, 0, 0, 0, 1], uid).into() } else { ([127, 0, 0, 1], uid).into() };
+        let address = if uid.is_multiple_of(3) {
+            ([0, 0, 0, 0, 0, 0, 0, 1], uid).into()
+        } else {
+            ([127, 0, 0, 1], uid).into()
+        };
         Ok((Stream(socket), address))
     }
 
@@ -219,7 +225,8 @@ impl Io for SimIo {
             End::Open | End::Finished => {}
         }
         let one = &net.sockets[stream.0];
-        let mut most = if one.is_stuck { 0 } else { offered.min(one.to_client_max.saturating_sub(one.to_client.len())) };
+        let mut most =
+            if one.is_stuck { 0 } else { offered.min(one.to_client_max.saturating_sub(one.to_client.len())) };
         if most > 0 && net.strikes(Fault::RefusedWrite) {
             most = 0;
             net.sockets[stream.0].is_stuck = true;

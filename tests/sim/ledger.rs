@@ -118,11 +118,16 @@ impl Ledger {
     }
 
     pub fn settle_owed(&mut self, shard: usize, ticket: Ticket, is_answered: bool) {
-        let Some(owed) = self.owed.iter_mut().find(|owed| (owed.shard, owed.ticket) == (shard, ticket)) else {
+        let Some(owed) = self.owed.iter_mut().find(|owed| (owed.shard, owed.ticket) == (shard, ticket))
+        else {
             return self.violation(format!("shard {shard}: a ticket nobody was given: {ticket:?}"));
         };
         let was = (owed.is_answered, owed.is_gone);
-        if is_answered { owed.is_answered = true } else { owed.is_gone = true }
+        if is_answered {
+            owed.is_answered = true
+        } else {
+            owed.is_gone = true
+        }
         if was != (false, false) {
             let uid = owed.uid;
             self.violation(format!("connection {uid}: an answer was given or given up twice"));

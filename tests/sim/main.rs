@@ -82,9 +82,11 @@ fn hush() {
 fn every_seed_keeps_the_rules() {
     hush();
     let first = setting("THRONG_SIM_SEED").or(setting("THRONG_SIM_FIRST")).unwrap_or(1);
-    let seeds = if setting("THRONG_SIM_SEED").is_some() { 1 } else { setting("THRONG_SIM_SEEDS").unwrap_or(SEEDS) };
+    let seeds =
+        if setting("THRONG_SIM_SEED").is_some() { 1 } else { setting("THRONG_SIM_SEEDS").unwrap_or(SEEDS) };
     let (next, end) = (AtomicU64::new(first), first + seeds);
-    let (has_failed, failures, sum) = (AtomicBool::new(false), Mutex::new(Vec::new()), Mutex::new(Tally::default()));
+    let (has_failed, failures, sum) =
+        (AtomicBool::new(false), Mutex::new(Vec::new()), Mutex::new(Tally::default()));
     let began = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {

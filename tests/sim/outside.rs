@@ -83,7 +83,11 @@ impl World {
         let mut ledger = self.ledger.borrow_mut();
         let letters = ledger.letters.entry((HANDLE, to)).or_default();
         let payload = message(b't', &[HANDLE, to, letters.len() as u32 + 1], 40);
-        let is_put = self.put(&mut self.net.borrow_mut(), id.shard(), Mail::Send { key, opcode: Opcode::Text, payload });
+        let is_put = self.put(
+            &mut self.net.borrow_mut(),
+            id.shard(),
+            Mail::Send { key, opcode: Opcode::Text, payload },
+        );
         letters.push(is_put);
     }
 

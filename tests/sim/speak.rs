@@ -26,11 +26,17 @@ impl Peer {
             Kind::Adopted => {}
             Kind::Http => self.request(),
             Kind::Garbage => {
-                let garbage = self.random.pick(&["GET / HTTP/1.1\r\nHost : a\r\n\r\n", "hello\r\n\r\n", "GET / HTTP/3.0\r\n\r\n", ""]);
+                let garbage = self.random.pick(&[
+                    "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+                    "hello\r\n\r\n",
+                    "GET / HTTP/3.0\r\n\r\n",
+                    "",
+                ]);
                 self.out.extend_from_slice(garbage.as_bytes());
                 if garbage.is_empty() {
                     let endless = "X".repeat(20_000);
-                    self.out.extend_from_slice(format!("GET / HTTP/1.1\r\nHost: a\r\nX: {endless}").as_bytes());
+                    self.out
+                        .extend_from_slice(format!("GET / HTTP/1.1\r\nHost: a\r\nX: {endless}").as_bytes());
                 }
                 self.has_sinned = true;
             }
@@ -60,7 +66,9 @@ impl Peer {
                 format!("{head}Content-Length: {bytes}\r\n\r\n{body}")
             } else {
                 let (first, second) = body.split_at(bytes / 2);
-                let chunk = |part: &str| if part.is_empty() { String::new() } else { format!("{:x}\r\n{part}\r\n", part.len()) };
+                let chunk = |part: &str| {
+                    if part.is_empty() { String::new() } else { format!("{:x}\r\n{part}\r\n", part.len()) }
+                };
                 format!("{head}Transfer-Encoding: chunked\r\n\r\n{}{}0\r\n\r\n", chunk(first), chunk(second))
             };
             self.out.extend_from_slice(text.as_bytes());

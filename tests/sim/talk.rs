@@ -42,7 +42,11 @@ impl Peer {
         let mut at = 0;
         loop {
             let rest = &bytes[at..];
-            let taken = if self.phase == Phase::Head { self.response(rest, net, ledger) } else { self.server_frame(rest, ledger) };
+            let taken = if self.phase == Phase::Head {
+                self.response(rest, net, ledger)
+            } else {
+                self.server_frame(rest, ledger)
+            };
             let Some(n) = taken else { break };
             at += n;
         }
@@ -67,18 +71,24 @@ impl Peer {
             100 => return Some(head_bytes),
             _ => {}
         }
-        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse().ok()).unwrap_or(0);
+        let length =
+            head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse().ok()).unwrap_or(0);
         let body = bytes.get(head_bytes..head_bytes + length)?;
         if status == 200 {
             self.heard.responses += 1;
             let expected = format!("n={};", self.heard.responses);
             if self.kind == Kind::Http && !body.starts_with(expected.as_bytes()) {
-                self.wrong(ledger, &format!("got {:?} where {expected} had to come", String::from_utf8_lossy(body)));
+                self.wrong(
+                    ledger,
+                    &format!("got {:?} where {expected} had to come", String::from_utf8_lossy(body)),
+                );
             }
         } else if self.heard.refused.replace(status).is_some() {
             self.wrong(ledger, &format!("was answered {status} behind the end"));
         }
-        if status == 408 && u128::from(net.now_us - net.sockets[self.socket].began_us) < net.head_timeout.as_micros() {
+        if status == 408
+            && u128::from(net.now_us - net.sockets[self.socket].began_us) < net.head_timeout.as_micros()
+        {
             self.wrong(ledger, "its head was not given the time it has");
         }
         let is_fair = match status {
@@ -101,7 +111,10 @@ impl Peer {
             _ => (2, usize::MAX),
         };
         if len > 1 << 20 || first & 0x70 != 0 {
-            self.wrong(ledger, &format!("frame begins with {first:02x} {second:02x}: bytes were lost or doubled"));
+            self.wrong(
+                ledger,
+                &format!("frame begins with {first:02x} {second:02x}: bytes were lost or doubled"),
+            );
             return Some(bytes.len());
         }
         let payload = bytes.get(start..start + len)?;
@@ -173,16 +186,25 @@ impl Peer {
                 }
             }
             Some(b'o') => {
-                let Some([uid, number]) = fields(words) else { return self.wrong(ledger, "a numbered message is damaged") };
+                let Some([uid, number]) = fields(words) else {
+                    return self.wrong(ledger, "a numbered message is damaged");
+                };
                 self.heard.numbered += 1;
                 if uid != self.uid || number != self.heard.numbered {
-                    self.wrong(ledger, &format!("got {uid}'s message {number}, not its own {}", self.heard.numbered));
+                    self.wrong(
+                        ledger,
+                        &format!("got {uid}'s message {number}, not its own {}", self.heard.numbered),
+                    );
                 }
             }
             Some(b's') => {
                 let topic = fields::<1>(words).map_or(u32::MAX, |[topic]| topic);
                 if !self.heard.topics.insert(topic, true).unwrap_or(false) {
-                    self.heard.published.iter_mut().filter(|one| one.0.1 == topic).for_each(|one| one.1.1 = false);
+                    self.heard
+                        .published
+                        .iter_mut()
+                        .filter(|one| one.0.1 == topic)
+                        .for_each(|one| one.1.1 = false);
                 }
             }
             Some(b'u') => {
@@ -191,7 +213,9 @@ impl Peer {
             }
             Some(b'p') => self.publication(words, ledger),
             Some(b't') => {
-                let Some([from, to, number]) = fields(words) else { return self.wrong(ledger, "a letter is damaged") };
+                let Some([from, to, number]) = fields(words) else {
+                    return self.wrong(ledger, "a letter is damaged");
+                };
                 let last = self.heard.letters.insert(from, number).unwrap_or(0);
                 if to != self.uid {
                     self.wrong(ledger, &format!("got a letter to {to}"));
@@ -205,7 +229,9 @@ impl Peer {
     }
 
     fn publication(&mut self, words: &[u8], ledger: &mut Ledger) {
-        let Some([topic, from, number]) = fields(words) else { return self.wrong(ledger, "a publication is damaged") };
+        let Some([topic, from, number]) = fields(words) else {
+            return self.wrong(ledger, "a publication is damaged");
+        };
         if !self.heard.topics.get(&topic).copied().unwrap_or(false) {
             self.wrong(ledger, &format!("got a publication on topic {topic} and is not in it"));
         }
@@ -213,9 +239,13 @@ impl Peer {
         if published.is_some_and(|one| one.except == Some(self.uid)) {
             self.wrong(ledger, "got the publication that it was to be spared");
         }
-        let (last, is_whole) = self.heard.published.insert((from, topic), (number, true)).unwrap_or((0, false));
+        let (last, is_whole) =
+            self.heard.published.insert((from, topic), (number, true)).unwrap_or((0, false));
         if number <= last {
-            self.wrong(ledger, &format!("got {from}'s publication {number} on topic {topic} behind its {last}th"));
+            self.wrong(
+                ledger,
+                &format!("got {from}'s publication {number} on topic {topic} behind its {last}th"),
+            );
         }
         if is_whole && (last + 1..number).any(|lacking| !ledger.may_lack(from, topic, lacking, self.uid)) {
             self.wrong(ledger, &format!("got {from}'s publication {number} on topic {topic} behind its {last}th, and none was dropped"));
@@ -226,8 +256,15 @@ impl Peer {
     pub(super) fn check_end(&mut self, net: &mut Net, ledger: &mut Ledger) {
         let is_reset = net.sockets[self.socket].server == End::Reset;
         let life = ledger.life(self.uid);
-        let was_told = life.reason.is_none_or(|reason| !matches!(reason.cause, Cause::CloseTimeout | Cause::PeerReset));
-        if self.phase == Phase::Over && self.heard.got_code.is_some() && is_reset && ledger.is_orderly && !self.has_sinned && was_told {
+        let was_told =
+            life.reason.is_none_or(|reason| !matches!(reason.cause, Cause::CloseTimeout | Cause::PeerReset));
+        if self.phase == Phase::Over
+            && self.heard.got_code.is_some()
+            && is_reset
+            && ledger.is_orderly
+            && !self.has_sinned
+            && was_told
+        {
             let reason = ledger.life(self.uid).reason;
             self.wrong(ledger, &format!("closed in order and was reset: {reason:?}"));
         }
@@ -235,12 +272,20 @@ impl Peer {
 
     /// Nothing can happen any more: everything that was owed must have come.
     pub(super) fn check_quiet(&mut self, net: &Net, ledger: &mut Ledger) {
-        let is_http_open = self.kind == Kind::Http && self.phase == Phase::Head && self.heard.refused.is_none();
-        if is_http_open && net.sockets[self.socket].client == End::Open && self.heard.responses < self.requests {
+        let is_http_open =
+            self.kind == Kind::Http && self.phase == Phase::Head && self.heard.refused.is_none();
+        if is_http_open
+            && net.sockets[self.socket].client == End::Open
+            && self.heard.responses < self.requests
+        {
             let (responses, requests) = (self.heard.responses, self.requests);
             return self.wrong(ledger, &format!("waits: {responses} of {requests} requests are answered"));
         }
-        if self.phase == Phase::Closing && net.sockets[self.socket].client == End::Open && self.heard.sent_code.is_some() && self.out.is_empty() {
+        if self.phase == Phase::Closing
+            && net.sockets[self.socket].client == End::Open
+            && self.heard.sent_code.is_some()
+            && self.out.is_empty()
+        {
             return self.wrong(ledger, "has closed and waits for the end");
         }
         ledger.life(self.uid);
@@ -250,7 +295,11 @@ impl Peer {
         }
         let mut lacks = Vec::new();
         if !self.heard.echoes.is_empty() || !self.heard.pongs.is_empty() {
-            lacks.push(format!("lacks {} echoes and {} pongs", self.heard.echoes.len(), self.heard.pongs.len()));
+            lacks.push(format!(
+                "lacks {} echoes and {} pongs",
+                self.heard.echoes.len(),
+                self.heard.pongs.len()
+            ));
         }
         if life.said != self.heard.numbered && !self.heard.is_assembling {
             lacks.push(format!("was told {} messages and got {}", life.said, self.heard.numbered));
@@ -263,7 +312,9 @@ impl Peer {
         }
         for (&(from, topic), published) in &ledger.published {
             let Some(&since) = life.topics.get(&topic) else { continue };
-            let last = published.iter().rposition(|one| one.at > since && one.is_everywhere && one.except != Some(self.uid));
+            let last = published
+                .iter()
+                .rposition(|one| one.at > since && one.is_everywhere && one.except != Some(self.uid));
             let heard = self.heard.published.get(&(from, topic)).map_or(0, |one| one.0);
             if last.is_some_and(|last| last as u32 + 1 > heard) {
                 lacks.push(format!("is in topic {topic} and lacks {from}'s last publication, has {heard}"));

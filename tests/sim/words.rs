@@ -18,7 +18,9 @@ pub fn message(kind: u8, fields: &[u32], bytes: usize) -> Vec<u8> {
             out.push(b"0123456789abcdef"[(field >> (shift * 4)) as usize & 15]);
         }
     }
-    let salt = fields.iter().fold(usize::from(kind), |salt, &field| salt.wrapping_mul(31).wrapping_add(field as usize));
+    let salt = fields
+        .iter()
+        .fold(usize::from(kind), |salt, &field| salt.wrapping_mul(31).wrapping_add(field as usize));
     while out.len() < bytes {
         out.push(filler(salt, out.len()));
     }
@@ -41,7 +43,9 @@ pub fn fields<const N: usize>(message: &[u8]) -> Option<[u32; N]> {
     for (index, to) in fields.iter_mut().enumerate() {
         *to = field(message, index)?;
     }
-    let salt = fields.iter().fold(usize::from(message[0]), |salt, &field| salt.wrapping_mul(31).wrapping_add(field as usize));
+    let salt = fields
+        .iter()
+        .fold(usize::from(message[0]), |salt, &field| salt.wrapping_mul(31).wrapping_add(field as usize));
     let rest = 1 + N * 8;
     let is_right = message[rest..].iter().enumerate().all(|(at, &byte)| byte == filler(salt, rest + at));
     is_right.then_some(fields)

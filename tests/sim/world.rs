@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use throng::Config;
 use throng::base::metrics::Counters;
-use throng::core::core::Census;
+use throng::core::census::Census;
 use throng::core::mail::Mail;
 use throng::core::mailbox::{Outlet, mailbox};
 use throng::core::shard::{Seed, Shard, Turn};
