@@ -1,0 +1,117 @@
+//! The binary: flags, environment and file become a [`Config`](throng::Config), that becomes a server, and signals end it.
+//!
+//! ```text
+//!   flags ┐
+//!   env   ├─ sources ─► Options ─ prepare ─► Builder ─► Server { routes } ─► startup's lines
+//!   file  ┘                                               ▲
+//!                                          SIGINT, SIGTERM ┘ signals
+//! ```
+//!
+//! Owns what a person at a terminal sees. Whatever goes wrong is one line on stderr that begins with `throng: `.
+
+mod failure;
+mod file;
+mod flags;
+mod names;
+mod nearest;
+mod prepare;
+mod routes;
+mod settings;
+mod signals;
+mod sources;
+mod startup;
+mod value;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use throng::{Builder, Server};
+
+use failure::Failure;
+use flags::{Command, Flags};
+use prepare::Prepared;
+use routes::Routes;
+use sources::Settled;
+
+/// What the program does from its first line to its exit code: 0, 1 where it failed, 2 where it was told something wrong.
+pub(crate) fn run() -> ExitCode {
+    let done = Flags::read(std::env::args_os()).and_then(|flags| match flags.command {
+        Command::Show(text) => {
+            show(&text);
+            Ok(())
+        }
+        Command::CheckConfig => check_config(&flags).map_err(Failure::wrong_in_any_case),
+        Command::Serve => serve(&flags),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&format!("throng: {}", failure.line));
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn check_config(flags: &Flags) -> Result<(), Failure> {
+    let settled = sources::settle(flags, &sources::environment())?;
+    let (prepared, builder) = build(&settled)?;
+    let plan = builder.plan().map_err(|error| settled.name_source(error))?;
+    show(&settled.as_file());
+    show(&startup::planned(&prepared, plan.shards, plan.max_connections, plan.per_shard));
+    Ok(())
+}
+
+fn serve(flags: &Flags) -> Result<(), Failure> {
+    let settled = sources::settle(flags, &sources::environment())?;
+    start_log()?;
+    let (prepared, builder) = build(&settled)?;
+    // Before the shards start: with fd tables of their own they must find the signals' pipe in theirs.
+    let signals = signals::catch().map_err(|error| Failure::host("catch signals", error))?;
+    let server = builder.serve(|_shard| Routes::default()).map_err(|error| settled.name_source(error))?;
+    for line in startup::lines(&settled, &prepared, &server) {
+        say(&line);
+    }
+    let config = &prepared.config;
+    let grace = config.close_timeout + Duration::from_secs(1);
+    signals::watch(signals, server.handle(), grace)
+        .map_err(|error| Failure::host("watch for signals", error))?;
+    wait(server)
+}
+
+/// Waits for the end, and says what was done until then.
+fn wait(server: Server) -> Result<(), Failure> {
+    let (handle, since) = (server.handle(), Instant::now());
+    let ended = server.join();
+    say(&startup::totals(&handle.metrics(), since.elapsed()));
+    ended.map_err(Failure::from)
+}
+
+fn build(settled: &Settled) -> Result<(Prepared, Builder), Failure> {
+    let prepared = prepare::prepare(&settled.options)?;
+    let mut builder = Server::builder().config(prepared.config.clone());
+    for name in &settled.options.own.bind {
+        builder = builder.bind(name).map_err(|error| settled.name_source(error))?;
+    }
+    Ok((prepared, builder))
+}
+
+/// What `THRONG_LOG` lets through goes to stderr: warnings and worse by default.
+fn start_log() -> Result<(), Failure> {
+    let text = std::env::var("THRONG_LOG").unwrap_or_default();
+    let filter = tracing_subscriber::EnvFilter::builder().parse(if text.is_empty() { "warn" } else { &text });
+    let right = "a level, such as warn or debug, or levels by module, such as warn,throng::server=info";
+    let filter = filter.map_err(|_| Failure::wrong(format!("THRONG_LOG is {text}; it must be {right}")))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    Ok(())
+}
+
+/// A line for the person at the terminal. One that nobody reads is no reason to end.
+fn say(line: &str) {
+    let _unread = writeln!(io::stderr(), "{line}");
+}
+
+/// What was asked for goes to stdout.
+fn show(text: &str) {
+    let _unread = write!(io::stdout(), "{text}");
+}

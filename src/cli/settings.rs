@@ -1,0 +1,224 @@
+//! The table of settings: every one is a flag, an environment variable and a key of the file, and stands here once.
+//!
+//! What a setting means at length is told by [`Config`] and by `docs/TUNING.md`; a test compares this table with the
+//! fields of `Config`, so that none is forgotten.
+
+use std::sync::LazyLock;
+
+use throng::Config;
+
+use super::value::{self, Form};
+
+/// What the settings come to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Options {
+    /// The library's own.
+    pub(super) config: Config,
+    /// The binary's.
+    pub(super) own: Own,
+}
+
+/// Settings that are not the library's, or mean more here than there.
+#[derive(Clone, Debug)]
+pub(super) struct Own {
+    /// Where to listen.
+    pub(super) bind: Vec<String>,
+    /// Which fd tables.
+    pub(super) fd_tables: Tables,
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self { bind: vec!["localhost:3000".to_owned()], fd_tables: Tables::Auto }
+    }
+}
+
+/// Which fd tables the shards use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tables {
+    /// The shared one, unless more connections are asked for than it holds.
+    Auto,
+    /// The process's one.
+    Shared,
+    /// One per shard.
+    Own,
+}
+
+/// A row of the table.
+pub(super) struct Setting {
+    /// Its name, which is its key in the file.
+    pub(super) name: &'static str,
+    /// The heading it stands under.
+    pub(super) group: &'static str,
+    /// One sentence.
+    pub(super) help: &'static str,
+    /// What its values look like.
+    pub(super) form: Form,
+    /// Takes a text; `None` where it is not of the form.
+    pub(super) set: fn(&mut Options, &str) -> Option<()>,
+    /// Its value, as TOML.
+    pub(super) show: fn(&Options) -> String,
+}
+
+macro_rules! settings {
+    ($($group:literal: $($kind:ident $part:ident.$field:ident, $help:literal;)+)+) => {
+        /// The table itself.
+        pub(super) const SETTINGS: &[Setting] = &[$($(Setting {
+            name: stringify!($field),
+            group: $group,
+            help: $help,
+            form: value::$kind::FORM,
+            set: |options, text| {
+                options.$part.$field = value::$kind::parse(text)?;
+                Some(())
+            },
+            show: |options| value::$kind::show(&options.$part.$field),
+        },)+)+];
+    };
+}
+
+settings! {
+    "Connections":
+    addresses own.bind, "Where to listen; repeatable. localhost is both 127.0.0.1 and ::1, port 0 is a free one";
+    count config.shards, "Threads with a loop each; 0 is one per core";
+    count config.max_connections, "Connections in all, beyond it 503; 0 is what the fd tables hold";
+    tables own.fd_tables, "One fd table for all, or one per shard: shards × fd limit. auto: own only where needed";
+    switch config.pin, "Pin each shard to a core, on a host that does nothing else";
+    count config.backlog, "The kernel's queue of connections not yet accepted, per listener";
+    size config.notsent_lowat, "What the kernel buffers for a peer that does not read; 0 leaves its default";
+
+    "HTTP":
+    origins config.origins, "A page's origin that may open WebSockets; repeatable. any: every page may";
+    size config.head_bytes_max, "A request head, beyond it 431";
+    time config.head_timeout, "How long a request head may take, then 408";
+    size config.body_bytes_max, "A request body, beyond it 413";
+    time config.silent_timeout, "How long a connection without pings may be silent; 0 is off";
+    time config.admit_timeout, "How long a deferred admission may take, then 503";
+
+    "WebSocket":
+    size config.message_bytes_max, "A message, beyond it close 1009";
+    count config.fragments_max, "Fragments of a message, beyond it close 1008";
+    time config.ping_interval, "A peer not heard for this long is pinged; 0 is off";
+    time config.pong_timeout, "How long after a ping a peer may be silent, then close 1001";
+    time config.close_timeout, "How long a closing handshake may take";
+
+    "Queues":
+    size config.outbox_bytes_low, "Queued for a peer: at this much it is read again";
+    size config.outbox_bytes_high, "Queued for a peer: above this it is not read";
+    size config.outbox_bytes_max, "Queued for a peer: beyond it close 1008";
+    time config.stall_timeout, "How long a peer may take nothing of what is queued, then close 1008";
+    count config.mailbox_slots, "Messages waiting in a shard's mailbox";
+    size config.mailbox_bytes_max, "Publishes held for another shard, beyond it they are dropped";
+    count config.topics_per_connection_max, "Topics of a connection";
+
+    "Work per turn":
+    count config.accepts_per_turn, "Connections accepted per turn and listener";
+    size config.read_bytes_per_turn, "Bytes read of a connection per turn: the shard's one read buffer";
+    count config.mails_per_turn, "Messages of other shards handled per turn";
+    count config.flushes_per_turn, "Sockets written to per turn outside of their own reads";
+    count config.offload_threads, "Threads for jobs that block";
+}
+
+/// A setting's names on the command line and in the environment.
+pub(super) struct Names {
+    /// `message-bytes-max`.
+    pub(super) flag: String,
+    /// `THRONG_MESSAGE_BYTES_MAX`.
+    pub(super) variable: String,
+}
+
+/// The names, in the order of [`SETTINGS`].
+pub(super) static NAMES: LazyLock<Vec<Names>> = LazyLock::new(|| {
+    let names = |setting: &Setting| Names {
+        // Repeatable, so one is named at a time.
+        flag: if setting.name == "origins" { "origin".to_owned() } else { setting.name.replace('_', "-") },
+        variable: format!("THRONG_{}", setting.name.to_uppercase()),
+    };
+    SETTINGS.iter().map(names).collect()
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_field_of_the_library_s_settings_is_in_the_table() {
+        let printed = format!("{:?}", Config::default());
+        let fields = printed.trim_start_matches("Config {").trim_end_matches('}').split(", ");
+        let mut expected: BTreeSet<_> = fields.map(|field| field.split(':').next().unwrap().trim()).collect();
+        expected.insert("bind");
+        let names: BTreeSet<_> = SETTINGS.iter().map(|setting| setting.name).collect();
+        assert_eq!((names.len(), names), (SETTINGS.len(), expected));
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_and_sets_its_own_field_alone() {
+        // Each kind's values; the last one is no default of any setting.
+        let samples = |form: Form| -> &'static [(&'static str, &'static str)] {
+            match form.place {
+                "N" => &[("64", "64"), ("100k", "100000"), ("1M", "1000000"), ("4_097", "4097")],
+                "SIZE" => &[
+                    ("0", "0"),
+                    ("1000", "1000"),
+                    ("64k", "\"64 KiB\""),
+                    ("3 MiB", "\"3 MiB\""),
+                    ("3G", "\"3 GiB\""),
+                    ("7777B", "7777"),
+                ],
+                "TIME" => &[("0", "0"), ("2m", "\"120s\""), ("1 h", "\"3600s\""), ("1234ms", "\"1234ms\"")],
+                "on|off" => &[("off", "false"), ("true", "true")],
+                "HOST:PORT" => &[("[::]:1, a:2", "[\"[::]:1\", \"a:2\"]")],
+                "ORIGIN" => &[("any", "\"any\""), ("https://a,null", "[\"https://a\", \"null\"]")],
+                "auto|shared|own" => &[("shared", "\"shared\""), ("own", "\"own\"")],
+                other => panic!("a kind without samples: {other}"),
+            }
+        };
+        let defaults: Vec<_> = SETTINGS.iter().map(|setting| (setting.show)(&Options::default())).collect();
+        for (index, setting) in SETTINGS.iter().enumerate() {
+            let mut options = Options::default();
+            for (text, shown) in samples(setting.form) {
+                (setting.set)(&mut options, text).unwrap_or_else(|| panic!("{} = {text}", setting.name));
+                assert_eq!((setting.show)(&options), *shown, "{} = {text}", setting.name);
+                let file: toml::Table = format!("a = {shown}").parse().unwrap();
+                (setting.set)(&mut options, &super::super::file::text(&file["a"]).unwrap()).unwrap();
+                assert_eq!((setting.show)(&options), *shown);
+            }
+            for (other, default) in SETTINGS.iter().zip(&defaults) {
+                let is_own = other.name == setting.name;
+                assert_ne!((other.show)(&options) == *default, is_own, "{index} {}", other.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_of_its_form_is_refused() {
+        let table = [
+            ("shards", &["", "-1", "two", "1.5", "2 KiB", "99999999999999999999"][..]),
+            ("fragments_max", &["5000M"]),
+            ("message_bytes_max", &["1 KB", "64kB", "KiB", "1 TiB", "20000000000 GiB"]),
+            ("ping_interval", &["30", "s", "1.5s", "2 days"]),
+            ("pin", &["", "yes", "2"]),
+            ("bind", &["", "a:1,"]),
+            ("fd_tables", &["both"]),
+            (
+                "origins",
+                &[
+                    "",
+                    "example.org",
+                    "https://example.org/",
+                    "https://Example.org",
+                    "https://*",
+                    "any,null",
+                    "://a",
+                ],
+            ),
+        ];
+        for (name, wrong) in table {
+            let setting = SETTINGS.iter().find(|setting| setting.name == name).unwrap();
+            for text in wrong {
+                assert!((setting.set)(&mut Options::default(), text).is_none(), "{name} = {text}");
+            }
+        }
+    }
+}

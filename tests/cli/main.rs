@@ -1,0 +1,6 @@
+//! The `throng` program from outside: what it serves, what it says, how it ends.
+
+mod ends;
+mod program;
+mod served;
+mod told;
