@@ -23,3 +23,8 @@ pub use hub::Subscribed;
 pub use proto::http::{Request, Response};
 pub use proto::ws::Message;
 pub use server::{Builder, Handle, Metrics, Server};
+
+/// Compiles what the readme shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -38,6 +38,39 @@ pub fn extend(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
+/// Copies `from` over all of `to`, which is as long.
+///
+/// Up to 32 bytes it is two moves that overlap in the middle, where a call to memcpy takes longer than the copying does;
+/// large ones go in pieces, as in [`extend`].
+///
+/// # Panics
+/// If the lengths differ.
+#[inline(always)]
+pub fn copy(to: &mut [u8], from: &[u8]) {
+    assert_eq!(to.len(), from.len());
+    match from.len() {
+        16..=32 => ends::<16>(to, from),
+        8..16 => ends::<8>(to, from),
+        4..8 => ends::<4>(to, from),
+        0..4 => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+        _ => to
+            .chunks_mut(COPY_BYTES)
+            .zip(from.chunks(COPY_BYTES))
+            .for_each(|(to, from)| to.copy_from_slice(from)),
+    }
+}
+
+/// Copies the first and the last `N` bytes: everything, where there are `N` to `2 N`.
+#[inline(always)]
+fn ends<const N: usize>(to: &mut [u8], from: &[u8]) {
+    if let (Some(to), Some(from)) = (to.first_chunk_mut::<N>(), from.first_chunk::<N>()) {
+        *to = *from;
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut::<N>(), from.last_chunk::<N>()) {
+        *to = *from;
+    }
+}
+
 /// A shard's free list of byte buffers, by size class.
 #[derive(Debug, Default)]
 pub struct Pool {
@@ -195,6 +228,16 @@ mod tests {
         assert_eq!(pool.kept_bytes(), 1024 * 64 + 15 * (1 << 20));
         pool.shrink();
         assert_eq!(pool.kept_bytes(), 0);
+    }
+
+    #[test]
+    fn copying_is_whole_at_every_length() {
+        for len in (0..=70).chain([COPY_BYTES - 1, COPY_BYTES, COPY_BYTES + 1, 5 * COPY_BYTES + 3]) {
+            let from: Vec<u8> = (0..len).map(|byte| byte as u8 ^ 0x5A).collect();
+            let mut to = vec![0; len];
+            copy(&mut to, &from);
+            assert!(to == from, "{len} bytes");
+        }
     }
 
     #[test]

@@ -2,14 +2,17 @@
 
 use crate::base::cause::Cause;
 use crate::base::id::Key;
+use crate::proto::ws::encode;
 
 use super::conn::{Arrived, Stage};
-use super::deadlines::Class;
 use super::exchange::Exchange;
 use super::io::Io;
 use super::mail::{Adoption, Mail, Role};
 use super::service::Service;
 use super::shard::Shard;
+
+/// The close code for a server that is full, in IANA's registry next to those of RFC 6455 §7.4.1.
+const TRY_AGAIN_LATER: u16 = 1013;
 
 impl<S: Service, I: Io> Shard<S, I> {
     /// Sends a connection to another shard, with its request not yet answered and everything behind it.
@@ -32,17 +35,27 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.core.vanish(key, Cause::Moved);
     }
 
+    /// Closes a WebSocket there is no room for. It is open already: an HTTP answer would be no frame.
+    fn close_foreign(&mut self, stream: I::Stream) {
+        let mut bytes = self.core.store.buffers.take(140);
+        encode::append_close(&mut bytes, Some(TRY_AGAIN_LATER), Cause::Full.sentence());
+        self.tell_and_close(stream, bytes);
+    }
+
     /// Takes a connection in that another shard, or the handle, has sent.
     pub(super) fn adopt(&mut self, adoption: Adoption<S::Mail>) {
         let Adoption { parcel, peer, bytes, role } = adoption;
         let Ok(stream) = self.io.unpack(parcel) else { return self.core.counters.connections_shed.add(1) };
         if self.core.table.is_full() || self.stop_by.is_some() {
-            return self.turn_away(stream);
+            return match role {
+                Role::Request => self.turn_away(stream),
+                Role::WebSocket(_) => self.close_foreign(stream),
+            };
         }
         let Some(key) = self.take_in(stream, peer) else { return };
         match role {
             Role::Request => {
-                self.core.deadlines.file(Class::Head, key, self.core.now);
+                self.core.watch_head(key);
                 let since = self.core.now;
                 if let Some(conn) = self.core.table.conn_mut(key) {
                     conn.arrived = Arrived::Http(Box::new(Exchange { bytes, since, ..Exchange::default() }));

@@ -69,6 +69,10 @@ flags! {
     PINGED = 10,
     /// A stall deadline is filed.
     STALL_FILED = 11,
+    /// A head deadline is filed.
+    HEAD_FILED = 12,
+    /// A silence deadline is filed.
+    SILENT_FILED = 13,
 }
 
 impl Flags {

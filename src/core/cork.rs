@@ -11,9 +11,9 @@ use std::io::IoSlice;
 use std::ops::Range;
 
 use crate::base::id::Key;
-use crate::base::pool::Pool;
-use crate::proto::ws::Message;
+use crate::base::pool::{Pool, copy};
 use crate::proto::ws::encode;
+use crate::proto::ws::{Message, Opcode};
 
 use super::outbox::{PIECES_MAX, Unit};
 use super::publication::Publication;
@@ -38,15 +38,14 @@ enum Piece {
 #[derive(Debug)]
 pub struct Cork {
     owner: Option<Key>,
+    /// Copied bytes lie from `start`, which makes the skew, to `end`.
     own: Vec<u8>,
-    /// Where the bytes begin in `own`: the skew.
     start: usize,
+    end: usize,
     /// Up to where `own` is covered by pieces.
     covered: usize,
     pieces: Vec<Piece>,
     bytes: usize,
-    /// The length of `own` at which it takes no more copies; what is only pointed at takes no room.
-    full_at: usize,
     /// The read buffer, as addresses: what lies in it stays there until the cork is sent.
     scratch: Range<usize>,
 }
@@ -64,18 +63,18 @@ impl Cork {
     /// A cork for `bytes_max` copied bytes, skewed against the read buffer at `scratch`.
     pub fn new(bytes_max: usize, scratch: &[u8]) -> Self {
         const PAGE: usize = 4096;
-        let mut own = Vec::with_capacity(bytes_max + PAGE);
+        let mut own = vec![0; bytes_max + PAGE];
         let wanted = (scratch.as_ptr() as usize + PAGE / 2) % PAGE;
         let start = (wanted + PAGE - own.as_ptr() as usize % PAGE) % PAGE;
-        own.resize(start, 0);
+        own.truncate(start + bytes_max);
         Self {
             owner: None,
             own,
             start,
+            end: start,
             covered: start,
             pieces: Vec::with_capacity(PIECES_MAX),
             bytes: 0,
-            full_at: start + bytes_max,
             scratch: 0..0,
         }
     }
@@ -105,45 +104,67 @@ impl Cork {
     #[inline]
     pub fn push(&mut self, message: Message<'_>, carried: &Range<usize>) -> bool {
         let payload = message.as_bytes();
-        if payload.len() >= LENT_BYTES_MIN && self.pieces.len() + 3 <= PIECES_MAX {
-            if let Some(piece) = self.lent_piece(payload, carried) {
-                let before = self.own.len();
-                self.own.extend_from_slice(encode::header(message.opcode(), true, payload.len()).as_bytes());
-                self.bytes += self.own.len() - before + payload.len();
-                self.cover();
-                self.pieces.push(piece);
-                return true;
-            }
+        if payload.len() >= LENT_BYTES_MIN
+            && self.pieces.len() + 3 <= PIECES_MAX
+            && let Some(piece) = self.lent_piece(payload, carried)
+        {
+            return self.push_header(message) && self.push_piece(piece, payload.len());
         }
-        let before = self.own.len();
-        if before + payload.len() + 10 > self.full_at {
-            return self.close();
+        self.push_frame(message.opcode(), payload)
+    }
+
+    /// Puts a control frame in; a payload is at most 125 bytes long.
+    pub fn push_control(&mut self, opcode: Opcode, payload: &[u8]) -> bool {
+        self.push_frame(opcode, payload)
+    }
+
+    /// Copies a whole frame.
+    #[inline(always)]
+    fn push_frame(&mut self, opcode: Opcode, payload: &[u8]) -> bool {
+        // Most frames are short ones: two bytes of header, the payload in two moves.
+        let header = encode::header(opcode, true, payload.len());
+        let header = header.as_bytes();
+        let bytes = header.len() + payload.len();
+        let Some(room) = self.own.get_mut(self.end..self.end + bytes) else { return self.close() };
+        let (head, body) = room.split_at_mut(header.len());
+        match (head, header) {
+            ([first, second], &[opcode, len]) => (*first, *second) = (opcode, len),
+            (head, header) => head.copy_from_slice(header),
         }
-        encode::append(&mut self.own, message);
-        self.bytes += self.own.len() - before;
+        copy(body, payload);
+        self.end += bytes;
+        self.bytes += bytes;
+        true
+    }
+
+    /// Copies the header of a message whose payload is pointed at.
+    fn push_header(&mut self, message: Message<'_>) -> bool {
+        let header = encode::header(message.opcode(), true, message.len());
+        self.push_copy(header.as_bytes())
+    }
+
+    fn push_copy(&mut self, bytes: &[u8]) -> bool {
+        let Some(room) = self.own.get_mut(self.end..self.end + bytes.len()) else { return self.close() };
+        copy(room, bytes);
+        self.end += bytes.len();
+        self.bytes += bytes.len();
+        true
+    }
+
+    fn push_piece(&mut self, piece: Piece, bytes: usize) -> bool {
+        self.cover();
+        self.pieces.push(piece);
+        self.bytes += bytes;
         true
     }
 
     /// Puts a publication in, copied where it is small.
     pub fn push_shared(&mut self, publication: &Publication) -> bool {
         let frame = publication.frame();
-        if frame.len() >= LENT_BYTES_MIN && self.pieces.len() + 2 <= PIECES_MAX {
-            self.cover();
-            self.pieces.push(Piece::Shared(publication.clone()));
-        } else if self.own.len() + frame.len() > self.full_at {
-            return self.close();
-        } else {
-            self.own.extend_from_slice(frame);
+        if frame.len() < LENT_BYTES_MIN || self.pieces.len() + 2 > PIECES_MAX {
+            return self.push_copy(frame);
         }
-        self.bytes += frame.len();
-        true
-    }
-
-    /// Puts in whatever `write` appends: control frames, parts, responses.
-    pub fn push_bytes(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        let before = self.own.len();
-        write(&mut self.own);
-        self.bytes += self.own.len() - before;
+        self.push_piece(Piece::Shared(publication.clone()), frame.len())
     }
 
     /// Takes no more: what follows goes to the outbox, behind what is in here.
@@ -171,16 +192,16 @@ impl Cork {
 
     /// Makes a piece of what was written to `own` since the last one.
     fn cover(&mut self) {
-        if self.covered < self.own.len() {
-            self.pieces.push(Piece::Own(self.covered..self.own.len()));
-            self.covered = self.own.len();
+        if self.covered < self.end {
+            self.pieces.push(Piece::Own(self.covered..self.end));
+            self.covered = self.end;
         }
     }
 
     /// The bytes in one piece, where they are: the common case.
     #[inline]
     pub fn single(&self) -> Option<&[u8]> {
-        self.pieces.is_empty().then(|| &self.own[self.start..])
+        self.pieces.is_empty().then(|| &self.own[self.start..self.end])
     }
 
     /// Fills in the pieces to send.
@@ -236,7 +257,7 @@ impl Cork {
     /// Empties and closes the cork.
     pub fn clear(&mut self) {
         self.owner = None;
-        self.own.truncate(self.start);
+        self.end = self.start;
         self.covered = self.start;
         self.pieces.clear();
         self.bytes = 0;

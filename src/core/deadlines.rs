@@ -102,9 +102,10 @@ impl Deadlines {
         Some(key)
     }
 
-    /// Whether a span of the class's duration has passed at `now` since `since`.
+    /// Whether a span of the class's duration has surely passed at `now` since `since`: both are whole milliseconds, so
+    /// the difference may be larger than the span by almost one.
     pub fn has_passed(&self, class: Class, since: u32, now: u32) -> bool {
-        reached(now, since.wrapping_add(self.duration_ms[class as usize]))
+        reached(now, since.wrapping_add(self.duration_ms[class as usize]).wrapping_add(1))
     }
 
     /// Milliseconds until the first entry of any class falls due, 0 if one is; `None` without entries.
@@ -139,9 +140,7 @@ mod tests {
     use std::time::Duration;
 
     fn deadlines(head_ms: u64) -> Deadlines {
-        let mut config = Config::default();
-        config.head_timeout = Duration::from_millis(head_ms);
-        Deadlines::new(&config)
+        Deadlines::new(&Config { head_timeout: Duration::from_millis(head_ms), ..Config::default() })
     }
 
     #[test]
@@ -164,8 +163,8 @@ mod tests {
         assert_eq!(deadlines.until_next(now), Some(101));
         assert_eq!(deadlines.next_due(Class::Head, u32::MAX), None);
         assert_eq!(deadlines.next_due(Class::Head, now.wrapping_add(101)), Some(key));
-        assert!(deadlines.has_passed(Class::Head, now, now.wrapping_add(100)));
-        assert!(!deadlines.has_passed(Class::Head, now, now.wrapping_add(99)));
+        assert!(deadlines.has_passed(Class::Head, now, now.wrapping_add(101)));
+        assert!(!deadlines.has_passed(Class::Head, now, now.wrapping_add(100)));
     }
 
     #[test]

@@ -45,7 +45,8 @@ impl<S: Service> Core<S> {
     /// A head must be complete: it began with its first byte, or, on a new connection, at accept.
     fn due_head(&mut self, key: Key) {
         let heard = self.table.heard(key);
-        let Some(conn) = self.table.conn(key) else { return };
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        conn.flags.clear(Flags::HEAD_FILED);
         let since = match &conn.arrived {
             Arrived::Http(exchange) => exchange.since,
             _ if conn.flags.any(Flags::KEPT) => return,
@@ -54,27 +55,49 @@ impl<S: Service> Core<S> {
         if conn.stage != Stage::Head {
             return;
         }
-        if self.deadlines.has_passed(Class::Head, since, self.now) {
+        // One that is kept waiting for its own answers to be taken is left to the stall deadline.
+        if !conn.flags.any(Flags::PAUSED) && self.deadlines.has_passed(Class::Head, since, self.now) {
             return self.fail(key, Cause::HeadTimeout);
         }
-        self.deadlines.file(Class::Head, key, self.now);
+        self.watch_head(key);
     }
 
     fn due_silent(&mut self, key: Key) {
         let heard = self.table.heard(key);
-        let Some(conn) = self.table.conn(key) else { return };
-        let is_watched = match conn.stage {
-            Stage::Open => self.deadlines.is_off(Class::Ping),
-            Stage::Head => conn.flags.any(Flags::KEPT) && matches!(conn.arrived, Arrived::Nothing),
-            _ => false,
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        conn.flags.clear(Flags::SILENT_FILED);
+        let (is_watched, is_idle) = match conn.stage {
+            Stage::Open => (self.deadlines.is_off(Class::Ping), true),
+            Stage::Head => (conn.flags.any(Flags::KEPT), matches!(conn.arrived, Arrived::Nothing)),
+            Stage::Waiting => (conn.flags.any(Flags::KEPT), false),
+            _ => (false, false),
         };
         if !is_watched {
             return;
         }
-        if self.deadlines.has_passed(Class::Silent, heard, self.now) {
+        // One that has yet to take what is queued is left to the stall deadline.
+        if is_idle && conn.queued == 0 && self.deadlines.has_passed(Class::Silent, heard, self.now) {
             return self.fail(key, Cause::SilentTimeout);
         }
-        self.deadlines.file(Class::Silent, key, self.now);
+        self.watch_silence(key);
+    }
+
+    /// Files a head deadline, unless one is: a connection that asks often has one entry all the same.
+    pub(super) fn watch_head(&mut self, key: Key) {
+        self.file_once(Class::Head, Flags::HEAD_FILED, key);
+    }
+
+    /// Files a silence deadline, unless one is.
+    pub(super) fn watch_silence(&mut self, key: Key) {
+        self.file_once(Class::Silent, Flags::SILENT_FILED, key);
+    }
+
+    fn file_once(&mut self, class: Class, filed: Flags, key: Key) {
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        if !conn.flags.any(filed) && !self.deadlines.is_off(class) {
+            conn.flags.set(filed);
+            self.deadlines.file(class, key, self.now);
+        }
     }
 
     /// An answer is owed. An entry of an earlier request on the same connection finds a younger one: it files again.
@@ -85,9 +108,7 @@ impl<S: Service> Core<S> {
             return;
         };
         if self.deadlines.has_passed(Class::Admit, awaited.since, self.now) {
-            let ticket = super::service::Ticket { key, number: awaited.number };
             self.fail(key, Cause::NotAnswered);
-            self.gone.push(ticket);
         } else {
             self.deadlines.file(Class::Admit, key, self.now);
         }
@@ -114,16 +135,15 @@ impl<S: Service> Core<S> {
     /// A pinged peer must have been heard since: any byte counts. One that still takes what is queued is alive, and
     /// left to the stall deadline.
     fn due_pong(&mut self, key: Key) {
-        let heard = self.table.heard(key);
         let now = self.now;
         let Some(conn) = self.table.conn_mut(key) else { return };
         if conn.stage != Stage::Open {
             return;
         }
+        let is_unheard = conn.flags.any(Flags::PINGED);
         conn.flags.clear(Flags::PINGED);
-        let moved = conn.outbox.as_ref().map_or(heard, |outbox| outbox.moved_at);
-        let last = if super::deadlines::reached(moved, heard) { moved } else { heard };
-        if self.deadlines.has_passed(Class::Pong, last, now) {
+        let moved_at = conn.outbox.as_ref().map(|outbox| outbox.moved_at);
+        if is_unheard && moved_at.is_none_or(|moved_at| self.deadlines.has_passed(Class::Pong, moved_at, now)) {
             return self.fail(key, Cause::PongTimeout);
         }
         self.deadlines.file(Class::Ping, key, now);

@@ -7,21 +7,23 @@
 use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
 use crate::proto::http::Response;
+use crate::proto::ws::close::may_be_sent;
 use crate::proto::ws::encode;
 
 use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
 use super::deadlines::Class;
 use super::outbox::Unit;
-use super::service::Service;
+use super::service::{Service, Ticket};
 
 /// What a close frame without a code counts as (RFC 6455 §7.1.5).
 const NO_STATUS: u16 = 1005;
 
 impl<S: Service> Core<S> {
     /// Begins the closing handshake with a code and reason that the application chose. A connection that is not a
-    /// WebSocket, or is closing, is left as it is.
+    /// WebSocket, or is closing, is left as it is. A code that no server may send becomes 1000.
     pub fn close(&mut self, key: Key, code: u16, reason: &str) {
+        let code = if may_be_sent(code) { code } else { 1000 };
         self.close_for(key, CloseReason::with_code(Cause::Requested, code), reason);
     }
 
@@ -65,10 +67,13 @@ impl<S: Service> Core<S> {
 
     /// Answers a request with the status of `cause` and ends the connection behind it.
     fn refuse(&mut self, key: Key, cause: Cause) {
-        if let Some(conn) = self.table.conn_mut(key) {
-            conn.arrived = Arrived::Nothing;
+        let arrived = self.table.conn_mut(key).map(|conn| std::mem::take(&mut conn.arrived));
+        if let Some(Arrived::Http(exchange)) = arrived
+            && let Some(awaited) = exchange.awaited
+        {
+            self.gone.push(Ticket { key, number: awaited.number });
         }
-        if cause.status().is_some() {
+        if cause.status().is_some() || cause == Cause::HandlerPanicked {
             let mut bytes = self.store.buffers.take(512);
             Response::refusal(cause).encode(&mut bytes, false, false);
             self.queue(key, Unit::own(bytes), false);
@@ -129,8 +134,12 @@ impl<S: Service> Core<S> {
             conn.stage = stage;
             conn.flags.clear(Flags::PRESSURED.with(Flags::PAUSED));
             if conn.flags.any(Flags::STREAMING) {
-                // The message that was being streamed can never be finished: a close frame may follow its last part.
+                // The message that was being streamed can never be finished: a close frame may follow its last part,
+                // and no other message.
                 conn.flags.clear(Flags::STREAMING);
+                if let Some(outbox) = &mut conn.outbox {
+                    conn.queued -= outbox.drop_held(&mut self.store.buffers) as u32;
+                }
             }
             if conn.flags.any(Flags::READABLE) && !conn.flags.any(Flags::MORE) {
                 // It may have been paused, and what is left must still be read to its end.

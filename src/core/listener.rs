@@ -13,7 +13,7 @@ use crate::base::id::Key;
 use crate::proto::http::Response;
 
 use super::conn::{Arrived, Conn, Flags, Stage};
-use super::deadlines::{Class, reached};
+use super::deadlines::reached;
 use super::io::Io;
 use super::mail::Mail;
 use super::service::Service;
@@ -62,6 +62,14 @@ impl<S: Service, I: Io> Shard<S, I> {
     }
 
     fn listen(&mut self, number: usize, on: bool) {
+        let Some(listener) = self.listeners.get_mut(number) else { return };
+        if listener.is_on == on {
+            // A listener that was passed on may come back by several ways: by its owner's own room, and from whoever
+            // covered it and is full now.
+            listener.is_ready = on;
+            listener.rests_until = None;
+            return;
+        }
         // The kernel refuses only what it does not know or has no memory for; the next try comes with the next rest.
         let is_done = self.io.listen(number, on).is_ok();
         let now = self.core.now;
@@ -97,7 +105,7 @@ impl<S: Service, I: Io> Shard<S, I> {
                 }
                 Ok((stream, address)) => {
                     if let Some(key) = self.take_in(stream, address) {
-                        self.core.deadlines.file(Class::Head, key, self.core.now);
+                        self.core.watch_head(key);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -145,6 +153,11 @@ impl<S: Service, I: Io> Shard<S, I> {
     pub(super) fn turn_away(&mut self, stream: I::Stream) {
         let mut bytes = self.core.store.buffers.take(512);
         Response::refusal(Cause::Full).encode(&mut bytes, false, false);
+        self.tell_and_close(stream, bytes);
+    }
+
+    /// Sends a stream that is not taken in its answer, and closes it.
+    pub(super) fn tell_and_close(&mut self, stream: I::Stream, bytes: Vec<u8>) {
         // One write into an empty socket buffer: it takes all of it, or the peer is gone.
         let written = self.io.write(&stream, &[IoSlice::new(&bytes)]);
         self.io.finish(&stream);

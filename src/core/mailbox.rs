@@ -92,16 +92,24 @@ impl<M> Outlet<M> {
 impl<M> Inbox<M> {
     /// Takes the next message and frees its slot.
     pub fn take(&self) -> Option<M> {
-        if let Ok(message) = self.receiver.try_recv() {
-            self.free.fetch_add(1, Ordering::Release);
-            return Some(message);
-        }
+        let message = self.receiver.try_recv().ok()?;
+        self.free.fetch_add(1, Ordering::Release);
+        Some(message)
+    }
+
+    /// Takes the next message that took no slot.
+    pub fn take_owed(&self) -> Option<M> {
         self.owed.try_recv().ok()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.receiver.is_empty() && self.owed.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.receiver.len() + self.owed.len()
     }
 
     /// Before sleeping: whether the shard may.
@@ -195,6 +203,16 @@ impl<M> Post<M> {
             is_left |= !route.spill.is_empty();
         }
         is_left
+    }
+
+    /// How many messages wait in spills.
+    pub fn spilled(&self) -> usize {
+        self.routes.iter().map(|route| route.spill.len()).sum()
+    }
+
+    /// Bytes that count in the fullest spill.
+    pub fn spilled_bytes_max(&self) -> usize {
+        self.routes.iter().map(|route| route.spilled_bytes).max().unwrap_or(0)
     }
 
     /// Calls `wake` for every shard that was sent something since the last time and sleeps.

@@ -17,8 +17,10 @@
 //! A shard is called by its own thread only. What crosses threads is the mailbox, the bell, the counters and the census.
 
 pub mod adopt;
+pub mod audit;
 pub mod batch;
 pub mod bell;
+pub mod census;
 pub mod conn;
 #[expect(
     clippy::module_inception,
@@ -38,7 +40,9 @@ pub mod mail;
 pub mod mailbox;
 pub mod outbox;
 pub mod publication;
+mod publish;
 mod read;
+mod reap;
 mod request;
 mod respond;
 pub mod service;

@@ -98,6 +98,16 @@ impl Outbox {
         self.units.append(&mut self.held);
     }
 
+    /// Drops what was held: the streamed message will not be finished. Returns how many bytes that were.
+    pub fn drop_held(&mut self, pool: &mut Pool) -> usize {
+        let retired = self.held.drain(..).map(|unit| {
+            let bytes = unit.len();
+            unit.retire(pool);
+            bytes
+        });
+        retired.sum()
+    }
+
     /// Queues before all others what is left of something whose first bytes are sent. Nothing of the others may be.
     pub fn push_begun(&mut self, units: impl ExactSizeIterator<Item = Unit>) {
         debug_assert!(self.sent == 0 && self.begun == 0);

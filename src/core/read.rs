@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::cause::Cause;
 use crate::base::id::Key;
-use crate::proto::ws::{Decoder, Item, Limits, Opcode, Role, encode};
+use crate::proto::ws::{Decoder, Item, Limits, Message, Opcode, Role, encode};
 
 use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
@@ -50,6 +50,9 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
         let Some(conn) = self.core.table.conn_mut(key) else { return };
         conn.arrived = arrived;
+        if n > 0 {
+            conn.flags.clear(Flags::PINGED);
+        }
         match result {
             Ok(0) => return self.read_end(key),
             Ok(n) if n < room && !conn.flags.any(Flags::READ_CLOSED) => conn.flags.clear(Flags::READABLE),
@@ -92,12 +95,7 @@ impl<S: Service, I: Io> Shard<S, I> {
     pub(super) fn frames(&mut self, key: Key, part: std::ops::Range<usize>) {
         let Self { core, service, scratch, .. } = self;
         core.cork_for(key, scratch);
-        let decoded = catch_unwind(AssertUnwindSafe(|| decode(core, service, key, &mut scratch[part])));
-        let retired = decoded.unwrap_or_else(|_| {
-            core.cork.clear();
-            core.blame(Some(key));
-            None
-        });
+        let retired = decode(core, service, key, &mut scratch[part]);
         self.uncork(key, retired);
     }
 
@@ -119,7 +117,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             };
             let sent = match result {
                 Ok(sent) => sent,
-                Err(error) if is_transient(&error) => 0,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(_) => {
                     core.vanish(key, Cause::PeerReset);
                     bytes
@@ -140,10 +138,6 @@ impl<S: Service, I: Io> Shard<S, I> {
     }
 }
 
-pub(super) fn is_transient(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
 /// Decodes `input` and hands its messages to the service. Returns the buffer that a carried frame was completed in:
 /// the cork may point into it.
 pub(super) fn decode<S: Service>(
@@ -162,27 +156,34 @@ pub(super) fn decode<S: Service>(
     let limits =
         Limits { message_bytes_max: core.config.message_bytes_max, fragments_max: core.config.fragments_max };
     let mut decoder = Decoder::new(Role::Server, limits, carry, input);
-    loop {
-        match decoder.next(&mut core.store) {
-            Ok(Some(Item::Message(message))) => {
-                core.counters.messages_in.add(1);
-                if !core.is_halted {
-                    service.message(core, key, message);
-                }
+    let decoded = catch_unwind(AssertUnwindSafe(|| loop {
+        if let Some(message) = decoder.next_common() {
+            match message {
+                Ok(message) => core.hand_on(service, key, message),
+                Err(cause) => core.fail(key, cause),
             }
-            Ok(Some(Item::Ping(payload))) => core.pong(key, payload),
-            Ok(Some(Item::Pong(_))) => {}
-            Ok(Some(Item::Close { code, .. })) => core.peer_closed(key, code),
-            Ok(None) => break,
-            Err(cause) => {
-                core.fail(key, cause);
-                break;
+        } else {
+            match decoder.next(&mut core.store) {
+                Ok(Some(Item::Message(message))) => core.hand_on(service, key, message),
+                Ok(Some(Item::Ping(payload))) => core.pong(key, payload),
+                Ok(Some(Item::Pong(_))) => {}
+                Ok(Some(Item::Close { code, .. })) => core.peer_closed(key, code),
+                Ok(None) => break,
+                Err(cause) => {
+                    core.fail(key, cause);
+                    break;
+                }
             }
         }
         // After its own close the peer's is still looked for; after any other end, nothing is.
         if core.is_halted && core.table.conn(key).is_none_or(|conn| conn.stage != Stage::Closing) {
             break;
         }
+    }));
+    if decoded.is_err() {
+        // What was said before is sent before the close frame: the decoder outlives the panic, and with it what the
+        // cork points into.
+        core.blame(Some(key));
     }
     let finished = decoder.finish(&mut core.store);
     match (finished.carry, core.table.conn_mut(key)) {
@@ -197,8 +198,21 @@ impl<S: Service> Core<S> {
     /// Opens the cork for a connection if nothing is queued that it would overtake.
     pub(super) fn cork_for(&mut self, key: Key, scratch: &[u8]) {
         self.store.carried = 0..0;
-        if self.table.conn(key).is_some_and(|conn| conn.stage == Stage::Open && conn.queued == 0) {
+        let may_speak = |flags: Flags| !flags.any(Flags::STREAMING);
+        if self
+            .table
+            .conn(key)
+            .is_some_and(|conn| conn.stage == Stage::Open && conn.queued == 0 && may_speak(conn.flags))
+        {
             self.cork.open(key, scratch);
+        }
+    }
+
+    #[inline(always)]
+    fn hand_on(&mut self, service: &mut S, key: Key, message: Message<'_>) {
+        self.counters.messages_in.add(1);
+        if !self.is_halted {
+            service.message(self, key, message);
         }
     }
 
@@ -206,8 +220,8 @@ impl<S: Service> Core<S> {
         if self.is_halted {
             return;
         }
-        if self.cork.is_open_for(key) {
-            return self.cork.push_bytes(|bytes| encode::append_control(bytes, Opcode::Pong, payload));
+        if self.cork.is_open_for(key) && self.cork.push_control(Opcode::Pong, payload) {
+            return;
         }
         if self.table.conn(key).is_some_and(|conn| conn.queued as usize > self.config.outbox_bytes_max) {
             return self.fail(key, Cause::OutboxFull);

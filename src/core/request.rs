@@ -23,7 +23,7 @@ use super::shard::Shard;
 
 /// What became of the bytes at the front.
 enum Step {
-    /// There is no whole request.
+    /// There is no whole request, or it has to wait until the answers before it are taken.
     Incomplete,
     /// A request was answered and used this many bytes; another may follow.
     Answered(usize),
@@ -47,7 +47,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             return self.pending_requests(key);
         }
         if conn.flags.any(Flags::KEPT) {
-            self.core.deadlines.file(Class::Head, key, self.core.now);
+            self.core.watch_head(key);
         }
         let mut exchange = Exchange { since: self.core.now, ..Exchange::default() };
         let Self { core, service, scratch, .. } = self;
@@ -85,8 +85,8 @@ impl<S: Service, I: Io> Shard<S, I> {
                 return self.core.keep(key, exchange);
             }
             Step::Deferred(_, awaited) => {
-                exchange.awaited = Some(awaited);
-                exchange.bytes = rest;
+                // That request is dealt with: what follows it begins with a head of its own.
+                let exchange = Exchange { bytes: rest, awaited: Some(awaited), ..Exchange::default() };
                 return self.core.keep(key, exchange);
             }
             Step::Upgraded(_) => {
@@ -104,12 +104,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         if !bytes.is_empty() && self.core.is_open(key) {
             let Self { core, service, .. } = self;
             core.cork_for(key, &[]);
-            let decoded = catch_unwind(AssertUnwindSafe(|| decode(core, service, key, &mut bytes)));
-            let retired = decoded.unwrap_or_else(|_| {
-                core.cork.clear();
-                core.blame(Some(key));
-                None
-            });
+            let retired = decode(core, service, key, &mut bytes);
             self.uncork(key, retired);
         }
         self.core.store.buffers.give(bytes);
@@ -145,7 +140,7 @@ fn advance<S: Service>(
                 if core.table.conn(key).is_none_or(|conn| conn.stage != Stage::Head) {
                     return (used, Step::Over);
                 }
-                if used == bytes.len() {
+                if used == bytes.len() || core.is_held_back(key) {
                     return (used, Step::Incomplete);
                 }
             }
@@ -223,10 +218,8 @@ impl<S: Service> Core<S> {
         let manner = Manner { head_only: request.method() == "HEAD", keep_alive: request.keep_alive() };
         match (service.request(self, key, request, body, accept.is_some()), accept) {
             (Reply::Respond(response), None) => self.respond(key, &response, manner),
-            // A client that asked for WebSocket and got none has no use for the connection.
-            (Reply::Respond(response), Some(_)) => {
-                self.respond(key, &response, Manner { keep_alive: false, ..manner })
-            }
+            (Reply::Respond(response), Some(_)) => self.refuse_with(key, &response, manner),
+            (Reply::Refuse(cause), _) => return Err(cause),
             (Reply::Upgrade { subprotocol }, Some(accept)) => {
                 self.upgrade(key, &accept, subprotocol.as_deref());
                 return Ok(Dispatched::Upgraded);
@@ -257,6 +250,12 @@ impl<S: Service> Core<S> {
             }
             _ => Ok(accept),
         }
+    }
+
+    /// Whether a peer that sends requests and reads no answers is to wait: the outbox is bounded for it as for others.
+    fn is_held_back(&mut self, key: Key) -> bool {
+        self.pause_above_high(key);
+        self.table.conn(key).is_some_and(|conn| conn.flags.any(Flags::PAUSED))
     }
 
     /// Keeps what is not dealt with until more comes, or until the answer does.

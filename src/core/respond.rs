@@ -1,6 +1,6 @@
 //! Answers to requests, at once or later: responses, and the 101 that makes a WebSocket.
 
-use crate::base::cause::Cause;
+use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
 use crate::proto::http::Response;
 use crate::proto::ws::handshake::Accept;
@@ -15,7 +15,7 @@ use super::service::{Reply, Service, Ticket};
 impl<S: Service> Core<S> {
     /// Answers a request that was deferred. False: it is not waiting any more, and the answer is dropped.
     ///
-    /// Of the replies, `Respond` and `Upgrade` are answers; any other counts as none and is answered 503.
+    /// Of the replies, `Respond`, `Refuse` and `Upgrade` are answers; any other counts as none and is answered 503.
     pub fn answer(&mut self, ticket: Ticket, reply: Reply) -> bool {
         let Some(conn) = self.table.conn_mut(ticket.key) else { return false };
         let Arrived::Http(exchange) = &mut conn.arrived else { return false };
@@ -26,8 +26,17 @@ impl<S: Service> Core<S> {
         }
         let Some(awaited) = exchange.awaited.take() else { return false };
         conn.stage = Stage::Head;
+        if exchange.bytes.is_empty() {
+            conn.arrived = Arrived::Nothing;
+        } else {
+            // The time for the next head begins when it may be looked at.
+            exchange.since = self.now;
+            self.watch_head(ticket.key);
+        }
         match (reply, awaited.accept) {
-            (Reply::Respond(response), _) => self.respond(ticket.key, &response, awaited.manner),
+            (Reply::Respond(response), None) => self.respond(ticket.key, &response, awaited.manner),
+            (Reply::Respond(response), Some(_)) => self.refuse_with(ticket.key, &response, awaited.manner),
+            (Reply::Refuse(cause), _) => self.fail(ticket.key, cause),
             (Reply::Upgrade { subprotocol }, Some(accept)) => {
                 self.upgrade(ticket.key, &accept, subprotocol.as_deref())
             }
@@ -46,12 +55,18 @@ impl<S: Service> Core<S> {
         let Some(conn) = self.table.conn_mut(key) else { return };
         if manner.keep_alive {
             conn.flags.set(Flags::KEPT);
-            if !self.deadlines.is_off(Class::Silent) {
-                self.deadlines.file(Class::Silent, key, self.now);
-            }
+            self.watch_silence(key);
         } else {
-            conn.reason = crate::base::cause::CloseReason::of(Cause::HttpDone);
+            conn.reason = CloseReason::of(Cause::HttpDone);
             self.leave(key);
+        }
+    }
+
+    /// Sends a response to a client that asked for WebSocket and gets none: it has no use for the connection.
+    pub(super) fn refuse_with(&mut self, key: Key, response: &Response, manner: Manner) {
+        self.respond(key, response, Manner { keep_alive: false, ..manner });
+        if let Some(conn) = self.table.conn_mut(key) {
+            conn.reason = CloseReason::of(Cause::Refused);
         }
     }
 
@@ -72,9 +87,10 @@ impl<S: Service> Core<S> {
         let Some(conn) = self.table.conn_mut(key) else { return };
         conn.stage = Stage::Open;
         conn.flags.set(Flags::OPENED);
-        let class = if self.deadlines.is_off(Class::Ping) { Class::Silent } else { Class::Ping };
-        if !self.deadlines.is_off(class) {
-            self.deadlines.file(class, key, self.now);
+        if self.deadlines.is_off(Class::Ping) {
+            self.watch_silence(key);
+        } else {
+            self.deadlines.file(Class::Ping, key, self.now);
         }
         self.counters.websockets_opened.add(1);
         self.opened.push(key);

@@ -4,7 +4,7 @@
 //! the [`Core`] it is lent: nothing it calls writes to a socket or frees a connection under it. It may panic: that
 //! ends the connection it worked for, not the shard.
 
-use crate::base::cause::CloseReason;
+use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
 use crate::proto::http::{Request, Response};
 use crate::proto::ws::Message;
@@ -62,6 +62,8 @@ pub trait Service: Sized {
 pub enum Reply {
     /// Answer it so.
     Respond(Response),
+    /// Answer it with the status of this cause, and end the connection.
+    Refuse(Cause),
     /// Make a WebSocket of it. Only for a request that asks for one.
     Upgrade {
         /// The subprotocol, one of those the client offered, or none.

@@ -14,7 +14,7 @@ use crate::app::raw::{Handler, Offload, Raw, RawMail, Remote};
 use crate::base::config::{Config, FdTables};
 use crate::base::error::SetupError;
 use crate::base::metrics::Counters;
-use crate::core::core::Census;
+use crate::core::census::Census;
 use crate::core::epoll::{Epoll, EpollParts, Transport};
 use crate::core::mail::Mail;
 use crate::core::mailbox::{Inbox, Outlet, mailbox};
@@ -124,7 +124,7 @@ pub(super) fn start<H: Handler>(
         let (handler, remote, ready) = (handler.clone(), remote.clone(), ready.clone());
         let thread = thread::Builder::new()
             .name(format!("throng-{shard}"))
-            .spawn(move || run(part, handler.as_ref(), remote, &ready))
+            .spawn(move || run(part, handler.as_ref(), remote, ready))
             .map_err(refused)?;
         threads.push(thread);
     }
@@ -146,12 +146,13 @@ fn run<H: Handler>(
     part: Part<H>,
     handler: &dyn Fn(usize) -> H,
     remote: Arc<Remote<H>>,
-    ready: &Sender<io::Result<()>>,
+    ready: Sender<io::Result<()>>,
 ) -> io::Result<()> {
     let mut shard = match set_up(part, handler, remote) {
         Ok(shard) => {
-            // The main thread waits for exactly this.
+            // The main thread waits for exactly this, or until nobody is left who could say it.
             let _told = ready.send(Ok(()));
+            drop(ready);
             shard
         }
         Err(error) => {

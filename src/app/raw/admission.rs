@@ -5,7 +5,6 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::base::cause::Cause;
 use crate::core::service::Ticket;
 use crate::proto::http::{Request, Response};
 
@@ -116,8 +115,7 @@ impl<H: Handler> Pending<H> {
 impl<H: Handler> Drop for Pending<H> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let refuse = |_: &mut H| Admission::Refuse(Response::refusal(Cause::NotAnswered));
-            self.remote.answer(self.shard, RawMail::Admit(ticket, Box::new(refuse)));
+            self.remote.answer(self.shard, RawMail::Unanswered(ticket));
         }
     }
 }

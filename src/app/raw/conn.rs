@@ -147,6 +147,7 @@ impl<H: Handler> Conn<'_, H> {
             period,
             Box::new(move |handler, shard| {
                 if let Some(mut conn) = shard.conn_of(key) {
+                    conn.shard.core.works_for(key);
                     ring(handler, &mut conn);
                 }
             }),
@@ -166,6 +167,7 @@ impl<H: Handler> Conn<'_, H> {
         let key = self.key;
         self.shard.offload(job, move |handler, shard, result| {
             if let Some(mut conn) = shard.conn_of(key) {
+                conn.shard.core.works_for(key);
                 done(handler, &mut conn, result);
             }
         });

@@ -11,7 +11,7 @@ use crate::base::id::Key;
 use crate::core::core::Core;
 use crate::core::service::{Reply, Service, Ticket};
 use crate::core::timers::TimerId;
-use crate::proto::http::{Request, Response};
+use crate::proto::http::Request;
 use crate::proto::ws::Message;
 
 use super::admission::{Admission, Opening};
@@ -33,6 +33,8 @@ pub(crate) type Decide<H> = Box<dyn FnOnce(&mut H) -> Admission<<H as Handler>::
 pub(crate) enum RawMail<H: Handler> {
     /// A deferred admission is decided.
     Admit(Ticket, Decide<H>),
+    /// A deferred admission will not be decided.
+    Unanswered(Ticket),
     /// A value for a connection.
     Post(Key, Post),
     /// A job is done.
@@ -83,6 +85,12 @@ impl<H: Handler> Raw<H> {
         work(&mut self.handler, &mut Conn { shard: Shard { core, desk: &mut self.desk }, key });
     }
 
+    fn answer(core: &mut Core<Self>, ticket: Ticket, reply: Reply) {
+        if !core.answer(ticket, reply) {
+            core.counters().stale_keys.add(1);
+        }
+    }
+
     fn reply(core: &mut Core<Self>, key: Key, admission: Admission<H::Data>) -> Reply {
         match admission {
             Admission::Accept { data, subprotocol } => {
@@ -93,7 +101,7 @@ impl<H: Handler> Raw<H> {
             }
             Admission::Refuse(response) => Reply::Respond(response),
             // Deferring again what was deferred: there is no second ticket.
-            Admission::Deferred => Reply::Respond(Response::refusal(Cause::NotAnswered)),
+            Admission::Deferred => Reply::Refuse(Cause::NotAnswered),
         }
     }
 }
@@ -116,7 +124,7 @@ impl<H: Handler> Service for Raw<H> {
             return Reply::Respond(self.handler.on_request(&mut shard, request, body));
         }
         let Some(peer) = core.peer_addr(key) else {
-            return Reply::Respond(Response::refusal(Cause::NotAnswered));
+            return Reply::Refuse(Cause::NotAnswered);
         };
         let opening = Opening {
             request,
@@ -156,12 +164,13 @@ impl<H: Handler> Service for Raw<H> {
     fn mail(&mut self, core: &mut Core<Self>, mail: RawMail<H>) {
         match mail {
             RawMail::Admit(ticket, decide) => {
+                core.works_for(ticket.key());
                 let reply = Self::reply(core, ticket.key(), decide(&mut self.handler));
-                if !core.answer(ticket, reply) {
-                    core.counters().stale_keys.add(1);
-                }
+                Self::answer(core, ticket, reply);
             }
+            RawMail::Unanswered(ticket) => Self::answer(core, ticket, Reply::Refuse(Cause::NotAnswered)),
             RawMail::Post(key, post) if core.is_open(key) => {
+                core.works_for(key);
                 self.with(core, key, |handler, conn| handler.on_post(conn, post));
             }
             RawMail::Done(ticket, result) => {

@@ -105,8 +105,13 @@ pub fn append_close(out: &mut Vec<u8>, code: Option<u16>, reason: &str) {
 }
 
 /// Appends a client's frame: `payload` masked with `mask`.
+#[inline]
 pub fn append_masked(out: &mut Vec<u8>, opcode: Opcode, fin: bool, payload: &[u8], mask: [u8; 4]) {
-    out.extend_from_slice(masked_header(opcode, fin, payload.len(), mask).as_bytes());
+    out.reserve(HEAD_BYTES_MAX + payload.len());
+    match *masked_header(opcode, fin, payload.len(), mask).as_bytes() {
+        [first, len, a, b, c, d] => out.extend_from_slice(&[first, len, a, b, c, d]),
+        ref longer => out.extend_from_slice(longer),
+    }
     let start = out.len();
     extend(out, payload);
     unmask(&mut out[start..], mask, 0);

@@ -58,6 +58,48 @@ pub fn derive_accept(key: &str) -> String {
     tungstenite::handshake::derive_accept_key(key.as_bytes())
 }
 
+/// What a handshake that another HTTP server has read is to be answered with, before its connection is
+/// [adopted](crate::Handle::adopt): the fields of the 101. That server has seen to it that the method is GET.
+///
+/// ```
+/// use throng::proto::ws::handshake;
+/// use tungstenite::http::{HeaderMap, HeaderValue};
+///
+/// let field = HeaderValue::from_static;
+/// let mut asked = HeaderMap::new();
+/// asked.insert("connection", field("Upgrade"));
+/// asked.insert("upgrade", field("websocket"));
+/// asked.insert("sec-websocket-version", field("13"));
+/// assert_eq!(handshake::answer(&asked).unwrap_err().status(), Some(400));
+/// asked.insert("sec-websocket-key", field("dGhlIHNhbXBsZSBub25jZQ=="));
+/// assert_eq!(handshake::answer(&asked).unwrap()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// ```
+///
+/// # Errors
+/// As [`check`]: the cause's status is what to answer instead.
+pub fn answer(headers: &http::HeaderMap) -> Result<http::HeaderMap, Cause> {
+    let lists = |name, wanted: &str| {
+        let lines = headers.get_all(name).iter().filter_map(|line: &http::HeaderValue| line.to_str().ok());
+        lines.flat_map(|line| line.split(',')).any(|element| element.trim().eq_ignore_ascii_case(wanted))
+    };
+    if !lists(header::UPGRADE, "websocket") {
+        return Err(Cause::UpgradeRequired);
+    }
+    let mut judged = http::Request::new(());
+    if lists(header::CONNECTION, "upgrade") {
+        judged.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("Upgrade"));
+    }
+    judged.headers_mut().insert(header::UPGRADE, http::HeaderValue::from_static("websocket"));
+    for name in [header::SEC_WEBSOCKET_VERSION, header::SEC_WEBSOCKET_KEY] {
+        for value in headers.get_all(&name) {
+            if judged.headers_mut().insert(&name, value.clone()).is_some() {
+                return Err(Cause::BadHandshake);
+            }
+        }
+    }
+    create_response(&judged).map(|response| response.into_parts().0.headers).map_err(|error| cause_of(&error))
+}
+
 impl Accept {
     /// Appends the response that completes the handshake: 101, with the subprotocol that was chosen.
     ///
@@ -290,6 +332,37 @@ mod tests {
         let expected = "beforeHTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn another_servers_request_is_judged_as_ours_is() {
+        for (head, judged) in [
+            (format!("{ASKS}{VERSION}{KEY}"), None),
+            (
+                format!(
+                    "Connection: keep-alive\r\nConnection: x,upgrade\r\nUpgrade: h2c, WebSocket\r\n{VERSION}{KEY}"
+                ),
+                None,
+            ),
+            (format!("{VERSION}{KEY}"), Some(Cause::UpgradeRequired)),
+            (format!("{ASKS}{KEY}"), Some(Cause::UpgradeRequired)),
+            (format!("{ASKS}{VERSION}"), Some(Cause::BadHandshake)),
+            (format!("Upgrade: websocket\r\n{VERSION}{KEY}"), Some(Cause::BadHandshake)),
+            (format!("{ASKS}{VERSION}{KEY}{KEY}"), Some(Cause::BadHandshake)),
+        ] {
+            let mut headers = http::HeaderMap::new();
+            for (name, value) in head.lines().filter_map(|line| line.split_once(": ")) {
+                let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+                headers.append(name, http::HeaderValue::from_str(value).unwrap());
+            }
+            let answer = answer(&headers);
+            assert_eq!(answer.as_ref().err(), judged.as_ref(), "{head}");
+            assert_eq!(judge(&format!("GET / HTTP/1.1\r\nHost: a\r\n{head}\r\n")).err(), judged, "{head}");
+            if let Ok(answer) = answer {
+                assert_eq!(answer.len(), 3);
+                assert_eq!(answer[header::UPGRADE], "websocket");
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 ///
 /// Blocks of 32 bytes become vector operations; what is left is at most one step of 16, 8 and 4 bytes and three single
 /// ones. Every step's size is a multiple of 4, so the phase is settled once.
-#[inline]
+#[inline(always)]
 pub fn unmask(bytes: &mut [u8], mask: [u8; 4], phase: usize) {
     let mask = turned(mask, phase);
     let rest = steps::<32>(bytes, mask);

@@ -1,0 +1,60 @@
+//! What a shard holds at this moment, counted: for whoever checks that nothing is left over and nothing grows.
+//!
+//! Only looks. Called between turns, by the simulator above all.
+
+use super::io::Io;
+use super::service::Service;
+use super::shard::Shard;
+
+/// What a shard holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Audit {
+    /// Connections in the table.
+    pub connections: usize,
+    /// Connections to flush, to read again, to reap: a shard with one of these must not sleep.
+    pub unfinished: usize,
+    /// Messages in the mailbox.
+    pub mails: usize,
+    /// Messages that wait in front of other shards' mailboxes, and the bytes of those that may be dropped.
+    pub spilled: usize,
+    /// Bytes of the droppable ones among them, for the fullest destination.
+    pub spilled_bytes_max: usize,
+    /// Batches that are alive.
+    pub batches: usize,
+    /// Topics with a member.
+    pub topics: usize,
+    /// Deadlines that are filed, those of connections that are gone included.
+    pub deadlines: usize,
+    /// Timers that are set.
+    pub timers: usize,
+    /// Streams that are open.
+    pub streams: usize,
+    /// Bytes queued for the connection that has most.
+    pub queued_bytes_max: usize,
+}
+
+impl<S: Service, I: Io> Shard<S, I> {
+    /// Whether a message waits in the mailbox.
+    pub fn has_mail(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    /// Counts what the shard holds: a walk over its connections.
+    pub fn audit(&self) -> Audit {
+        let core = &self.core;
+        let queued = core.table.keys().map(|key| core.queued_bytes(key));
+        Audit {
+            connections: core.table.len(),
+            unfinished: core.dirty.len() + core.more.len() + core.dead.len(),
+            mails: self.inbox.len(),
+            spilled: core.post.spilled(),
+            spilled_bytes_max: core.post.spilled_bytes_max(),
+            batches: core.batches.len(),
+            topics: core.hub.len(),
+            deadlines: core.deadlines.len(),
+            timers: core.timers.len(),
+            streams: self.streams.iter().flatten().count(),
+            queued_bytes_max: queued.max().unwrap_or(0),
+        }
+    }
+}

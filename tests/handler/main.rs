@@ -1,0 +1,15 @@
+//! Everything a [`Handler`](throng::Handler) and a [`Handle`](throng::Handle) can do and can be told, on real sockets, with
+//! one shard and with three. Each test has a server of its own and joins it: what it counted is then final.
+
+mod admission;
+mod closing;
+mod connection;
+mod handle;
+mod http;
+mod limits;
+mod panics;
+mod pressure;
+mod probe;
+mod streaming;
+mod timers;
+mod topics;
