@@ -11,12 +11,12 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use hdrhistogram::Histogram;
 use throng::base::config::Config;
 use throng::base::id::Key;
-use throng::core::core::{Census, Core};
 use throng::core::io::{Event, Io, Parcel};
 use throng::core::mail::{Adoption, Mail, Role};
 use throng::core::mailbox::mailbox;
 use throng::core::service::{Reply, Service, Ticket};
 use throng::core::shard::{Seed, Shard, Turn};
+use throng::core::{census::Census, core::Core};
 use throng::proto::ws::{Opcode, encode};
 use throng::{CloseReason, Message, Request};
 

@@ -65,9 +65,10 @@ fn check_config(flags: &Flags) -> Result<(), Failure> {
 fn serve(flags: &Flags) -> Result<(), Failure> {
     let settled = sources::settle(flags, &sources::environment())?;
     start_log()?;
-    let (prepared, builder) = build(&settled)?;
-    // Before the shards start: with fd tables of their own they must find the signals' pipe in theirs.
+    // Before the shards start: with fd tables of their own they must find the signals' pipe in theirs. And before the
+    // fds are counted that are left for connections.
     let signals = signals::catch().map_err(|error| Failure::host("catch signals", error))?;
+    let (prepared, builder) = build(&settled)?;
     let server = builder.serve(|_shard| Routes::default()).map_err(|error| settled.name_source(error))?;
     for line in startup::lines(&settled, &prepared, &server) {
         say(&line);

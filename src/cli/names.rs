@@ -53,6 +53,13 @@ impl Names {
     }
 }
 
+impl Drop for Names {
+    fn drop(&mut self) {
+        // A shard ends after the last of its connections, each of which released its name.
+        debug_assert!(self.names.is_empty() || std::thread::panicking(), "a name outlives its connections");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

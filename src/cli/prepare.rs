@@ -29,15 +29,8 @@ pub(super) fn prepare(options: &Options) -> Result<Prepared, Failure> {
         }
     };
     let open = limits::open_fds().unwrap_or(0) as u64;
-    let shared = limits::connections_per_shared_table(fds.soft.saturating_sub(open));
-    if shared == 0 {
-        let (limit, wanted) = (fds.soft, 1024);
-        return Err(Failure::failed(format!(
-            "the fd limit is {limit}, and {} are needed before the first connection; raise it: `ulimit -n {wanted}`, \
-             or LimitNOFILE={wanted} in the service's unit",
-            FDS_RESERVED + open + 1
-        )));
-    }
+    let free = fds.soft.saturating_sub(open);
+    let shared = limits::connections_per_shared_table(free);
     let mut config = options.config.clone();
     let is_outgrown = config.max_connections as u64 > shared;
     config.fd_tables = match options.own.fd_tables {
@@ -45,6 +38,18 @@ pub(super) fn prepare(options: &Options) -> Result<Prepared, Failure> {
         Tables::Auto if is_outgrown => FdTables::Own,
         Tables::Auto | Tables::Shared => FdTables::Shared,
     };
+    // One connection is one fd; where tables are the shards' own, n take n + 5 √n.
+    let (held, one) = match config.fd_tables {
+        FdTables::Own => (limits::connections_per_own_table(free), 6),
+        _ => (shared, 1),
+    };
+    if held == 0 {
+        let (limit, least) = (fds.soft, FDS_RESERVED + open + one);
+        return Err(Failure::failed(format!(
+            "the fd limit is {limit}, and {least} is the least to serve with; raise it: `ulimit -n 1024`, \
+             or LimitNOFILE=1024 in the service's unit"
+        )));
+    }
     let is_chosen = options.own.fd_tables == Tables::Auto && is_outgrown;
     Ok(Prepared { config, fds, outgrown: is_chosen.then_some(shared), not_raised })
 }

@@ -29,8 +29,9 @@ impl Bell {
     #[must_use]
     pub fn must_wake(&self) -> bool {
         fence(Ordering::SeqCst);
-        // The swap lets one of several senders do the waking.
-        self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed)
+        // The exchange lets one of several senders do the waking, and writes nothing where another one has.
+        self.asleep.load(Ordering::Relaxed)
+            && self.asleep.compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// The receiver, before it sleeps: whether it may. `has_mail` looks into the mailbox.

@@ -6,64 +6,25 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::base::cause::Cause;
 use crate::base::config::Config;
 use crate::base::id::{ConnId, Key};
 use crate::base::metrics::Counters;
-use crate::hub::{Hub, Subscribed};
+use crate::hub::Hub;
 use crate::proto::ws::{Message, Opcode, Store};
 
 use super::batch::{BatchId, Batches};
+use super::census::Census;
 use super::conn::{Flags, Stage};
 use super::cork::Cork;
 use super::deadlines::Deadlines;
 use super::mail::Mail;
 use super::mailbox::{Post, Posted};
 use super::outbox::{Outboxes, Unit};
-use super::publication::Publication;
 use super::service::{Delivery, Service, Ticket};
 use super::table::Table;
 use super::timers::{TimerId, Timers};
-
-/// What all shards of a server share: how many connections there are, per shard.
-#[derive(Debug)]
-pub struct Census {
-    per_shard: Box<[AtomicUsize]>,
-    max: usize,
-}
-
-impl Census {
-    /// Nobody on any of `shards` shards, at most `max` in all.
-    pub fn new(shards: usize, max: usize) -> Self {
-        Self { per_shard: (0..shards).map(|_| AtomicUsize::new(0)).collect(), max }
-    }
-
-    /// Connections on all shards at some recent moment.
-    pub fn total(&self) -> usize {
-        self.per_shard.iter().map(|count| count.load(Ordering::Relaxed)).sum()
-    }
-
-    /// Connections on one shard.
-    pub fn of(&self, shard: usize) -> usize {
-        self.per_shard[shard].load(Ordering::Relaxed)
-    }
-
-    /// Whether `max_connections` is reached. Shards look without a lock, so two of them may pass it by one each.
-    pub fn is_full(&self) -> bool {
-        self.total() >= self.max
-    }
-
-    /// The shard with the fewest connections.
-    pub fn emptiest(&self) -> usize {
-        (0..self.per_shard.len()).min_by_key(|&shard| self.of(shard)).unwrap_or(0)
-    }
-
-    pub(super) fn set(&self, shard: usize, count: usize) {
-        self.per_shard[shard].store(count, Ordering::Relaxed);
-    }
-}
 
 /// What a service is lent in every call.
 pub struct Core<S: Service> {
@@ -97,7 +58,7 @@ pub struct Core<S: Service> {
     /// Deferred requests that were refused because their time was over.
     pub(super) gone: Vec<Ticket>,
     pub(super) tickets: u32,
-    assembly: Vec<u8>,
+    pub(super) assembly: Vec<u8>,
 }
 
 /// How a core is put together.
@@ -199,7 +160,8 @@ impl<S: Service> Core<S> {
 
     /// Bytes queued for a connection and not yet taken by the kernel.
     pub fn queued_bytes(&self, key: Key) -> usize {
-        let corked = if self.cork.is_open_for(key) { self.cork.bytes() } else { 0 };
+        // What is corked for the connection that is being read is as good as queued, even where the cork takes no more.
+        let corked = if self.reading == Some(key) { self.cork.bytes() } else { 0 };
         self.table.conn(key).map_or(0, |conn| conn.queued as usize) + corked
     }
 
@@ -228,13 +190,14 @@ impl<S: Service> Core<S> {
 
     /// Puts a unit that is a message into the outbox of an open connection, within its limit.
     pub(super) fn queue_message(&mut self, key: Key, unit: Unit) -> Delivery {
-        let Some(conn) = self.table.conn(key) else { return Delivery::Dropped };
-        if conn.queued > 0 && conn.queued as usize + unit.len() > self.config.outbox_bytes_max {
+        let queued = self.queued_bytes(key);
+        if queued > 0 && queued + unit.len() > self.config.outbox_bytes_max {
             unit.retire(&mut self.store.buffers);
             self.fail(key, Cause::OutboxFull);
             self.counters.sends_dropped.add(1);
             return Delivery::Dropped;
         }
+        let Some(conn) = self.table.conn(key) else { return Delivery::Dropped };
         let is_held = conn.flags.any(Flags::STREAMING);
         self.queue(key, unit, is_held);
         let Some(conn) = self.table.conn(key) else { return Delivery::Dropped };
@@ -298,81 +261,6 @@ impl<S: Service> Core<S> {
             conn.flags.set(Flags::PRESSURED);
         }
         Delivery::Pressured
-    }
-
-    /// Puts a connection into a topic.
-    pub fn subscribe(&mut self, key: Key, topic: &str) -> Subscribed {
-        if !self.is_open(key) {
-            return Subscribed::TooMany;
-        }
-        self.hub.subscribe(key.slot, topic, self.config.topics_per_connection_max)
-    }
-
-    /// Takes a connection out of a topic; false where it was not in it.
-    pub fn unsubscribe(&mut self, key: Key, topic: &str) -> bool {
-        self.table.contains(key) && self.hub.unsubscribe(key.slot, topic)
-    }
-
-    /// The topics of this shard.
-    pub fn hub(&self) -> &Hub {
-        &self.hub
-    }
-
-    /// Sends a message to a topic's subscribers on all shards, but not to `except`. It is encoded once.
-    ///
-    /// Subscribers here have it queued when this returns. False: the spill to at least one other shard was full, and
-    /// its subscribers do not get it.
-    pub fn publish(&mut self, topic: &str, message: Message<'_>, except: Option<Key>) -> bool {
-        let publication = Publication::new(topic, message, &mut self.assembly);
-        self.deliver(&publication, except);
-        let mut is_everywhere = true;
-        for shard in (0..self.post.shards()).filter(|&shard| shard != self.shard as usize) {
-            match self.post.send_droppable(shard, Mail::Publish(publication.clone()), publication.bytes()) {
-                Posted::Sent => {}
-                Posted::Spilled => self.counters.mails_spilled.add(1),
-                Posted::Dropped => {
-                    self.counters.publishes_dropped.add(1);
-                    is_everywhere = false;
-                }
-            }
-        }
-        is_everywhere
-    }
-
-    /// Queues a publication for this shard's subscribers: about 20 ns each, no allocation.
-    pub(super) fn deliver(&mut self, publication: &Publication, except: Option<Key>) {
-        // The hub steps aside while it is walked; a connection leaves it when it is reaped, never in between.
-        let hub = std::mem::take(&mut self.hub);
-        let except = except.map(|key| key.slot);
-        let mut deliveries = 0;
-        for slot in hub.members(publication.topic()).filter(|&slot| Some(slot) != except) {
-            deliveries += 1;
-            self.deliver_to(slot, publication);
-        }
-        self.hub = hub;
-        self.counters.publishes.add(1);
-        self.counters.deliveries.add(deliveries);
-    }
-
-    #[inline]
-    fn deliver_to(&mut self, slot: u32, publication: &Publication) {
-        let frame_bytes = publication.frame().len() as u32;
-        let Some((key, conn)) = self.table.at(slot) else { return };
-        let is_held = conn.flags.any(Flags::STREAMING);
-        let takes_batch = conn.outbox.is_none() && conn.stage == Stage::Open && !is_held && !self.cork.is_open_for(key);
-        let fits = conn.queued == 0 || (conn.queued + frame_bytes) as usize <= self.config.outbox_bytes_max;
-        if takes_batch && fits {
-            conn.queued += frame_bytes;
-            conn.batch = self.batches.advance(conn.batch, publication);
-            if !conn.flags.any(Flags::DIRTY) {
-                conn.flags.set(Flags::DIRTY);
-                self.dirty.push_back(key);
-            }
-        } else if !(self.cork.is_open_for(key) && self.cork.push_shared(publication))
-            && conn.stage == Stage::Open
-        {
-            self.queue_message(key, Unit::Shared(publication.clone()));
-        }
     }
 
     /// Sends a message to a connection of another shard. `Queued` says that it is on its way there.

@@ -104,10 +104,11 @@ impl Cork {
     #[inline]
     pub fn push(&mut self, message: Message<'_>, carried: &Range<usize>) -> bool {
         let payload = message.as_bytes();
-        if payload.len() >= LENT_BYTES_MIN && self.pieces.len() + 3 <= PIECES_MAX {
-            if let Some(piece) = self.lent_piece(payload, carried) {
-                return self.push_header(message) && self.push_piece(piece, payload.len());
-            }
+        if payload.len() >= LENT_BYTES_MIN
+            && self.pieces.len() + 3 <= PIECES_MAX
+            && let Some(piece) = self.lent_piece(payload, carried)
+        {
+            return self.push_header(message) && self.push_piece(piece, payload.len());
         }
         self.push_frame(message.opcode(), payload)
     }

@@ -140,9 +140,7 @@ mod tests {
     use std::time::Duration;
 
     fn deadlines(head_ms: u64) -> Deadlines {
-        let mut config = Config::default();
-        config.head_timeout = Duration::from_millis(head_ms);
-        Deadlines::new(&config)
+        Deadlines::new(&Config { head_timeout: Duration::from_millis(head_ms), ..Config::default() })
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl<S: Service> Core<S> {
         if conn.stage != Stage::Head {
             return;
         }
-        // A request that waits for its peer to take answers is not late: the stall deadline bounds that.
+        // One that is kept waiting for its own answers to be taken is left to the stall deadline.
         if !conn.flags.any(Flags::PAUSED) && self.deadlines.has_passed(Class::Head, since, self.now) {
             return self.fail(key, Cause::HeadTimeout);
         }
@@ -75,7 +75,8 @@ impl<S: Service> Core<S> {
         if !is_watched {
             return;
         }
-        if is_idle && self.deadlines.has_passed(Class::Silent, heard, self.now) {
+        // One that has yet to take what is queued is left to the stall deadline.
+        if is_idle && conn.queued == 0 && self.deadlines.has_passed(Class::Silent, heard, self.now) {
             return self.fail(key, Cause::SilentTimeout);
         }
         self.watch_silence(key);
@@ -107,9 +108,7 @@ impl<S: Service> Core<S> {
             return;
         };
         if self.deadlines.has_passed(Class::Admit, awaited.since, self.now) {
-            let ticket = super::service::Ticket { key, number: awaited.number };
             self.fail(key, Cause::NotAnswered);
-            self.gone.push(ticket);
         } else {
             self.deadlines.file(Class::Admit, key, self.now);
         }

@@ -14,7 +14,7 @@ use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
 use super::deadlines::Class;
 use super::outbox::Unit;
-use super::service::Service;
+use super::service::{Service, Ticket};
 
 /// What a close frame without a code counts as (RFC 6455 §7.1.5).
 const NO_STATUS: u16 = 1005;
@@ -67,8 +67,11 @@ impl<S: Service> Core<S> {
 
     /// Answers a request with the status of `cause` and ends the connection behind it.
     fn refuse(&mut self, key: Key, cause: Cause) {
-        if let Some(conn) = self.table.conn_mut(key) {
-            conn.arrived = Arrived::Nothing;
+        let arrived = self.table.conn_mut(key).map(|conn| std::mem::take(&mut conn.arrived));
+        if let Some(Arrived::Http(exchange)) = arrived
+            && let Some(awaited) = exchange.awaited
+        {
+            self.gone.push(Ticket { key, number: awaited.number });
         }
         if cause.status().is_some() || cause == Cause::HandlerPanicked {
             let mut bytes = self.store.buffers.take(512);

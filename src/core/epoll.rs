@@ -171,9 +171,15 @@ impl Io for Epoll {
     #[inline]
     fn write(&mut self, stream: &TcpStream, from: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut stream = stream;
-        match from {
-            [one] => stream.write(one),
-            several => stream.write_vectored(several),
+        loop {
+            let written = match from {
+                [one] => stream.write(one),
+                several => stream.write_vectored(several),
+            };
+            match written {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
         }
     }
 

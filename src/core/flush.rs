@@ -1,6 +1,6 @@
 //! Writing what is queued: dirty connections in turn, one call each, within the turn's budget.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 
 use crate::base::cause::Cause;
 use crate::base::id::Key;
@@ -10,7 +10,6 @@ use super::core::Core;
 use super::deadlines::Class;
 use super::io::Io;
 use super::outbox::{PIECES_MAX, Unit};
-use super::read::is_transient;
 use super::service::Service;
 use super::shard::Shard;
 
@@ -55,7 +54,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
         let sent = match result {
             Ok(sent) => sent,
-            Err(error) if is_transient(&error) => 0,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => return core.vanish(key, Cause::PeerReset),
         };
         core.counters.bytes_out.add(sent as u64);
@@ -144,24 +143,22 @@ impl<S: Service> Core<S> {
         }
     }
 
-    /// Reads no more from a peer until it has taken enough of what is queued for it.
-    pub(super) fn pause(&mut self, key: Key) {
+    /// Stops reading from a peer that has more than `outbox_bytes_high` to take.
+    pub(super) fn pause_above_high(&mut self, key: Key) {
         let Some(conn) = self.table.conn_mut(key) else { return };
-        conn.flags.set(Flags::PAUSED);
-        self.counters.reads_paused.add(1);
+        let is_high = conn.queued as usize > self.config.outbox_bytes_high;
+        if is_high && matches!(conn.stage, Stage::Head | Stage::Open) && !conn.flags.any(Flags::PAUSED) {
+            conn.flags.set(Flags::PAUSED);
+            self.counters.reads_paused.add(1);
+        }
     }
 
     /// After a write: pauses or resumes reading, and notes who is drained.
     pub(super) fn settle(&mut self, key: Key) {
+        self.pause_above_high(key);
+        let now = self.now;
         let Some(conn) = self.table.conn_mut(key) else { return };
-        let queued = conn.queued as usize;
-        if matches!(conn.stage, Stage::Head | Stage::Open)
-            && queued > self.config.outbox_bytes_high
-            && !conn.flags.any(Flags::PAUSED)
-        {
-            return self.pause(key);
-        }
-        if queued > self.config.outbox_bytes_low {
+        if conn.queued as usize > self.config.outbox_bytes_low {
             return;
         }
         if conn.flags.any(Flags::PRESSURED) {
@@ -170,7 +167,11 @@ impl<S: Service> Core<S> {
         }
         if conn.flags.any(Flags::PAUSED) {
             conn.flags.clear(Flags::PAUSED);
-            if conn.flags.any(Flags::READABLE) || matches!(conn.arrived, Arrived::Http(_)) {
+            if let Arrived::Http(exchange) = &mut conn.arrived {
+                // It was kept waiting, so its time begins anew.
+                exchange.since = now;
+                self.push_more(key);
+            } else if conn.flags.any(Flags::READABLE) {
                 self.push_more(key);
             }
         }

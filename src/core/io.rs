@@ -51,7 +51,8 @@ pub trait Io {
     /// Reads into the buffers, in order.
     fn read(&mut self, stream: &Self::Stream, into: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
 
-    /// Writes from the buffers, in order.
+    /// Writes from the buffers, in order. Never `Interrupted`: after less than was offered the caller waits for room, and
+    /// an interrupted call promises none, so it is repeated here.
     fn write(&mut self, stream: &Self::Stream, from: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// Sends FIN. The stream can still be read.

@@ -62,6 +62,14 @@ impl<S: Service, I: Io> Shard<S, I> {
     }
 
     fn listen(&mut self, number: usize, on: bool) {
+        let Some(listener) = self.listeners.get_mut(number) else { return };
+        if listener.is_on == on {
+            // A listener that was passed on may come back by several ways: by its owner's own room, and from whoever
+            // covered it and is full now.
+            listener.is_ready = on;
+            listener.rests_until = None;
+            return;
+        }
         // The kernel refuses only what it does not know or has no memory for; the next try comes with the next rest.
         let is_done = self.io.listen(number, on).is_ok();
         let now = self.core.now;

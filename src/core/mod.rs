@@ -20,6 +20,7 @@ pub mod adopt;
 pub mod audit;
 pub mod batch;
 pub mod bell;
+pub mod census;
 pub mod conn;
 #[expect(
     clippy::module_inception,
@@ -39,7 +40,9 @@ pub mod mail;
 pub mod mailbox;
 pub mod outbox;
 pub mod publication;
+mod publish;
 mod read;
+mod reap;
 mod request;
 mod respond;
 pub mod service;

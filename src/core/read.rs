@@ -30,7 +30,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             _ if conn.flags.any(Flags::PAUSED) => return,
             // A read earlier in this turn has filled the outbox, which was not flushed since.
             Stage::Head | Stage::Open if conn.queued as usize > self.core.config.outbox_bytes_high => {
-                return self.core.pause(key);
+                return self.core.pause_above_high(key);
             }
             _ => {}
         }
@@ -99,12 +99,7 @@ impl<S: Service, I: Io> Shard<S, I> {
     pub(super) fn frames(&mut self, key: Key, part: std::ops::Range<usize>) {
         let Self { core, service, scratch, .. } = self;
         core.cork_for(key, scratch);
-        let decoded = catch_unwind(AssertUnwindSafe(|| decode(core, service, key, &mut scratch[part])));
-        let retired = decoded.unwrap_or_else(|_| {
-            core.cork.clear();
-            core.blame(Some(key));
-            None
-        });
+        let retired = decode(core, service, key, &mut scratch[part]);
         self.uncork(key, retired);
     }
 
@@ -126,7 +121,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             };
             let sent = match result {
                 Ok(sent) => sent,
-                Err(error) if is_transient(&error) => 0,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(_) => {
                     core.vanish(key, Cause::PeerReset);
                     bytes
@@ -147,10 +142,6 @@ impl<S: Service, I: Io> Shard<S, I> {
     }
 }
 
-pub(super) fn is_transient(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
 /// Decodes `input` and hands its messages to the service. Returns the buffer that a carried frame was completed in:
 /// the cork may point into it.
 pub(super) fn decode<S: Service>(
@@ -169,7 +160,7 @@ pub(super) fn decode<S: Service>(
     let limits =
         Limits { message_bytes_max: core.config.message_bytes_max, fragments_max: core.config.fragments_max };
     let mut decoder = Decoder::new(Role::Server, limits, carry, input);
-    loop {
+    let decoded = catch_unwind(AssertUnwindSafe(|| loop {
         if let Some(message) = decoder.next_common() {
             match message {
                 Ok(message) => core.hand_on(service, key, message),
@@ -192,6 +183,11 @@ pub(super) fn decode<S: Service>(
         if core.is_halted && core.table.conn(key).is_none_or(|conn| conn.stage != Stage::Closing) {
             break;
         }
+    }));
+    if decoded.is_err() {
+        // What was said before is sent before the close frame: the decoder outlives the panic, and with it what the
+        // cork points into.
+        core.blame(Some(key));
     }
     let finished = decoder.finish(&mut core.store);
     match (finished.carry, core.table.conn_mut(key)) {
@@ -207,7 +203,11 @@ impl<S: Service> Core<S> {
     pub(super) fn cork_for(&mut self, key: Key, scratch: &[u8]) {
         self.store.carried = 0..0;
         let may_speak = |flags: Flags| !flags.any(Flags::STREAMING);
-        if self.table.conn(key).is_some_and(|conn| conn.stage == Stage::Open && conn.queued == 0 && may_speak(conn.flags)) {
+        if self
+            .table
+            .conn(key)
+            .is_some_and(|conn| conn.stage == Stage::Open && conn.queued == 0 && may_speak(conn.flags))
+        {
             self.cork.open(key, scratch);
         }
     }

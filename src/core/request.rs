@@ -104,12 +104,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         if !bytes.is_empty() && self.core.is_open(key) {
             let Self { core, service, .. } = self;
             core.cork_for(key, &[]);
-            let decoded = catch_unwind(AssertUnwindSafe(|| decode(core, service, key, &mut bytes)));
-            let retired = decoded.unwrap_or_else(|_| {
-                core.cork.clear();
-                core.blame(Some(key));
-                None
-            });
+            let retired = decode(core, service, key, &mut bytes);
             self.uncork(key, retired);
         }
         self.core.store.buffers.give(bytes);
@@ -145,7 +140,7 @@ fn advance<S: Service>(
                 if core.table.conn(key).is_none_or(|conn| conn.stage != Stage::Head) {
                     return (used, Step::Over);
                 }
-                if used == bytes.len() || core.pauses_requests(key) {
+                if used == bytes.len() || core.is_held_back(key) {
                     return (used, Step::Incomplete);
                 }
             }
@@ -247,17 +242,6 @@ impl<S: Service> Core<S> {
         Ok(Dispatched::Answered)
     }
 
-    /// Whether so many answers are queued that the next request waits: what a peer asks for must not pile up here while
-    /// it reads nothing. Its reading pauses with it, and both go on once the answers are taken.
-    fn pauses_requests(&mut self, key: Key) -> bool {
-        let Some(conn) = self.table.conn_mut(key) else { return false };
-        if conn.queued as usize <= self.config.outbox_bytes_high {
-            return false;
-        }
-        self.pause(key);
-        true
-    }
-
     fn check_upgrade(&self, request: &Request<'_>) -> Result<Accept, Cause> {
         let accept = handshake::check(request)?;
         match (&self.config.origins, request.origin()) {
@@ -266,6 +250,12 @@ impl<S: Service> Core<S> {
             }
             _ => Ok(accept),
         }
+    }
+
+    /// Whether a peer that sends requests and reads no answers is to wait: the outbox is bounded for it as for others.
+    fn is_held_back(&mut self, key: Key) -> bool {
+        self.pause_above_high(key);
+        self.table.conn(key).is_some_and(|conn| conn.flags.any(Flags::PAUSED))
     }
 
     /// Keeps what is not dealt with until more comes, or until the answer does.

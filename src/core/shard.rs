@@ -21,13 +21,13 @@ use std::sync::{Arc, Mutex};
 
 use hdrhistogram::Histogram;
 
-use crate::base::cause::Cause;
 use crate::base::config::Config;
 use crate::base::id::Key;
 use crate::base::metrics::Counters;
 
+use super::census::Census;
 use super::conn::{Arrived, Flags, Stage};
-use super::core::{Census, Core, Parts};
+use super::core::{Core, Parts};
 use super::io::{Event, Io};
 use super::listener::Listener;
 use super::mail::Mail;
@@ -211,10 +211,11 @@ impl<S: Service, I: Io> Shard<S, I> {
             return Some(0);
         }
         // Another shard's mailbox was full. It empties it in its next turn; a millisecond is about that long.
-        let spill = core.post.unspill().then_some(1);
+        // What was moved only here would lie there while this shard sleeps: the others are rung at the end of a turn.
+        let spill = (core.post.spilled() > 0).then_some(1);
         let due = core.deadlines.until_next(core.now);
         let now_us = core.now_us;
-        let timer = core.timers.next().map(|due| due.saturating_sub(now_us).div_ceil(1000));
+        let timer = core.timers.due().map(|due| due.saturating_sub(now_us).div_ceil(1000));
         let paused = self.listeners.iter().filter_map(|listener| listener.until_retry(core.now)).min();
         let stop = self.stop_by.map(|by| u64::from(by.wrapping_sub(core.now).min(1000)));
         let idle = (core.store.buffers.kept_bytes() > 0).then_some(u64::from(IDLE_MS));
@@ -251,6 +252,10 @@ impl<S: Service, I: Io> Shard<S, I> {
             let Some(key) = self.core.more.pop_front() else { break };
             let Some(conn) = self.core.table.conn_mut(key) else { continue };
             conn.flags.clear(Flags::MORE);
+            if conn.flags.any(Flags::PAUSED) {
+                // It comes back when its outbox has come down.
+                continue;
+            }
             let has_rest = matches!(&conn.arrived, Arrived::Http(rest) if rest.awaited.is_none() && !rest.bytes.is_empty());
             match conn.stage {
                 _ if conn.flags.any(Flags::PAUSED) => {}
@@ -325,69 +330,12 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
     }
 
-    /// Step 8.
-    fn reap(&mut self) {
-        while let Some(ticket) = self.core.gone.pop() {
-            self.guard(None, |service, core| service.gone(core, ticket));
-        }
-        while let Some(key) = self.core.dead.pop() {
-            let Some(conn) = self.core.table.conn_mut(key) else { continue };
-            let (flags, reason) = (conn.flags, conn.reason);
-            if let Arrived::Http(exchange) = &mut conn.arrived
-                && let Some(awaited) = exchange.awaited.take()
-            {
-                let ticket = super::service::Ticket { key, number: awaited.number };
-                self.guard(None, |service, core| service.gone(core, ticket));
-            }
-            if flags.any(Flags::OPENED) {
-                self.guard(None, |service, core| service.closed(core, key, reason));
-            }
-            self.remove(key, reason.cause);
-        }
-    }
-
-    fn remove(&mut self, key: Key, cause: Cause) {
-        let core = &mut self.core;
-        core.hub.remove(key.slot);
-        let Some(conn) = core.table.remove(key) else { return };
-        core.batches.release(conn.batch, &mut core.store.buffers);
-        if let Some(outbox) = conn.outbox {
-            core.outboxes.give(outbox, &mut core.store.buffers);
-        }
-        match conn.arrived {
-            Arrived::Nothing => {}
-            Arrived::Http(exchange) => core.store.buffers.give(exchange.bytes),
-            Arrived::Frames(carry) => core.store.give(carry),
-        }
-        core.counters.end(cause);
-        core.counters.connections_closed.add(1);
-        core.census.set(core.shard as usize, core.table.len());
-        if let Some(stream) = self.streams[key.slot as usize].take() {
-            self.io.close(stream);
-        }
-        self.room_again();
-    }
-
     /// Calls the service; if it panics, the connection it worked for ends.
     pub(super) fn guard(&mut self, key: Option<Key>, work: impl FnOnce(&mut S, &mut Core<S>)) {
         let Self { core, service, .. } = self;
         core.working_for = key;
         if catch_unwind(AssertUnwindSafe(|| work(service, core))).is_err() {
             core.blame(core.working_for);
-        }
-    }
-
-    /// Closes every connection, and lets the loop end when they are gone or `grace_ms` is over.
-    fn stop(&mut self, grace_ms: u32) {
-        if self.stop_by.is_some() {
-            return;
-        }
-        self.stop_by = Some(self.core.now.wrapping_add(grace_ms));
-        self.listeners.clear();
-        self.io.close_listeners();
-        let keys: Vec<_> = self.core.table.keys().collect();
-        for key in keys {
-            self.core.stop_conn(key);
         }
     }
 
@@ -401,16 +349,6 @@ impl<S: Service, I: Io> Shard<S, I> {
         {
             core.store.buffers.shrink();
         }
-    }
-
-    fn has_ended(&mut self) -> bool {
-        let Some(by) = self.stop_by else { return false };
-        if !self.core.table.is_empty() && super::deadlines::reached(self.core.now, by) {
-            let keys: Vec<_> = self.core.table.keys().collect();
-            keys.into_iter().for_each(|key| self.core.vanish(key, Cause::ServerStops));
-            self.reap();
-        }
-        self.core.table.is_empty()
     }
 }
 

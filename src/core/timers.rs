@@ -90,7 +90,7 @@ impl<T> Timers<T> {
     }
 
     /// When the next timer is due.
-    pub fn next(&mut self) -> Option<u64> {
+    pub fn due(&mut self) -> Option<u64> {
         self.forget_cancelled();
         self.heap.peek().map(|entry| entry.0.due)
     }
@@ -130,11 +130,11 @@ mod tests {
         // A newcomer in the cancelled one's slot is another timer.
         let other = timers.set(25, 0, "other");
         assert!(!timers.cancel(gone));
-        assert_eq!(timers.next(), Some(10));
+        assert_eq!(timers.due(), Some(10));
         let rung: Vec<_> = std::iter::from_fn(|| timers.next_due(25)).map(|(_, what)| what).collect();
         assert_eq!(rung, ["early", "early too", "other"]);
         assert!(!timers.cancel(other) && timers.cancel(late));
-        assert_eq!((timers.next(), timers.len()), (None, 0));
+        assert_eq!((timers.due(), timers.len()), (None, 0));
     }
 
     #[test]
@@ -146,11 +146,11 @@ mod tests {
             assert_eq!((rung, timers.next_due(now)), (id, None));
             timers.put_back(rung, what);
         }
-        assert_eq!(timers.next(), Some(40), "10, 20, 30 (late, at 34), then 40");
+        assert_eq!(timers.due(), Some(40), "10, 20, 30 (late, at 34), then 40");
         let (rung, what) = timers.next_due(75).unwrap();
-        assert_eq!(timers.next(), Some(76), "held up for three periods, it rings once");
+        assert_eq!(timers.due(), Some(76), "held up for three periods, it rings once");
         assert!(timers.cancel(rung));
         timers.put_back(rung, what);
-        assert_eq!((timers.next(), timers.is_empty()), (None, true));
+        assert_eq!((timers.due(), timers.is_empty()), (None, true));
     }
 }

@@ -45,7 +45,9 @@ pub(super) fn listen(
         for address in addresses {
             let mut address = *address;
             // One name with port 0 is one port, on all of its addresses.
-            address.set_port(port.filter(|_| address.port() == 0).unwrap_or(address.port()));
+            if let Some(port) = port.filter(|_| address.port() == 0) {
+                address.set_port(port);
+            }
             match listen_each(address, shards, options) {
                 Ok(listening) => {
                     port = listening[0].local_addr().ok().map(|address| address.port());

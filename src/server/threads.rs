@@ -14,7 +14,7 @@ use crate::app::raw::{Handler, Offload, Raw, RawMail, Remote};
 use crate::base::config::{Config, FdTables};
 use crate::base::error::SetupError;
 use crate::base::metrics::Counters;
-use crate::core::core::Census;
+use crate::core::census::Census;
 use crate::core::epoll::{Epoll, EpollParts, Transport};
 use crate::core::mail::Mail;
 use crate::core::mailbox::{Inbox, Outlet, mailbox};

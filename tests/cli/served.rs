@@ -1,5 +1,6 @@
 //! What it serves.
 
+use rustix::process::Signal;
 use tungstenite::Message;
 
 use crate::program::Running;
@@ -112,6 +113,11 @@ fn a_topic_s_members_hear_each_other_and_not_themselves() {
         client.send(Message::Ping(vec![7].into())).unwrap();
         assert_eq!(client.read().unwrap(), Message::Pong(vec![7].into()), "{index}");
     }
+    // Half of them leave before the server does. It ends well only if every name has been released by then.
+    clients.truncate(3);
+    server.signal(Signal::TERM);
+    drop(clients);
+    assert_eq!(server.end().0, Some(0));
 }
 
 #[test]

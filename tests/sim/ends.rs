@@ -35,10 +35,10 @@ impl World {
         let Some(running) = &self.shards[shard] else { return Ok(()) };
         let audit = running.audit();
         let config = &self.config;
-        // One message always fits; one read's answers may, as far as the cork takes them; control frames and the
-        // answers to one read's requests come on top.
-        let cork = config.read_bytes_per_turn * 5 / 4;
-        let most = config.outbox_bytes_max.max(cork).max(10_000) + 4000;
+        // One message always fits; so does what one read brings in answers, as far as the cork copies them and as far as it
+        // only points at what was read; control frames and a response come on top.
+        let cork = config.read_bytes_per_turn * 9 / 4 + 10_000;
+        let most = config.outbox_bytes_max.max(cork) + 4000;
         if audit.queued_bytes_max > most {
             return Err(format!(
                 "shard {shard}: {} bytes are queued, {most} is the limit",

@@ -21,7 +21,6 @@ faults! {
     InterruptedRead = 60,
     ShortWrite = 200,
     RefusedWrite = 150,
-    InterruptedWrite = 60,
     AcceptAborted = 60,
     RegisterRefused = 40,
     ListenRefused = 100,
@@ -34,11 +33,11 @@ faults! {
     PartialPoll = 200,
     /// Time passes within a turn.
     SlowTurn = 30,
-    ClockJump = 4,
+    ClockJump = 60,
     ClockWrap = 0,
     FdTableFull = 0,
-    ShardFull = 0,
-    ServerFull = 0,
+    /// Turned away: the shard or the server is full.
+    TurnedAway = 0,
     Reset = 0,
     Fin = 0,
     FinWithData = 0,
@@ -56,6 +55,8 @@ faults! {
     OutboxFull = 0,
     ReadPaused = 0,
     Stop = 0,
+    /// A full shard asks another one to accept from its listener.
+    ListenerCovered = 0,
 }
 
 /// How often each kind strikes in a seed, and how often it has.

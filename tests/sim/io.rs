@@ -104,9 +104,7 @@ impl Io for SimIo {
     fn accept(&mut self, listener: usize) -> io::Result<(Stream, SocketAddr)> {
         let net = &mut *self.net.borrow_mut();
         let listener = self.listeners[listener];
-        if net.backlogs[listener].queue.is_empty() {
-            return Err(ErrorKind::WouldBlock.into());
-        }
+        // The kernel takes the fd first: without one it says so even where nobody waits.
         if net.fds[self.table] >= net.fds_max {
             net.faults.count(Fault::FdTableFull, 1);
             return Err(refused(EMFILE));
@@ -146,6 +144,8 @@ impl Io for SimIo {
             // EEXIST, ENOENT: the shard has lost count.
             return Err(refused(if on { 17 } else { 2 }));
         }
+        let is_covered = on && listener != self.shard;
+        net.faults.count(Fault::ListenerCovered, u64::from(is_covered));
         if on {
             net.backlogs[listener].watched_by[self.shard] = true;
             net.listener_edge(self.shard, listener, number);
@@ -197,9 +197,8 @@ impl Io for SimIo {
             slice.iter_mut().zip(bytes.by_ref()).for_each(|(to, from)| *to = from);
         }
         drop(bytes);
-        if one.server == End::Open {
-            one.read_at_us = now_us;
-        }
+        one.silence_us = one.silence_us.max(now_us - one.read_at_us);
+        one.read_at_us = now_us;
         Ok(most)
     }
 
@@ -225,10 +224,6 @@ impl Io for SimIo {
             }
             End::Open | End::Finished => {}
         }
-        if net.strikes(Fault::InterruptedWrite) {
-            // As poll would find it: writable, and nobody promises another edge. The shard must not wait for one.
-            return Err(ErrorKind::Interrupted.into());
-        }
         let one = &net.sockets[stream.0];
         let mut most =
             if one.is_stuck { 0 } else { offered.min(one.to_client_max.saturating_sub(one.to_client.len())) };
@@ -241,7 +236,6 @@ impl Io for SimIo {
         }
         let one = &mut net.sockets[stream.0];
         one.wants_room |= most < offered;
-        one.was_refused |= most < offered;
         if most == 0 {
             return Err(ErrorKind::WouldBlock.into());
         }

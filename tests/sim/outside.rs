@@ -5,7 +5,6 @@ use throng::core::mail::{Adoption, Mail, Role};
 use throng::core::publication::Publication;
 use throng::proto::ws::{Message, Opcode};
 
-use super::faults::Fault;
 use super::io::Packed;
 use super::ledger::Published;
 use super::net::{End, Net};
@@ -107,7 +106,6 @@ impl World {
                 net.fds[table] -= 1;
             }
             net.sockets[socket].server = End::Reset;
-            net.faults.count(Fault::ServerFull, 1);
         }
     }
 }

@@ -145,8 +145,10 @@ impl Peer {
             }
             10 => {
                 let number = payload.try_into().ok().map(u32::from_be_bytes);
-                if number.is_none() || self.heard.pongs.pop_front() != number {
-                    self.wrong(ledger, "a pong answers no ping, or the wrong one");
+                let expected = self.heard.pongs.pop_front();
+                if number.is_none() || expected != number {
+                    let rest = &self.heard.pongs;
+                    self.wrong(ledger, &format!("got pong {number:x?} for ping {expected:x?}, before {rest:x?}"));
                 }
             }
             _ => self.wrong(ledger, &format!("frame begins with {first:02x}")),
@@ -233,6 +235,10 @@ impl Peer {
         if !self.heard.topics.get(&topic).copied().unwrap_or(false) {
             self.wrong(ledger, &format!("got a publication on topic {topic} and is not in it"));
         }
+        let published = ledger.published.get(&(from, topic)).and_then(|all| all.get(number as usize - 1));
+        if published.is_some_and(|one| one.except == Some(self.uid)) {
+            self.wrong(ledger, "got the publication that it was to be spared");
+        }
         let (last, is_whole) =
             self.heard.published.insert((from, topic), (number, true)).unwrap_or((0, false));
         if number <= last {
@@ -282,6 +288,7 @@ impl Peer {
         {
             return self.wrong(ledger, "has closed and waits for the end");
         }
+        ledger.life(self.uid);
         let life = &ledger.lives[self.uid as usize];
         if self.phase != Phase::Open || !life.is_open() || self.has_sinned {
             return;

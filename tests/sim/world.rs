@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use throng::Config;
 use throng::base::metrics::Counters;
-use throng::core::core::Census;
+use throng::core::census::Census;
 use throng::core::mail::Mail;
 use throng::core::mailbox::{Outlet, mailbox};
 use throng::core::shard::{Seed, Shard, Turn};
@@ -48,9 +48,7 @@ impl Tally {
 
     pub fn print(&self) {
         let Self { steps, turns, peers, opened, messages, .. } = self;
-        println!(
-            "{steps} steps, {turns} turns, {peers} connections, {opened} WebSockets, {messages} messages"
-        );
+        println!("{steps} steps, {turns} turns, {peers} connections, {opened} WebSockets, {messages} messages");
         for ((_, name, _), count) in FAULTS.iter().zip(&self.faults) {
             println!("{count:>12} {name}");
         }
@@ -76,7 +74,8 @@ pub struct World {
 
 fn draw_config(random: &mut Random) -> Config {
     let mut config = Config::default();
-    let mut ms = |low, high| Duration::from_millis(random.within(low, high) as u64);
+    let slow = random.pick(&[1, 1, 4]);
+    let mut ms = |low, high| Duration::from_millis((random.within(low, high) * slow) as u64);
     config.head_timeout = ms(20, 100);
     config.admit_timeout = ms(20, 80);
     config.close_timeout = ms(10, 50);
@@ -93,14 +92,15 @@ fn draw_config(random: &mut Random) -> Config {
     config.outbox_bytes_max = random.pick(&[1500, 6000, 20_000, 200_000]);
     config.outbox_bytes_high = config.outbox_bytes_max / random.within(1, 4);
     config.outbox_bytes_low = config.outbox_bytes_high / random.within(1, 4);
-    config.mailbox_slots = random.pick(&[16, 16, 64]);
-    config.mailbox_bytes_max = random.pick(&[1024, 4000, 100_000]);
     config.topics_per_connection_max = random.pick(&[2, 100]);
     config.accepts_per_turn = random.within(1, 4);
     config.read_bytes_per_turn = random.pick(&[4096, 4096, 16_384, 65_536]);
     config.mails_per_turn = random.within(1, 8);
     config.flushes_per_turn = random.within(1, 6);
     config.check().expect("the settings drawn are right");
+    // Smaller than anybody may set them, so that they fill.
+    config.mailbox_slots = random.pick(&[2, 5, 16, 64]);
+    config.mailbox_bytes_max = random.pick(&[200, 1000, 100_000]);
     config
 }
 
@@ -110,7 +110,7 @@ impl World {
         let config = Arc::new(draw_config(&mut random));
         let shards = random.within(3, 4);
         let is_own = random.chance(300);
-        let capacity = random.pick(&[6, 12, 40]);
+        let capacity = random.pick(&[7, 20, 40, 40]);
         let max = if random.chance(200) { capacity * shards * 2 / 3 } else { capacity * shards };
         let fds_max = if is_own { capacity } else { capacity * shards };
         let fds_max = if random.chance(300) { fds_max * 2 / 3 } else { fds_max + 10 };
@@ -123,15 +123,9 @@ impl World {
             random: random.fork(),
             faults,
             // 32 bits of milliseconds wrap around while it runs.
-            now_us: if is_late {
-                ((1 << 32) - random.within(1, 200) as u64) * 1000
-            } else {
-                random.below(1 << 30) as u64
-            },
+            now_us: if is_late { ((1 << 32) - random.within(1, 200) as u64) * 1000 } else { random.below(1 << 30) as u64 },
             sockets: Vec::new(),
-            backlogs: (0..shards)
-                .map(|_| Backlog { watched_by: vec![false; shards], ..Backlog::default() })
-                .collect(),
+            backlogs: (0..shards).map(|_| Backlog { watched_by: vec![false; shards], ..Backlog::default() }).collect(),
             polls: (0..shards).map(|_| Poll::default()).collect(),
             fds: vec![0; if is_own { shards } else { 1 }],
             fds_max,
@@ -151,14 +145,8 @@ impl World {
                 inbox,
                 outlets: outlets.clone(),
                 capacity,
-                listeners: if is_own {
-                    (0..shards).map(|number| number == shard).collect()
-                } else {
-                    vec![true]
-                },
-                turn_us: Arc::new(std::sync::Mutex::new(
-                    hdrhistogram::Histogram::new(1).expect("1 is a precision"),
-                )),
+                listeners: if is_own { (0..shards).map(|number| number == shard).collect() } else { vec![true] },
+                turn_us: Arc::new(std::sync::Mutex::new(hdrhistogram::Histogram::new(1).expect("1 is a precision"))),
             };
             let service = SimService { ledger: ledger.clone(), net: net.clone(), random: random.fork() };
             let listeners = if is_own { (0..shards).collect() } else { vec![shard] };
@@ -200,13 +188,13 @@ impl World {
         match self.random.below(1000) {
             0..=399 => {
                 let shard = self.random.below(self.shards.len());
-                self.turn(shard)?;
+                let _ran = self.turn(shard)? || self.turn((shard + 1) % self.shards.len())?;
             }
             400..=919 => {
-                if !self.peers.is_empty() {
-                    // The younger ones are livelier.
-                    let oldest =
-                        if self.random.chance(500) { self.peers.len().saturating_sub(12) } else { 0 };
+                // The younger ones are livelier, and those whose time is over do nothing.
+                let oldest = if self.random.chance(500) { self.peers.len().saturating_sub(20) } else { 0 };
+                let acts = self.random.within(1, 8);
+                for _ in 0..acts.min(self.peers.len() * acts) {
                     let peer = self.random.within(oldest, self.peers.len() - 1);
                     let (net, ledger) = (&mut *self.net.borrow_mut(), &mut *self.ledger.borrow_mut());
                     self.peers[peer].act(net, ledger);
@@ -294,7 +282,7 @@ impl World {
             (Fault::PublishDropped, "publishes_dropped"),
             (Fault::OutboxFull, "outbox_full"),
             (Fault::ReadPaused, "reads_paused"),
-            (Fault::ServerFull, "full"),
+            (Fault::TurnedAway, "full"),
         ] {
             faults[fault as usize] += sum(counter);
         }

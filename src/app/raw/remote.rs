@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::error::Full;
-use crate::core::core::Census;
+use crate::core::census::Census;
 use crate::core::mail::Mail;
 use crate::core::mailbox::Outlet;
 

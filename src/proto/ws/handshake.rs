@@ -338,7 +338,12 @@ mod tests {
     fn another_servers_request_is_judged_as_ours_is() {
         for (head, judged) in [
             (format!("{ASKS}{VERSION}{KEY}"), None),
-            (format!("Connection: keep-alive\r\nConnection: x,upgrade\r\nUpgrade: h2c, WebSocket\r\n{VERSION}{KEY}"), None),
+            (
+                format!(
+                    "Connection: keep-alive\r\nConnection: x,upgrade\r\nUpgrade: h2c, WebSocket\r\n{VERSION}{KEY}"
+                ),
+                None,
+            ),
             (format!("{VERSION}{KEY}"), Some(Cause::UpgradeRequired)),
             (format!("{ASKS}{KEY}"), Some(Cause::UpgradeRequired)),
             (format!("{ASKS}{VERSION}"), Some(Cause::BadHandshake)),

@@ -1,3 +1,5 @@
+//! What only tests of this room need: tables, splits, damage.
+
 mod bodies;
 mod heads;
 mod responses;

@@ -1,0 +1,41 @@
+//! How many connections there are, on each shard: what all shards share.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What all shards of a server share: how many connections there are, per shard.
+#[derive(Debug)]
+pub struct Census {
+    per_shard: Box<[AtomicUsize]>,
+    max: usize,
+}
+
+impl Census {
+    /// Nobody on any of `shards` shards, at most `max` in all.
+    pub fn new(shards: usize, max: usize) -> Self {
+        Self { per_shard: (0..shards).map(|_| AtomicUsize::new(0)).collect(), max }
+    }
+
+    /// Connections on all shards at some recent moment.
+    pub fn total(&self) -> usize {
+        self.per_shard.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Connections on one shard.
+    pub fn of(&self, shard: usize) -> usize {
+        self.per_shard[shard].load(Ordering::Relaxed)
+    }
+
+    /// Whether `max_connections` is reached. Shards look without a lock, so two of them may pass it by one each.
+    pub fn is_full(&self) -> bool {
+        self.total() >= self.max
+    }
+
+    /// The shard with the fewest connections.
+    pub fn emptiest(&self) -> usize {
+        (0..self.per_shard.len()).min_by_key(|&shard| self.of(shard)).unwrap_or(0)
+    }
+
+    pub(super) fn set(&self, shard: usize, count: usize) {
+        self.per_shard[shard].store(count, Ordering::Relaxed);
+    }
+}

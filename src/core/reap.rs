@@ -1,0 +1,78 @@
+//! Step 8, and the end of the shard itself: what is over is taken out of the table, once.
+
+use crate::base::cause::Cause;
+use crate::base::id::Key;
+
+use super::conn::{Arrived, Flags};
+use super::io::Io;
+use super::service::{Service, Ticket};
+use super::shard::Shard;
+
+impl<S: Service, I: Io> Shard<S, I> {
+    /// Step 8.
+    pub(super) fn reap(&mut self) {
+        while let Some(ticket) = self.core.gone.pop() {
+            self.guard(None, |service, core| service.gone(core, ticket));
+        }
+        while let Some(key) = self.core.dead.pop() {
+            let Some(conn) = self.core.table.conn_mut(key) else { continue };
+            let (flags, reason) = (conn.flags, conn.reason);
+            if let Arrived::Http(exchange) = &mut conn.arrived
+                && let Some(awaited) = exchange.awaited.take()
+            {
+                let ticket = Ticket { key, number: awaited.number };
+                self.guard(None, |service, core| service.gone(core, ticket));
+            }
+            if flags.any(Flags::OPENED) {
+                self.guard(None, |service, core| service.closed(core, key, reason));
+            }
+            self.remove(key, reason.cause);
+        }
+    }
+
+    fn remove(&mut self, key: Key, cause: Cause) {
+        let core = &mut self.core;
+        core.hub.remove(key.slot);
+        let Some(conn) = core.table.remove(key) else { return };
+        core.batches.release(conn.batch, &mut core.store.buffers);
+        if let Some(outbox) = conn.outbox {
+            core.outboxes.give(outbox, &mut core.store.buffers);
+        }
+        match conn.arrived {
+            Arrived::Nothing => {}
+            Arrived::Http(exchange) => core.store.buffers.give(exchange.bytes),
+            Arrived::Frames(carry) => core.store.give(carry),
+        }
+        core.counters.end(cause);
+        core.counters.connections_closed.add(1);
+        core.census.set(core.shard as usize, core.table.len());
+        if let Some(stream) = self.streams[key.slot as usize].take() {
+            self.io.close(stream);
+        }
+        self.room_again();
+    }
+
+    /// Closes every connection, and lets the loop end when they are gone or `grace_ms` is over.
+    pub(super) fn stop(&mut self, grace_ms: u32) {
+        if self.stop_by.is_some() {
+            return;
+        }
+        self.stop_by = Some(self.core.now.wrapping_add(grace_ms));
+        self.listeners.clear();
+        self.io.close_listeners();
+        let keys: Vec<_> = self.core.table.keys().collect();
+        for key in keys {
+            self.core.stop_conn(key);
+        }
+    }
+
+    pub(super) fn has_ended(&mut self) -> bool {
+        let Some(by) = self.stop_by else { return false };
+        if !self.core.table.is_empty() && super::deadlines::reached(self.core.now, by) {
+            let keys: Vec<_> = self.core.table.keys().collect();
+            keys.into_iter().for_each(|key| self.core.vanish(key, Cause::ServerStops));
+            self.reap();
+        }
+        self.core.table.is_empty()
+    }
+}
