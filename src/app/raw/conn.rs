@@ -11,6 +11,7 @@ use crate::hub::Subscribed;
 use crate::proto::ws::{Message, Opcode};
 
 use super::handler::Handler;
+use super::kept::Kept;
 use super::shard::{Shard, Timer, micros};
 
 /// A WebSocket connection, lent for the length of a call. It dereferences to its [`Shard`]. To reach it later, keep its
@@ -50,8 +51,8 @@ impl<H: Handler> Conn<'_, H> {
     /// # Panics
     /// Never: the data is there from admission until after `on_close`.
     pub fn data(&mut self) -> &mut H::Data {
-        let conn = self.shard.core.data(self.key).and_then(|conn| conn.data.as_mut());
-        conn.expect("a connection that a handler is lent has its data")
+        let data = self.shard.core.data(self.key).and_then(Kept::data);
+        data.expect("a connection that a handler is lent has its data")
     }
 
     /// Sends a message to the peer. It leaves with everything else that is sent to it in this turn.
@@ -152,14 +153,11 @@ impl<H: Handler> Conn<'_, H> {
                 }
             }),
         );
-        let mut timers = self.shard.core.data(key).and_then(|conn| conn.timers.take()).unwrap_or_default();
-        if timers.len() == timers.capacity() {
-            // Those that have rung for the last time make room, so a connection may set one with every message.
-            timers.retain(|&timer| self.shard.core.is_timer_set(timer));
-        }
-        timers.push(id);
-        if let Some(conn) = self.shard.core.data(key) {
-            conn.timers = Some(timers);
+        // The entry steps aside, because the core is asked about its timers.
+        let mut kept = self.shard.core.data(key).map(std::mem::take).unwrap_or_default();
+        kept.add_timer(id, |timer| self.shard.core.is_timer_set(timer));
+        if let Some(entry) = self.shard.core.data(key) {
+            *entry = kept;
         }
         Timer(id)
     }
