@@ -64,7 +64,8 @@ impl<H: Handler> Conn<'_, H> {
     /// Sends a part of one large message, of which more parts follow. The first part decides whether the message is text
     /// or binary. Other messages to this peer wait until [`send_last_part`](Self::send_last_part), and count as queued.
     ///
-    /// A text is to be cut between characters, which `&str` sees to by itself.
+    /// A text is to be cut between characters, which `&str` sees to by itself. What is too large for the outbox goes part by
+    /// part: the first in any call, each next one in `on_drain`, while it is [`Delivery::Pressured`].
     pub fn send_part<'m>(&mut self, part: impl Into<Message<'m>>) -> Delivery {
         self.part(part.into(), false)
     }
@@ -126,7 +127,7 @@ impl<H: Handler> Conn<'_, H> {
         })
     }
 
-    /// Calls `ring` every `period` until the connection ends or the timer is cancelled.
+    /// Calls `ring` every `period` until the connection ends or the timer is [cancelled](Shard::cancel).
     pub fn every_on(
         &mut self,
         period: Duration,
@@ -162,7 +163,27 @@ impl<H: Handler> Conn<'_, H> {
         Timer(id)
     }
 
-    /// Runs `job` on a helper thread, then `done` here with its result, unless the connection has ended by then.
+    /// Runs `job` on a helper thread, then `done` here with its result, unless the connection has ended by then. A job that
+    /// panics is counted, and `done` is not called.
+    ///
+    /// ```
+    /// # use throng::{Admission, Conn, Handler, Message, Opening};
+    /// # struct Files;
+    /// # impl Handler for Files {
+    /// #     type Data = ();
+    /// #     fn admit(&mut self, _: &Opening<'_, Self>) -> Admission<()> { Admission::accept(()) }
+    /// fn on_message(&mut self, conn: &mut Conn<'_, Self>, message: Message<'_>) {
+    ///     let Message::Text("motd") = message else { return };
+    ///     conn.offload_on(
+    ///         || std::fs::read_to_string("/etc/motd"),
+    ///         |_handler, conn, text| match text {
+    ///             Ok(text) => _ = conn.send(&text),
+    ///             Err(error) => conn.close(1011, &error.to_string()),
+    ///         },
+    ///     );
+    /// }
+    /// # }
+    /// ```
     pub fn offload_on<T: Send + 'static>(
         &mut self,
         job: impl FnOnce() -> T + Send + 'static,
