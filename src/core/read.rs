@@ -160,28 +160,30 @@ pub(super) fn decode<S: Service>(
     let limits =
         Limits { message_bytes_max: core.config.message_bytes_max, fragments_max: core.config.fragments_max };
     let mut decoder = Decoder::new(Role::Server, limits, carry, input);
-    let decoded = catch_unwind(AssertUnwindSafe(|| loop {
-        if let Some(message) = decoder.next_common() {
-            match message {
-                Ok(message) => core.hand_on(service, key, message),
-                Err(cause) => core.fail(key, cause),
-            }
-        } else {
-            match decoder.next(&mut core.store) {
-                Ok(Some(Item::Message(message))) => core.hand_on(service, key, message),
-                Ok(Some(Item::Ping(payload))) => core.pong(key, payload),
-                Ok(Some(Item::Pong(_))) => {}
-                Ok(Some(Item::Close { code, .. })) => core.peer_closed(key, code),
-                Ok(None) => break,
-                Err(cause) => {
-                    core.fail(key, cause);
-                    break;
+    let decoded = catch_unwind(AssertUnwindSafe(|| {
+        loop {
+            if let Some(message) = decoder.next_common() {
+                match message {
+                    Ok(message) => core.hand_on(service, key, message),
+                    Err(cause) => core.fail(key, cause),
+                }
+            } else {
+                match decoder.next(&mut core.store) {
+                    Ok(Some(Item::Message(message))) => core.hand_on(service, key, message),
+                    Ok(Some(Item::Ping(payload))) => core.pong(key, payload),
+                    Ok(Some(Item::Pong(_))) => {}
+                    Ok(Some(Item::Close { code, .. })) => core.peer_closed(key, code),
+                    Ok(None) => break,
+                    Err(cause) => {
+                        core.fail(key, cause);
+                        break;
+                    }
                 }
             }
-        }
-        // After its own close the peer's is still looked for; after any other end, nothing is.
-        if core.is_halted && core.table.conn(key).is_none_or(|conn| conn.stage != Stage::Closing) {
-            break;
+            // After its own close the peer's is still looked for; after any other end, nothing is.
+            if core.is_halted && core.table.conn(key).is_none_or(|conn| conn.stage != Stage::Closing) {
+                break;
+            }
         }
     }));
     if decoded.is_err() {
