@@ -308,6 +308,11 @@ impl<S: Service> Core<S> {
         self.timers.set(self.now_us.saturating_add(after_us), period_us, timer)
     }
 
+    /// Whether a timer will still ring.
+    pub fn is_timer_set(&self, id: TimerId) -> bool {
+        self.timers.is_set(id)
+    }
+
     /// Cancels a timer; false where it has rung for the last time, or was cancelled.
     pub fn cancel_timer(&mut self, id: TimerId) -> bool {
         self.timers.cancel(id)

@@ -45,6 +45,8 @@ pub struct Cork {
     /// Up to where `own` is covered by pieces.
     covered: usize,
     pieces: Vec<Piece>,
+    /// Room for the units of a cork that is not sent whole, at most one per piece.
+    spare: Vec<Unit>,
     bytes: usize,
     lent_bytes_max: usize,
     /// The read buffer, as addresses: what lies in it stays there until the cork is sent.
@@ -76,6 +78,7 @@ impl Cork {
             end: start,
             covered: start,
             pieces: Vec::with_capacity(PIECES_MAX),
+            spare: Vec::new(),
             bytes: 0,
             lent_bytes_max,
             scratch: 0..0,
@@ -223,7 +226,7 @@ impl Cork {
     }
 
     /// The units that are left when the first `sent` bytes are gone. The carried frame's buffer goes along as it is, with
-    /// the last piece that points into it.
+    /// the last piece that points into it. The list is to be given back by [`keep`](Self::keep), empty.
     pub fn leftover(
         &mut self,
         sent: usize,
@@ -233,7 +236,7 @@ impl Cork {
     ) -> Vec<Unit> {
         self.cover();
         let last_carried = self.pieces.iter().rposition(|piece| matches!(piece, Piece::Carried(_)));
-        let (mut skip, mut units) = (sent, Vec::new());
+        let (mut skip, mut units) = (sent, std::mem::take(&mut self.spare));
         for (index, piece) in self.pieces.drain(..).enumerate() {
             let sources = Sources { scratch, carried: carried.as_deref().unwrap_or(&[]) };
             let bytes = piece.bytes(&self.own, sources);
@@ -261,6 +264,11 @@ impl Cork {
             skip = 0;
         }
         units
+    }
+
+    /// Keeps the list of units for the next time the kernel does not take everything.
+    pub fn keep(&mut self, units: Vec<Unit>) {
+        self.spare = units;
     }
 
     /// Empties and closes the cork.

@@ -258,7 +258,6 @@ impl<S: Service, I: Io> Shard<S, I> {
             }
             let has_rest = matches!(&conn.arrived, Arrived::Http(rest) if rest.awaited.is_none() && !rest.bytes.is_empty());
             match conn.stage {
-                _ if conn.flags.any(Flags::PAUSED) => {}
                 Stage::Head if has_rest => self.pending_requests(key),
                 Stage::Open if has_rest => {
                     let Arrived::Http(exchange) = std::mem::take(&mut conn.arrived) else { continue };

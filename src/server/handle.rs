@@ -156,14 +156,15 @@ impl<H: Handler> Shards for Inner<H> {
         let peer = stream.peer_addr()?;
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
-        let shard = self.remote.census.emptiest();
-        let parcel = pack_foreign(
-            stream,
-            self.outgoing.as_ref().map(|outgoing| &outgoing[shard]),
-            handoff_number(&self.handed),
-        )?;
-        let adoption = Adoption { parcel, peer, bytes, role: Role::WebSocket(RawMail::Adopt(post)) };
-        self.remote.mail(shard, Mail::Adopt(Box::new(adoption))).map_err(std::io::Error::other)
+        let number = handoff_number(&self.handed);
+        let shard = self.remote.census.emptiest_from((number >> 16) as usize);
+        // Packed only once there is a slot: what went into the hand-off and is never asked for would stay open there.
+        self.remote.try_mail(shard, || {
+            let handoff = self.outgoing.as_ref().map(|outgoing| &outgoing[shard]);
+            let parcel = pack_foreign(stream, handoff, number)?;
+            let role = Role::WebSocket(RawMail::Adopt(post));
+            Ok(Mail::Adopt(Box::new(Adoption { parcel, peer, bytes, role })))
+        })
     }
 
     fn stop(&self, grace: Duration) {

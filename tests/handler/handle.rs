@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -179,17 +180,25 @@ fn a_publish_is_in_every_mailbox_or_in_none() {
 
 #[test]
 fn a_stop_is_heard_in_a_flood() {
-    let fixture = start(1, Hooks::default(), |_| {});
-    let handle = fixture.handle.clone();
-    let (stopped, is_stopped) = mpsc::channel();
-    let flood = std::thread::spawn(move || {
-        while is_stopped.try_recv().is_err() {
-            let _full = handle.publish("nobody's", "x");
+    let fixture = start(1, Hooks::default(), |config| config.mails_per_turn = 16);
+    let (_client, id) = fixture.client();
+    let running = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let handle = fixture.handle.clone();
+            let running = &running;
+            // Each of these takes its handler longer than it takes this thread to send the next.
+            scope.spawn(move || {
+                while running.load(Ordering::Relaxed) {
+                    let _full = handle.post(id, "flood");
+                }
+            });
         }
+        // The flood reports each post; it is under way when the mailbox has been full for a while.
+        (0..100).for_each(|_| drop(fixture.said()));
+        fixture.stop();
+        running.store(false, Ordering::Relaxed);
     });
-    fixture.stop();
-    stopped.send(()).unwrap();
-    flood.join().unwrap();
 }
 
 #[test]

@@ -81,6 +81,17 @@ impl World {
                 continue;
             }
             let net = &mut *self.net.borrow_mut();
+            let is_idle =
+                self.shards.iter().flatten().map(|running| running.audit()).all(|audit| audit.spilled == 0);
+            if is_idle {
+                // An answer on its way would be a reason not to read on; none is.
+                let mut may_be_paused = vec![false; net.sockets.len()];
+                for peer in &self.peers {
+                    // What is held back behind a streamed message counts as queued until that is finished.
+                    may_be_paused[peer.socket] = peer.is_mute || peer.heard.is_assembling;
+                }
+                net.check_sockets(|socket| may_be_paused[socket]);
+            }
             let running = self.shards.iter().zip(&net.polls).filter(|one| one.0.is_some());
             let next = running.filter_map(|(_, poll)| poll.asleep_until).min();
             match next {
@@ -193,9 +204,14 @@ impl World {
         }
         self.settle(2_000_000)?;
         if let Some(late) = self.shards.iter().position(Option::is_some) {
-            return Err(format!("shard {late} has not ended {grace_ms} ms after it was stopped"));
+            return Err(format!("shard {late} has not ended two seconds after it was stopped"));
         }
-        let _since = began_us;
+        let took_ms = self.ended_us.saturating_sub(began_us) / 1000;
+        if took_ms > u64::from(grace_ms) + 5 {
+            return Err(format!(
+                "the last shard ended {took_ms} ms after the stop, and its grace was {grace_ms} ms"
+            ));
+        }
         Ok(())
     }
 

@@ -4,6 +4,11 @@
 //! `THRONG_SIM_SEED=n` runs one seed, `THRONG_SIM_SEEDS=n` so many from 1 on, `THRONG_SIM_FIRST=n` from another one on.
 //! A seed that fails is printed and fails again, always at the same step.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing of a test crate can be reached, and `pub` says what other modules use"
+)]
+
 mod ends;
 mod faults;
 mod io;

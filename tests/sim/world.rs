@@ -48,7 +48,9 @@ impl Tally {
 
     pub fn print(&self) {
         let Self { steps, turns, peers, opened, messages, .. } = self;
-        println!("{steps} steps, {turns} turns, {peers} connections, {opened} WebSockets, {messages} messages");
+        println!(
+            "{steps} steps, {turns} turns, {peers} connections, {opened} WebSockets, {messages} messages"
+        );
         for ((_, name, _), count) in FAULTS.iter().zip(&self.faults) {
             println!("{count:>12} {name}");
         }
@@ -69,6 +71,8 @@ pub struct World {
     pub capacity: usize,
     pub turns: u64,
     pub steps: u64,
+    /// When the last shard has ended.
+    pub ended_us: u64,
     peers_max: usize,
 }
 
@@ -123,9 +127,15 @@ impl World {
             random: random.fork(),
             faults,
             // 32 bits of milliseconds wrap around while it runs.
-            now_us: if is_late { ((1 << 32) - random.within(1, 200) as u64) * 1000 } else { random.below(1 << 30) as u64 },
+            now_us: if is_late {
+                ((1 << 32) - random.within(1, 200) as u64) * 1000
+            } else {
+                random.below(1 << 30) as u64
+            },
             sockets: Vec::new(),
-            backlogs: (0..shards).map(|_| Backlog { watched_by: vec![false; shards], ..Backlog::default() }).collect(),
+            backlogs: (0..shards)
+                .map(|_| Backlog { watched_by: vec![false; shards], ..Backlog::default() })
+                .collect(),
             polls: (0..shards).map(|_| Poll::default()).collect(),
             fds: vec![0; if is_own { shards } else { 1 }],
             fds_max,
@@ -145,8 +155,14 @@ impl World {
                 inbox,
                 outlets: outlets.clone(),
                 capacity,
-                listeners: if is_own { (0..shards).map(|number| number == shard).collect() } else { vec![true] },
-                turn_us: Arc::new(std::sync::Mutex::new(hdrhistogram::Histogram::new(1).expect("1 is a precision"))),
+                listeners: if is_own {
+                    (0..shards).map(|number| number == shard).collect()
+                } else {
+                    vec![true]
+                },
+                turn_us: Arc::new(std::sync::Mutex::new(
+                    hdrhistogram::Histogram::new(1).expect("1 is a precision"),
+                )),
             };
             let service = SimService { ledger: ledger.clone(), net: net.clone(), random: random.fork() };
             let listeners = if is_own { (0..shards).collect() } else { vec![shard] };
@@ -167,6 +183,7 @@ impl World {
             capacity,
             turns: 0,
             steps: 0,
+            ended_us: 0,
             peers_max,
             random,
         }
@@ -234,6 +251,7 @@ impl World {
             Ok(Turn::Again) => {}
             Ok(Turn::Ended) => {
                 self.shards[shard] = None;
+                self.ended_us = self.net.borrow().now_us;
                 return Ok(true);
             }
             Err(error) if error.kind() == ASLEEP => return Ok(false),
@@ -257,7 +275,7 @@ impl World {
         let socket = net.socket(uid, to_server_max, to_client_max);
         let shard = self.random.below(self.shards.len());
         if kind == Kind::Adopted {
-            drop(self.adopt(net, shard, socket, uid));
+            self.adopt(net, shard, socket, uid);
         } else {
             net.connect(socket, shard);
         }

@@ -152,8 +152,14 @@ impl<H: Handler> Conn<'_, H> {
                 }
             }),
         );
+        let mut timers = self.shard.core.data(key).and_then(|conn| conn.timers.take()).unwrap_or_default();
+        if timers.len() == timers.capacity() {
+            // Those that have rung for the last time make room, so a connection may set one with every message.
+            timers.retain(|&timer| self.shard.core.is_timer_set(timer));
+        }
+        timers.push(id);
         if let Some(conn) = self.shard.core.data(key) {
-            conn.timers.get_or_insert_default().push(id);
+            conn.timers = Some(timers);
         }
         Timer(id)
     }

@@ -1,5 +1,6 @@
 //! The shards, as other threads and the handler's own loose ends reach them.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,6 +32,26 @@ impl<H: Handler> Remote<H> {
             return Err(Full);
         };
         self.put(shard, outlet, mail);
+        Ok(())
+    }
+
+    /// Puts a message into a shard's mailbox that is made only if there is room.
+    pub(crate) fn try_mail(
+        &self,
+        shard: usize,
+        mail: impl FnOnce() -> io::Result<Mail<RawMail<H>>>,
+    ) -> io::Result<()> {
+        let outlet = &self.outlets[shard];
+        if !outlet.reserve() {
+            return Err(io::Error::other(Full));
+        }
+        match mail() {
+            Ok(mail) => self.put(shard, outlet, mail),
+            Err(error) => {
+                outlet.free();
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
