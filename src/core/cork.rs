@@ -11,7 +11,7 @@ use std::io::IoSlice;
 use std::ops::Range;
 
 use crate::base::id::Key;
-use crate::base::pool::{Pool, copy};
+use crate::base::pool::{Pool, copy, extend};
 use crate::proto::ws::encode;
 use crate::proto::ws::{Message, Opcode};
 
@@ -252,13 +252,14 @@ impl Cork {
                         Unit::Own { bytes, from }
                     })
                 }
+                Piece::Shared(publication) if skip == 0 => Some(Unit::Shared(publication.clone())),
                 _ => None,
             };
             units.push(moved.unwrap_or_else(|| {
                 let sources = Sources { scratch, carried: carried.as_deref().unwrap_or(&[]) };
                 let rest = &piece.bytes(&self.own, sources)[skip..];
                 let mut copy = pool.take(rest.len());
-                copy.extend_from_slice(rest);
+                extend(&mut copy, rest);
                 Unit::own(copy)
             }));
             skip = 0;

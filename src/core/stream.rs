@@ -5,6 +5,7 @@
 
 use crate::base::cause::Cause;
 use crate::base::id::Key;
+use crate::base::pool::extend;
 use crate::proto::ws::{Opcode, encode};
 
 use super::conn::Flags;
@@ -31,7 +32,7 @@ impl<S: Service> Core<S> {
         let mut bytes = self.store.buffers.take(part.len() + 14);
         let opcode = if is_first { opcode } else { Opcode::Continue };
         bytes.extend_from_slice(encode::header(opcode, is_last, part.len()).as_bytes());
-        bytes.extend_from_slice(part);
+        extend(&mut bytes, part);
         self.queue(key, Unit::own(bytes), false);
         let Some(conn) = self.table.conn_mut(key) else { return Delivery::Dropped };
         if is_last {
