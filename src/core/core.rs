@@ -12,7 +12,7 @@ use crate::base::config::Config;
 use crate::base::id::{ConnId, Key};
 use crate::base::metrics::Counters;
 use crate::hub::Hub;
-use crate::proto::ws::{Message, Opcode, Store};
+use crate::proto::ws::{Message, Opcode, Store, encode};
 
 use super::batch::{BatchId, Batches};
 use super::census::Census;
@@ -184,7 +184,7 @@ impl<S: Service> Core<S> {
             return Delivery::Dropped;
         }
         let mut bytes = self.store.buffers.take(message.len() + 14);
-        crate::proto::ws::encode::append(&mut bytes, message);
+        encode::append(&mut bytes, message);
         self.queue_message(key, Unit::own(bytes))
     }
 

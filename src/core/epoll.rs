@@ -234,7 +234,7 @@ impl Io for Epoll {
             let number = u64::from_le_bytes(number);
             match received.fd {
                 Some(fd) => self.arrived.push((number, fd.into())),
-                None if number == handed.0 => return Err(io::Error::from_raw_os_error(EMFILE)),
+                None if number == handed.0 => return Err(io::Error::from_raw_os_error(libc::EMFILE)),
                 // Another one's fd is lost; whoever asks for it finds nothing and is told so.
                 None => {}
             }
@@ -253,5 +253,3 @@ impl Epoll {
         self.poll.as_raw_fd() as u64 & 0xFFFF
     }
 }
-
-const EMFILE: i32 = 24;
