@@ -94,7 +94,8 @@ fn more_connections_than_one_table_holds() {
                 scope.spawn(|| {
                     unshare_fd_table().unwrap();
                     let mut clients: Vec<_> = (0..CONNECTIONS / 5).map(|_| connect(address)).collect();
-                    let on: Vec<usize> = clients.iter_mut().map(|client| said(client, "shard").parse().unwrap()).collect();
+                    let on: Vec<usize> =
+                        clients.iter_mut().map(|client| said(client, "shard").parse().unwrap()).collect();
                     connected.wait();
                     for client in &mut clients {
                         assert_eq!(client.read().unwrap(), tungstenite::Message::text("to all"));
@@ -167,7 +168,10 @@ fn streams_of_the_main_table_are_adopted() {
     handle.stop(Duration::from_secs(5));
     for client in &mut clients {
         let closed = client.read().unwrap();
-        assert!(matches!(&closed, tungstenite::Message::Close(Some(frame)) if u16::from(frame.code) == 1001), "{closed}");
+        assert!(
+            matches!(&closed, tungstenite::Message::Close(Some(frame)) if u16::from(frame.code) == 1001),
+            "{closed}"
+        );
         while client.read().is_ok() {}
         drop(client.get_ref().shutdown(std::net::Shutdown::Both));
     }

@@ -215,8 +215,8 @@ impl<S: Service, I: Io> Shard<S, I> {
         if is_left {
             return Some(0);
         }
-        // Another shard's mailbox was full. It empties it in its next turn; a millisecond is about that long.
-        // What was moved only here would lie there while this shard sleeps: the others are rung at the end of a turn.
+        // Another shard's mailbox was full. It empties it in its next turn; a millisecond is about that long. The end of
+        // this shard's turn then tries again, and rings.
         let spill = (core.post.spilled() > 0).then_some(1);
         let due = core.deadlines.until_next(core.now);
         let now_us = core.now_us;
