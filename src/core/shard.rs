@@ -222,7 +222,8 @@ impl<S: Service, I: Io> Shard<S, I> {
         let now_us = core.now_us;
         let timer = core.timers.due().map(|due| due.saturating_sub(now_us).div_ceil(1000));
         let paused = self.listeners.iter().filter_map(|listener| listener.until_retry(core.now)).min();
-        let turned_away = self.turned_away.front().map(|(_, until)| u64::from(until.wrapping_sub(core.now).min(1000)));
+        let turned_away =
+            self.turned_away.front().map(|(_, until)| u64::from(until.wrapping_sub(core.now).min(1000)));
         let stop = self.stop_by.map(|by| u64::from(by.wrapping_sub(core.now).min(1000)));
         let idle = (core.store.buffers.kept_bytes() > 0).then_some(u64::from(IDLE_MS));
         [spill, due, timer, paused, turned_away, stop, idle].into_iter().flatten().min()
