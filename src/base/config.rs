@@ -84,7 +84,8 @@ pub struct Config {
     pub outbox_bytes_low: usize,
     /// Queued bytes above which `send` says `Pressured` and reading from that peer pauses. 64 KiB.
     pub outbox_bytes_high: usize,
-    /// Queued bytes beyond which a connection is closed (1008). 2 MiB. One message always fits an empty outbox.
+    /// Queued bytes beyond which a connection is closed (1008). 2 MiB. One message of up to 1 GiB always fits an empty
+    /// outbox.
     pub outbox_bytes_max: usize,
     /// How long a peer may take nothing while something is queued. 30 s; then close 1008.
     pub stall_timeout: Duration,

@@ -270,7 +270,8 @@ impl<S: Service, I: Io> Shard<S, I> {
     }
 }
 
-/// Whether there is no fd or no memory left: EMFILE, ENFILE, ENOBUFS, ENOMEM.
+/// Whether there is no fd or no memory left.
 fn is_exhausted(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
+    use libc::{EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM))
 }

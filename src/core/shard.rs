@@ -215,14 +215,15 @@ impl<S: Service, I: Io> Shard<S, I> {
         if is_left {
             return Some(0);
         }
-        // Another shard's mailbox was full. It empties it in its next turn; a millisecond is about that long.
-        // What was moved only here would lie there while this shard sleeps: the others are rung at the end of a turn.
+        // Another shard's mailbox was full. It empties it in its next turn; a millisecond is about that long. The end of
+        // this shard's turn then tries again, and rings.
         let spill = (core.post.spilled() > 0).then_some(1);
         let due = core.deadlines.until_next(core.now);
         let now_us = core.now_us;
         let timer = core.timers.due().map(|due| due.saturating_sub(now_us).div_ceil(1000));
         let paused = self.listeners.iter().filter_map(|listener| listener.until_retry(core.now)).min();
-        let turned_away = self.turned_away.front().map(|(_, until)| u64::from(until.wrapping_sub(core.now).min(1000)));
+        let turned_away =
+            self.turned_away.front().map(|(_, until)| u64::from(until.wrapping_sub(core.now).min(1000)));
         let stop = self.stop_by.map(|by| u64::from(by.wrapping_sub(core.now).min(1000)));
         let idle = (core.store.buffers.kept_bytes() > 0).then_some(u64::from(IDLE_MS));
         [spill, due, timer, paused, turned_away, stop, idle].into_iter().flatten().min()

@@ -24,7 +24,8 @@ pub(crate) struct Timed<D> {
 }
 
 /// With data of 8 bytes and less, a connection is one cache line.
-const _: () = assert!(size_of::<Kept<u64>>() == 16 && size_of::<Kept<Box<u8>>>() <= 16 && size_of::<Kept<()>>() <= 16);
+const _: () =
+    assert!(size_of::<Kept<u64>>() == 16 && size_of::<Kept<Box<u8>>>() <= 16 && size_of::<Kept<()>>() <= 16);
 
 impl<D> Kept<D> {
     /// The handler's data, once it has admitted the connection.
