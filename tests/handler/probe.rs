@@ -65,7 +65,7 @@ pub(crate) struct Probe {
 }
 
 /// What a test wants done on a connection's shard.
-type Call = Box<dyn FnOnce(&mut Probe, &mut Conn<'_, Probe>) + Send>;
+pub(crate) type Call = Box<dyn FnOnce(&mut Probe, &mut Conn<'_, Probe>) + Send>;
 
 impl Probe {
     pub(crate) fn say(&self, said: impl Into<String>) {
