@@ -16,7 +16,7 @@ use crate::base::id::Key;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(usize)]
 pub enum Class {
-    /// A request head must be complete.
+    /// A request must be complete, head and body.
     Head,
     /// Something must have been heard.
     Silent,
