@@ -84,7 +84,7 @@ def measure(server, workload, seconds):
             client += ["--connections", str(connections), "--threads", "1", *flags]
             client += ["--duration", f"{seconds}s", "--warmup", "500ms"]
             client += ["--server-pid", str(process.pid), "--json", report.name]
-            client += ["--raw-echo"] if server == "raw" else []
+            client += ["--raw-echo"] if (server, mode) == ("raw", "echo") else []
             run = subprocess.run(client, capture_output=True, text=True)
             if run.returncode != 0:
                 sys.exit(f"bench-limit: {' '.join(client)} ended with {run.returncode}\n{run.stdout}{run.stderr}")

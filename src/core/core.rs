@@ -223,9 +223,9 @@ impl<S: Service> Core<S> {
             outbox
         });
         if is_held {
-            outbox.hold(unit)
+            outbox.hold(unit, &mut self.store.buffers)
         } else {
-            outbox.push(unit)
+            outbox.push(unit, &mut self.store.buffers)
         }
         self.mark_dirty(key);
     }
@@ -241,7 +241,7 @@ impl<S: Service> Core<S> {
         outbox.moved_at = self.now;
         let mut units: Vec<_> = self.batches.backwards(batch).cloned().collect();
         while let Some(publication) = units.pop() {
-            outbox.push(Unit::Shared(publication));
+            outbox.push(Unit::Shared(publication), &mut self.store.buffers);
         }
         conn.outbox = Some(outbox);
         self.batches.release(batch, &mut self.store.buffers);
