@@ -59,7 +59,7 @@ pub struct Config {
     pub origins: Origins,
     /// Bytes of a request head. 16 KiB; beyond it 431.
     pub head_bytes_max: usize,
-    /// How long a request head may take, from accept or from its first byte. 10 s; then 408.
+    /// How long a request may take to arrive, head and body together, from accept or from its first byte. 10 s; then 408.
     pub head_timeout: Duration,
     /// Bytes of a request body. 1 MiB; beyond it 413.
     pub body_bytes_max: usize,

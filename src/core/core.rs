@@ -292,6 +292,9 @@ impl<S: Service> Core<S> {
     }
 
     /// Sends the service of another shard, or of this one, a message. It arrives in order, and is never dropped.
+    ///
+    /// # Panics
+    /// If there is no such shard.
     pub fn mail(&mut self, shard: usize, mail: S::Mail) {
         self.post_mail(shard, Mail::Service(mail));
     }
