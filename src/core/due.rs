@@ -143,7 +143,8 @@ impl<S: Service> Core<S> {
         let is_unheard = conn.flags.any(Flags::PINGED);
         conn.flags.clear(Flags::PINGED);
         let moved_at = conn.outbox.as_ref().map(|outbox| outbox.moved_at);
-        if is_unheard && moved_at.is_none_or(|moved_at| self.deadlines.has_passed(Class::Pong, moved_at, now)) {
+        if is_unheard && moved_at.is_none_or(|moved_at| self.deadlines.has_passed(Class::Pong, moved_at, now))
+        {
             return self.fail(key, Cause::PongTimeout);
         }
         self.deadlines.file(Class::Ping, key, now);

@@ -291,7 +291,11 @@ mod tests {
             let held: usize = outbox.units.iter().map(|unit| size_of_val(unit) + unit.len()).sum();
             assert!((80_000..90_000).contains(&held), "{held}");
             let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
-            assert_eq!(outbox.pieces(&mut pieces), 80_000_usize.div_ceil(TAIL_BYTES_MAX), "one write takes all");
+            assert_eq!(
+                outbox.pieces(&mut pieces),
+                80_000_usize.div_ceil(TAIL_BYTES_MAX),
+                "one write takes all"
+            );
         }
     }
 

@@ -47,7 +47,11 @@ pub struct SimService {
 type Lent<'a> = &'a mut Core<SimService>;
 
 fn as_message(bytes: &[u8], is_text: bool) -> Message<'_> {
-    if is_text { Message::Text(std::str::from_utf8(bytes).expect("words are ASCII")) } else { Message::Binary(bytes) }
+    if is_text {
+        Message::Text(std::str::from_utf8(bytes).expect("words are ASCII"))
+    } else {
+        Message::Binary(bytes)
+    }
 }
 
 impl SimService {
@@ -138,8 +142,16 @@ impl Service for SimService {
     type Mail = SimMail;
     type Timer = SimTimer;
 
-    fn request(&mut self, core: Lent<'_>, key: Key, request: &Request<'_>, body: &[u8], asks_upgrade: bool) -> Reply {
-        let (uid, number, shard) = (asked(request, "uid"), asked(request, "n"), asked(request, "shard") as usize);
+    fn request(
+        &mut self,
+        core: Lent<'_>,
+        key: Key,
+        request: &Request<'_>,
+        body: &[u8],
+        asks_upgrade: bool,
+    ) -> Reply {
+        let (uid, number, shard) =
+            (asked(request, "uid"), asked(request, "n"), asked(request, "shard") as usize);
         if let Some(data) = core.data(key) {
             data.uid = uid;
         }
@@ -153,8 +165,12 @@ impl Service for SimService {
                 core.mail(shard, SimMail::Ask { home, ticket, number, is_upgrade: asks_upgrade });
                 return Reply::Defer(ticket);
             }
-            "/body" if body.iter().any(|&byte| byte != b'z') || body.len() != asked(request, "len") as usize => {
-                self.ledger.borrow_mut().violation(format!("connection {uid}: request {number} has another's body"));
+            "/body"
+                if body.iter().any(|&byte| byte != b'z') || body.len() != asked(request, "len") as usize =>
+            {
+                self.ledger
+                    .borrow_mut()
+                    .violation(format!("connection {uid}: request {number} has another's body"));
             }
             "/panic" => self.panic_as_planned(),
             _ => {}
@@ -191,9 +207,14 @@ impl Service for SimService {
             let life = ledger.life(uid);
             life.heard += 1;
             let (is_open, expected) = (life.is_open(), life.heard);
-            if number != Some(expected) || !is_open || bytes != message(kind, &all_fields(kind, bytes), bytes.len()) {
+            if number != Some(expected)
+                || !is_open
+                || bytes != message(kind, &all_fields(kind, bytes), bytes.len())
+            {
                 let text = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
-                ledger.violation(format!("connection {uid} (open: {is_open}) was heard saying {text}, not its {expected}th"));
+                ledger.violation(format!(
+                    "connection {uid} (open: {is_open}) was heard saying {text}, not its {expected}th"
+                ));
             }
         }
         let arg = |index| field(bytes, index).unwrap_or(0);
@@ -261,8 +282,10 @@ impl Service for SimService {
                 // Letters by different shards keep no order between them.
                 let from = from | (core.shard() as u32 + 1) << 24;
                 self.letter(core, from, to);
-            },
-            SimMail::Adopted { .. } => self.ledger.borrow_mut().violation("an adoption came as plain mail".into()),
+            }
+            SimMail::Adopted { .. } => {
+                self.ledger.borrow_mut().violation("an adoption came as plain mail".into())
+            }
         }
         if self.random.chance(5) {
             self.panic_as_planned();
@@ -287,7 +310,11 @@ impl Service for SimService {
                 let delivery = core.send_part(*key, *opcode, rest, is_last);
                 self.note(*uid, delivery, false);
                 if !is_last && delivery != Delivery::Dropped {
-                    core.set_timer(1000, 0, SimTimer::Stream { key: *key, uid: *uid, rest: later, opcode: *opcode });
+                    core.set_timer(
+                        1000,
+                        0,
+                        SimTimer::Stream { key: *key, uid: *uid, rest: later, opcode: *opcode },
+                    );
                 }
             }
         }

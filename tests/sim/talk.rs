@@ -148,7 +148,10 @@ impl Peer {
                 let expected = self.heard.pongs.pop_front();
                 if number.is_none() || expected != number {
                     let rest = &self.heard.pongs;
-                    self.wrong(ledger, &format!("got pong {number:x?} for ping {expected:x?}, before {rest:x?}"));
+                    self.wrong(
+                        ledger,
+                        &format!("got pong {number:x?} for ping {expected:x?}, before {rest:x?}"),
+                    );
                 }
             }
             _ => self.wrong(ledger, &format!("frame begins with {first:02x}")),

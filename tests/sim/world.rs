@@ -48,7 +48,9 @@ impl Tally {
 
     pub fn print(&self) {
         let Self { steps, turns, peers, opened, messages, .. } = self;
-        println!("{steps} steps, {turns} turns, {peers} connections, {opened} WebSockets, {messages} messages");
+        println!(
+            "{steps} steps, {turns} turns, {peers} connections, {opened} WebSockets, {messages} messages"
+        );
         for ((_, name, _), count) in FAULTS.iter().zip(&self.faults) {
             println!("{count:>12} {name}");
         }
@@ -96,6 +98,7 @@ fn draw_config(random: &mut Random) -> Config {
     config.accepts_per_turn = random.within(1, 4);
     config.read_bytes_per_turn = random.pick(&[4096, 4096, 16_384, 65_536]);
     config.mails_per_turn = random.within(1, 8);
+    config.deliveries_per_turn = random.pick(&[1, 20, 65_536]);
     config.flushes_per_turn = random.within(1, 6);
     config.check().expect("the settings drawn are right");
     // Smaller than anybody may set them, so that they fill.
@@ -123,9 +126,15 @@ impl World {
             random: random.fork(),
             faults,
             // 32 bits of milliseconds wrap around while it runs.
-            now_us: if is_late { ((1 << 32) - random.within(1, 200) as u64) * 1000 } else { random.below(1 << 30) as u64 },
+            now_us: if is_late {
+                ((1 << 32) - random.within(1, 200) as u64) * 1000
+            } else {
+                random.below(1 << 30) as u64
+            },
             sockets: Vec::new(),
-            backlogs: (0..shards).map(|_| Backlog { watched_by: vec![false; shards], ..Backlog::default() }).collect(),
+            backlogs: (0..shards)
+                .map(|_| Backlog { watched_by: vec![false; shards], ..Backlog::default() })
+                .collect(),
             polls: (0..shards).map(|_| Poll::default()).collect(),
             fds: vec![0; if is_own { shards } else { 1 }],
             fds_max,
@@ -145,8 +154,14 @@ impl World {
                 inbox,
                 outlets: outlets.clone(),
                 capacity,
-                listeners: if is_own { (0..shards).map(|number| number == shard).collect() } else { vec![true] },
-                turn_us: Arc::new(std::sync::Mutex::new(hdrhistogram::Histogram::new(1).expect("1 is a precision"))),
+                listeners: if is_own {
+                    (0..shards).map(|number| number == shard).collect()
+                } else {
+                    vec![true]
+                },
+                turn_us: Arc::new(std::sync::Mutex::new(
+                    hdrhistogram::Histogram::new(1).expect("1 is a precision"),
+                )),
             };
             let service = SimService { ledger: ledger.clone(), net: net.clone(), random: random.fork() };
             let listeners = if is_own { (0..shards).collect() } else { vec![shard] };
