@@ -41,6 +41,10 @@ pub struct Core<S: Service> {
     /// The connection being read has been closed by its handler: decode no further.
     pub(super) is_halted: bool,
     pub(super) reading: Option<Key>,
+    /// What is left of this step's budget of deliveries, and whether the last publish ended it: then the connection it
+    /// came from is decoded no further.
+    pub(super) deliveries_left: usize,
+    pub(super) is_fanned_out: bool,
     /// Whom the service works for in a call that is about no connection by itself.
     pub(super) working_for: Option<Key>,
     pub(super) outboxes: Outboxes,
@@ -89,6 +93,8 @@ impl<S: Service> Core<S> {
             cork,
             is_halted: false,
             reading: None,
+            deliveries_left: 0,
+            is_fanned_out: false,
             working_for: None,
             outboxes: Outboxes::default(),
             batches: Batches::new(),
@@ -292,6 +298,9 @@ impl<S: Service> Core<S> {
     }
 
     /// Sends the service of another shard, or of this one, a message. It arrives in order, and is never dropped.
+    ///
+    /// # Panics
+    /// If there is no such shard.
     pub fn mail(&mut self, shard: usize, mail: S::Mail) {
         self.post_mail(shard, Mail::Service(mail));
     }

@@ -300,7 +300,9 @@ mod tests {
     const KEY: Key = Key { slot: 1, generation: 1 };
 
     fn frame(payload: &[u8]) -> Vec<u8> {
-        encode::frame(Message::Binary(payload))
+        let mut frame = Vec::new();
+        encode::append(&mut frame, Message::Binary(payload));
+        frame
     }
 
     fn gathered(cork: &mut Cork, scratch: &[u8], carried: &[u8]) -> Vec<u8> {

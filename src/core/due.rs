@@ -42,7 +42,7 @@ impl<S: Service> Core<S> {
         }
     }
 
-    /// A head must be complete: it began with its first byte, or, on a new connection, at accept.
+    /// A request must be complete: it began with its first byte, or, on a new connection, at accept.
     fn due_head(&mut self, key: Key) {
         let heard = self.table.heard(key);
         let Some(conn) = self.table.conn_mut(key) else { return };

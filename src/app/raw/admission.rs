@@ -49,8 +49,8 @@ impl<D> Admission<D> {
 /// A client at the door: its request, to which it dereferences, and the way to answer later.
 pub struct Opening<'a, H: Handler> {
     pub(super) request: &'a Request<'a>,
-    pub(super) ticket: Cell<Option<Ticket>>,
-    pub(super) next_ticket: Ticket,
+    pub(super) ticket: Ticket,
+    pub(super) is_deferred: Cell<bool>,
     pub(super) shard: usize,
     pub(super) peer: std::net::SocketAddr,
     pub(super) remote: &'a Arc<Remote<H>>,
@@ -84,8 +84,8 @@ impl<H: Handler> Opening<'_, H> {
     /// # }
     /// ```
     pub fn defer(&self) -> Pending<H> {
-        self.ticket.set(Some(self.next_ticket));
-        Pending { remote: self.remote.clone(), shard: self.shard, ticket: Some(self.next_ticket) }
+        self.is_deferred.set(true);
+        Pending { remote: self.remote.clone(), shard: self.shard, ticket: Some(self.ticket) }
     }
 }
 

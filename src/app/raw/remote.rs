@@ -95,10 +95,10 @@ impl<H: Handler> Remote<H> {
         }
     }
 
-    pub(super) fn offload(self: &Arc<Self>, shard: usize, ticket: usize, work: Work) {
+    pub(super) fn offload(self: &Arc<Self>, shard: usize, job_id: usize, work: Work) {
         let remote = self.clone();
         self.offload.run(Box::new(move || {
-            let owed = Owed { remote, shard, ticket, result: Some(Box::new(Panicked)) };
+            let owed = Owed { remote, shard, job_id, result: None };
             owed.finish(work());
         }));
     }
@@ -111,7 +111,7 @@ struct Panicked;
 struct Owed<H: Handler> {
     remote: Arc<Remote<H>>,
     shard: usize,
-    ticket: usize,
+    job_id: usize,
     result: Option<Box<dyn std::any::Any + Send>>,
 }
 
@@ -123,10 +123,10 @@ impl<H: Handler> Owed<H> {
 
 impl<H: Handler> Drop for Owed<H> {
     fn drop(&mut self) {
-        let Some(result) = self.result.take() else { return };
-        if result.is::<Panicked>() {
+        let result = self.result.take().unwrap_or_else(|| {
             self.remote.jobs_panicked.fetch_add(1, Ordering::Relaxed);
-        }
-        self.remote.answer(self.shard, RawMail::Done(self.ticket, result));
+            Box::new(Panicked)
+        });
+        self.remote.answer(self.shard, RawMail::Done(self.job_id, result));
     }
 }

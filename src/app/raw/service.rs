@@ -37,7 +37,7 @@ pub(crate) enum RawMail<H: Handler> {
     Unanswered(Ticket),
     /// A value for a connection.
     Post(Key, Post),
-    /// A job is done.
+    /// The job with this id is done.
     Done(usize, Box<dyn Any + Send>),
     /// A WebSocket is to be adopted.
     Adopt(Post),
@@ -46,7 +46,7 @@ pub(crate) enum RawMail<H: Handler> {
 /// What a shard keeps beside the handler, so that both can be lent at once.
 pub(crate) struct Desk<H: Handler> {
     pub(super) remote: Arc<Remote<H>>,
-    /// Jobs that are under way, by ticket.
+    /// What is to be done with the results of the jobs that are under way, by the jobs' ids.
     pub(super) jobs: Slab<Done<H>>,
 }
 
@@ -114,14 +114,14 @@ impl<H: Handler> Service for Raw<H> {
         };
         let opening = Opening {
             request,
-            ticket: Cell::new(None),
-            next_ticket: core.ticket(key),
+            ticket: core.ticket(key),
+            is_deferred: Cell::new(false),
             shard: core.shard(),
             peer,
             remote: &self.desk.remote,
         };
-        match (self.handler.admit(&opening), opening.ticket.get()) {
-            (Admission::Deferred, Some(ticket)) => Reply::Defer(ticket),
+        match (self.handler.admit(&opening), opening.is_deferred.get()) {
+            (Admission::Deferred, true) => Reply::Defer(opening.ticket),
             (admission, _) => Self::reply(core, key, admission),
         }
     }
@@ -159,8 +159,8 @@ impl<H: Handler> Service for Raw<H> {
                 core.works_for(key);
                 self.with(core, key, |handler, conn| handler.on_post(conn, post));
             }
-            RawMail::Done(ticket, result) => {
-                if let Some(done) = self.desk.jobs.try_remove(ticket) {
+            RawMail::Done(job_id, result) => {
+                if let Some(done) = self.desk.jobs.try_remove(job_id) {
                     done(&mut self.handler, &mut Shard { core, desk: &mut self.desk }, result);
                 }
             }
