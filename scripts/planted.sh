@@ -39,7 +39,7 @@ simulate() {
 }
 
 weave() {
-    RUSTFLAGS='--cfg loom' timeout 600 cargo test --quiet --release --no-default-features --test loom --target-dir "$CARGO_TARGET_DIR/loom" >"$1" 2>&1
+    RUSTFLAGS='--cfg loom' timeout 600 cargo test --quiet --release -p throng-loom --target-dir "$CARGO_TARGET_DIR/loom" >"$1" 2>&1
 }
 
 found=0 missed=0

@@ -26,6 +26,6 @@ export RUST_BACKTRACE=0
 THRONG_SIM_SEEDS=$seeds cargo test --quiet --profile sim --no-default-features --test sim -- --nocapture
 if [ -n "$loom" ]; then
     # A directory of its own: another cfg rebuilds everything.
-    RUSTFLAGS='--cfg loom' cargo test --quiet --release --no-default-features --test loom --target-dir target/loom
+    RUSTFLAGS='--cfg loom' cargo test --quiet --release -p throng-loom --target-dir target/loom
 fi
 echo "all $seeds seeds keep the rules"

@@ -258,9 +258,8 @@ impl<S: Service> Core<S> {
         }
     }
 
-    /// Whether a peer that sends requests and reads no answers is to wait: the outbox is bounded for it as for others.
-    fn is_held_back(&mut self, key: Key) -> bool {
-        self.pause_above_high(key);
+    /// Whether a peer that sends requests and takes no answers is to wait: the outbox is bounded for it as for others.
+    fn is_held_back(&self, key: Key) -> bool {
         self.table.conn(key).is_some_and(|conn| conn.flags.any(Flags::PAUSED))
     }
 

@@ -59,6 +59,7 @@ impl<S: Service> Core<S> {
         if manner.keep_alive {
             conn.flags.set(Flags::KEPT);
             self.watch_silence(key);
+            self.pause_above_high(key);
         } else {
             conn.reason = CloseReason::of(Cause::HttpDone);
             self.leave(key);

@@ -188,6 +188,7 @@ impl World {
         // Some have something under way when it comes.
         for peer in &mut self.peers {
             let net = &mut *self.net.borrow_mut();
+            peer.is_mute |= self.random.chance(200);
             peer.next_command(net);
             let bytes = std::mem::take(&mut peer.out);
             let n = net.client_send(peer.socket, &bytes);
