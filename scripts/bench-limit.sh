@@ -61,10 +61,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until_it_accepts(process, port):
+def wait_until_it_accepts(process, port, log):
     for _ in range(500):
         if process.poll() is not None:
-            sys.exit(f"bench-limit: {process.args[0]} ended before it accepted a connection")
+            log.seek(0)
+            said = log.read().decode(errors="replace")
+            sys.exit(f"{said}bench-limit: {process.args[0]} ended before it accepted a connection")
         try:
             return socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
@@ -76,9 +78,10 @@ def measure(server, workload, seconds):
     """One run: CPU microseconds per message, as bench-client reports them."""
     mode, connections, flags = WORKLOADS[workload]
     port = free_port()
-    process = subprocess.Popen(command(server, mode, port), stdout=subprocess.DEVNULL)
+    log = tempfile.TemporaryFile()
+    process = subprocess.Popen(command(server, mode, port), stdout=subprocess.DEVNULL, stderr=log)
     try:
-        wait_until_it_accepts(process, port)
+        wait_until_it_accepts(process, port, log)
         with tempfile.NamedTemporaryFile(suffix=".json") as report:
             client = ["target/release/bench-client", mode, f"ws://127.0.0.1:{port}{PATHS[mode]}", "--quiet"]
             client += ["--connections", str(connections), "--threads", "1", *flags]
