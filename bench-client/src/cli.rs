@@ -31,6 +31,17 @@ pub(crate) enum Mode {
         #[command(flatten)]
         common: Common,
     },
+    /// What a connection costs the server: connect, send one message on each and take it back, wait --duration, and
+    /// compare the server's memory (its PSS, in user space) with what it was before the first connection
+    Memory {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        message: Message,
+        /// The one message of each: so many per second over all connections
+        #[arg(long, value_name = "N", default_value = "10k", value_parser = rate)]
+        rate: u64,
+    },
     /// Every connection sends messages and checks that the same come back
     Echo {
         #[command(flatten)]
@@ -41,9 +52,16 @@ pub(crate) enum Mode {
         /// counts from the scheduled time. Without it: closed loop
         #[arg(long, value_name = "N", value_parser = rate, conflicts_with = "pipeline")]
         rate: Option<u64>,
+        #[command(flatten)]
+        pace: Pace,
         /// Closed loop: messages each connection keeps in flight
-        #[arg(long, value_name = "D", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+        #[arg(long, value_name = "D", default_value_t = 1, conflicts_with = "tick", value_parser = clap::value_parser!(u32).range(1..=65_536))]
         pipeline: u32,
+        /// The server is no WebSocket server but sends every byte back as it came: expect the client's own frames,
+        /// masked as they went, which from a WebSocket server are an error (RFC 6455 section 5.1). The opening
+        /// handshake is checked as ever
+        #[arg(long)]
+        raw_echo: bool,
     },
     /// All connections subscribe; one more publishes, and every delivery is checked and timed
     Broadcast {
@@ -71,6 +89,8 @@ pub(crate) enum Mode {
         /// Echo messages per second over all connections, open loop
         #[arg(long, value_name = "N", default_value = "10k", value_parser = rate)]
         rate: u64,
+        #[command(flatten)]
+        pace: Pace,
         /// Time between two publishes
         #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
         broadcast_every: Duration,
@@ -89,7 +109,7 @@ pub(crate) struct Message {
     /// Send text messages (the payload is ASCII either way)
     #[arg(long, conflicts_with = "binary")]
     pub(crate) text: bool,
-    /// Send binary messages [default]
+    /// Send binary messages, which is the default
     #[arg(long)]
     pub(crate) binary: bool,
     /// A closed-loop connection that hears nothing for this long gives its messages up as lost and goes on
@@ -112,6 +132,24 @@ impl Default for Message {
     }
 }
 
+/// Flags about an open loop's schedule.
+#[derive(Args, Debug)]
+pub(crate) struct Pace {
+    /// Open loop: messages that fall due within so long of each other are due, and sent, together, on different
+    /// connections; each worker wakes once for them. The rate stays exact, times count from the beginning of the tick,
+    /// and what is sent later than that is told under `sent late by`. 0: every message at its own time, for twice the
+    /// CPU time
+    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = units::duration)]
+    tick: Duration,
+}
+
+impl Pace {
+    /// The tick in nanoseconds, at least one.
+    pub(crate) fn tick(&self) -> u64 {
+        self.tick.as_nanos().max(1) as u64
+    }
+}
+
 /// Flags of every mode.
 #[derive(Args, Debug)]
 pub(crate) struct Common {
@@ -123,7 +161,7 @@ pub(crate) struct Common {
     /// Worker threads; more are started where the fd limit forces it [default: cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// How long to measure
+    /// How long to measure; in memory mode how long to wait after the last message
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     pub(crate) duration: Duration,
     /// How long to send before measuring
@@ -152,11 +190,6 @@ pub(crate) struct Common {
     /// The Origin of the handshake
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) origin: Option<String>,
-    /// Accept masked frames from the server. A raw byte-echo server sends the client's own bytes back, masked as
-    /// they came; from a WebSocket server a masked frame is an error (RFC 6455 section 5.1). The opening handshake
-    /// is checked as ever
-    #[arg(long)]
-    pub(crate) raw_echo: bool,
     /// The server's process id: its CPU time and memory are then reported
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) server_pid: Option<u32>,
@@ -246,28 +279,14 @@ mod tests {
             "mixed --rate 0",
             "idle --size 20",
             "idle --server-pid 0",
+            "idle --raw-echo",
+            "echo --pipeline 2 --tick 1ms",
+            "memory --rate 0",
         ] {
             assert!(
                 Cli::try_parse_from(std::iter::once("bench-client").chain(line.split(' '))).is_err(),
                 "{line}"
             );
-        }
-    }
-
-    #[test]
-    fn raw_echo_is_a_flag_of_every_mode_and_off_by_default() {
-        for mode in ["idle", "echo", "broadcast", "mixed"] {
-            for (flags, expected) in
-                [(vec!["bench-client", mode], false), (vec!["bench-client", mode, "--raw-echo"], true)]
-            {
-                let common = match Cli::try_parse_from(flags).unwrap().mode {
-                    Mode::Idle { common }
-                    | Mode::Echo { common, .. }
-                    | Mode::Broadcast { common, .. }
-                    | Mode::Mixed { common, .. } => common,
-                };
-                assert_eq!(common.raw_echo, expected, "{mode}");
-            }
         }
     }
 }

@@ -1,9 +1,11 @@
 //! One connection: 64 bytes while it is idle. What it needs only now and then is boxed and freed again.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IoSliceMut, Read, Write};
 
 use mio::net::TcpStream;
+use throng::proto::ws::{Carry, Store};
 
+use crate::output::{Output, Unsent};
 use crate::sequence::Sequence;
 
 /// How far a connection has come.
@@ -42,13 +44,21 @@ pub(crate) struct Conn {
 #[derive(Debug, Default)]
 pub(crate) struct Rest {
     pub(crate) opening: Option<Opening>,
-    /// Bytes the kernel did not take yet, from `unsent_from` on.
-    unsent: Vec<u8>,
-    unsent_from: usize,
-    /// An incomplete frame.
-    pub(crate) carry: Vec<u8>,
-    /// The fragments of a message so far, and its opcode.
-    pub(crate) fragments: Option<(u8, Vec<u8>)>,
+    /// Bytes the kernel did not take yet.
+    unsent: Unsent,
+    /// An incomplete frame, and the fragments of a message so far.
+    pub(crate) carry: Option<Box<Carry>>,
+}
+
+/// What one read brought.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrived {
+    /// Bytes in all.
+    pub(crate) bytes: usize,
+    /// Of them in the scratch; the others before them went to the carry.
+    pub(crate) in_scratch: usize,
+    /// Whether the read emptied the socket: there was room for more.
+    pub(crate) is_all: bool,
 }
 
 /// The state of an opening connection.
@@ -90,62 +100,79 @@ impl Conn {
 
     /// Frees the boxed part if nothing is in it.
     pub(crate) fn tidy(&mut self) {
-        if self.rest.as_ref().is_some_and(|rest| {
-            rest.opening.is_none()
-                && rest.unsent.is_empty()
-                && rest.carry.is_empty()
-                && rest.fragments.is_none()
-        }) {
+        let is_idle = |rest: &Rest| rest.opening.is_none() && rest.unsent.is_empty() && rest.carry.is_none();
+        if self.rest.as_deref().is_some_and(is_idle) {
             self.rest = None;
         }
     }
 
     /// Bytes the kernel has not taken yet.
     pub(crate) fn unsent_bytes(&self) -> usize {
-        self.rest.as_ref().map_or(0, |rest| rest.unsent.len() - rest.unsent_from)
+        self.rest.as_ref().map_or(0, |rest| rest.unsent.as_bytes().len())
     }
 
-    /// Sends `bytes` after whatever is still unsent; what the kernel refuses is kept.
+    /// Reads once: the rest of a large message straight to where it belongs, what comes behind it to the scratch.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub(crate) fn read(&mut self, scratch: &mut [u8], store: &mut Store) -> io::Result<Arrived> {
+        let carry = self.rest.as_mut().and_then(|rest| rest.carry.as_mut());
+        let Some(carry) = carry else {
+            let bytes = self.stream.read(scratch)?;
+            return Ok(Arrived { bytes, in_scratch: bytes, is_all: bytes < scratch.len() });
+        };
+        let wanted = carry.want(store);
+        let direct = wanted.len();
+        let room = direct + scratch.len();
+        let bytes = match direct {
+            0 => self.stream.read(scratch)?,
+            _ => self.stream.read_vectored(&mut [IoSliceMut::new(wanted), IoSliceMut::new(scratch)])?,
+        };
+        carry.filled(bytes.min(direct));
+        Ok(Arrived { bytes, in_scratch: bytes.saturating_sub(direct), is_all: bytes < room })
+    }
+
+    /// Sends the output after whatever is still unsent; what the kernel refuses is kept. The output is then empty.
     ///
     /// # Errors
     /// The socket's error, other than that it is full.
-    pub(crate) fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, output: &mut Output) -> io::Result<()> {
+        let bytes = output.as_bytes();
+        let mut sent = 0;
         if self.unsent_bytes() == 0 {
             match self.stream.write(bytes) {
-                Ok(taken) => bytes = &bytes[taken..],
+                Ok(taken) => sent = taken,
                 Err(error)
                     if error.kind() == ErrorKind::WouldBlock || error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    output.clear();
+                    return Err(error);
+                }
             }
         }
-        if !bytes.is_empty() {
-            let rest = self.rest();
-            // Dropping the taken half whenever it is the larger one copies each byte about once.
-            if rest.unsent_from > rest.unsent.len() / 2 {
-                rest.unsent.drain(..rest.unsent_from);
-                rest.unsent_from = 0;
-            }
-            rest.unsent.extend_from_slice(bytes);
+        if sent == bytes.len() {
+            output.clear();
+        } else {
+            output.keep(sent, &mut self.rest().unsent);
         }
         Ok(())
     }
 
-    /// Sends what is unsent, after the socket became writable.
+    /// Sends what is unsent, after the socket became writable. An emptied buffer goes back to the output.
     ///
     /// # Errors
     /// The socket's error, other than that it is full.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self, output: &mut Output) -> io::Result<()> {
         let Some(rest) = &mut self.rest else { return Ok(()) };
-        while rest.unsent_from < rest.unsent.len() {
-            match self.stream.write(&rest.unsent[rest.unsent_from..]) {
-                Ok(taken) => rest.unsent_from += taken,
+        while !rest.unsent.is_empty() {
+            match self.stream.write(rest.unsent.as_bytes()) {
+                Ok(taken) => rest.unsent.sent(taken),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        rest.unsent = Vec::new();
-        rest.unsent_from = 0;
+        output.give_back(std::mem::take(&mut rest.unsent));
         self.tidy();
         Ok(())
     }

@@ -9,13 +9,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 
 use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
 use slab::Slab;
 use socket2::{Domain, Protocol, Socket, Type};
+use throng::sys::source::bind_source;
 
 use crate::clock::SECOND;
 use crate::conn::{Conn, Opening, Phase};
 use crate::handshake::Handshake;
-use crate::kernel;
 use crate::stats::Stats;
 
 /// Attempts at one connection.
@@ -189,12 +190,11 @@ impl Connector {
         socket.set_tcp_nodelay(true)?;
         if !self.order.sources.is_empty() {
             let source = self.order.sources[spread % self.order.sources.len()];
-            kernel::bind_address_no_port(socket.as_fd())?;
-            socket.bind(&SocketAddr::new(source, 0).into())?;
+            bind_source(socket.as_fd(), source)?;
         }
         match socket.connect(&self.order.address.into()) {
             Ok(()) => {}
-            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+            Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
             Err(error) => return Err(error),
         }
         Ok(mio::net::TcpStream::from_std(socket.into()))

@@ -1,17 +1,23 @@
-//! From bytes read to whole messages: frames are decoded where they were read, and only the incomplete one at the
-//! end is copied. Called by the worker after every read; hands messages to the traffic.
+//! From bytes read to whole messages, by throng's own decoder in the client's role. Called by the worker after every
+//! read; hands messages to the traffic.
+
+use throng::base::cause::Cause;
+use throng::proto::ws::{Decoder, Item, Limits, Opcode, Role, close};
 
 use crate::conn::{Conn, Phase};
-use crate::frame::{FRAME_BYTES_MAX, Header, append_masked, apply_mask, opcode};
 use crate::traffic::Traffic;
+
+/// What is taken from a server: messages of 64 MiB, four times the largest this client sends, in any number of
+/// fragments that a server might think of.
+const LIMITS: Limits = Limits { message_bytes_max: 64 << 20, fragments_max: 1 << 16 };
 
 /// Why a connection is over.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum End {
     /// The server sent a close frame with this code (1005: none, RFC 6455 §7.1.5).
     Closed(u16),
-    /// The server broke the protocol.
-    Violation(&'static str),
+    /// The server broke the protocol, as a decoder with this role sees it.
+    Violation(Cause, Role),
     /// The server ended TCP without a close frame.
     Eof,
     /// The kernel reported an error.
@@ -22,107 +28,64 @@ impl std::fmt::Display for End {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Closed(code) => write!(f, "the server closed a connection with code {code}"),
-            Self::Violation(what) => write!(f, "the server {what}"),
+            Self::Violation(cause, role) => {
+                write!(f, "the server broke RFC 6455: {}", cause.row().sentence)?;
+                match (cause, role) {
+                    (Cause::BadFrame, Role::Client) => {
+                        f.write_str(" (if it is masked, from a server that echoes bytes: --raw-echo)")
+                    }
+                    (Cause::BadFrame, Role::Server) => f.write_str(" (--raw-echo expects masked frames)"),
+                    _ => Ok(()),
+                }
+            }
             Self::Eof => f.write_str("the server ended a connection without a close frame"),
             Self::Failed(kind) => write!(f, "a connection failed: {kind}"),
         }
     }
 }
 
-/// Takes bytes that were read from `conn` at `now`. Replies (pongs, the answer to a close) are left in the traffic's
-/// output.
+/// Takes bytes that were read from `conn` at `now`, behind what went straight to its carry. Replies (pongs, the
+/// answer to a close) are left in the traffic's output.
 ///
 /// # Errors
 /// Why the connection is over.
 pub(crate) fn feed(conn: &mut Conn, bytes: &mut [u8], traffic: &mut Traffic, now: u64) -> Result<(), End> {
-    let carried = conn.rest.as_mut().map(|rest| std::mem::take(&mut rest.carry)).unwrap_or_default();
-    if carried.is_empty() {
-        let taken = frames(conn, bytes, traffic, now)?;
-        if taken < bytes.len() {
-            conn.rest().carry.extend_from_slice(&bytes[taken..]);
+    let carry = conn.rest.as_mut().and_then(|rest| rest.carry.take());
+    let mut decoder = Decoder::new(traffic.role, LIMITS, carry, bytes);
+    let result = loop {
+        if let Some(message) = decoder.next_common() {
+            match message {
+                Ok(message) => traffic.message(conn, message, now),
+                Err(cause) => break Err(End::Violation(cause, traffic.role)),
+            }
+            continue;
         }
+        match decoder.next(&mut traffic.store) {
+            Ok(Some(Item::Message(message))) => traffic.message(conn, message, now),
+            Ok(None) => break Ok(()),
+            Ok(Some(Item::Ping(payload))) => traffic.output.append(Opcode::Pong, payload),
+            Ok(Some(Item::Pong(_))) => {}
+            Ok(Some(Item::Close { code, .. })) => {
+                // §5.5.1: the close is answered in kind, unless ours came first.
+                if conn.phase == Phase::Open {
+                    let code = code.map(u16::to_be_bytes);
+                    traffic.output.append(Opcode::Close, code.as_ref().map_or(&[][..], |code| &code[..]));
+                }
+                break Err(End::Closed(code.unwrap_or(close::NO_STATUS)));
+            }
+            Err(cause) => break Err(End::Violation(cause, traffic.role)),
+        }
+    };
+    let finished = decoder.finish(&mut traffic.store);
+    if let Some(buffer) = finished.retired {
+        traffic.store.buffers.give(buffer);
+    }
+    if finished.carry.is_some() {
+        conn.rest().carry = finished.carry;
     } else {
-        let mut carry = carried;
-        carry.extend_from_slice(bytes);
-        let taken = frames(conn, &mut carry, traffic, now)?;
-        if taken < carry.len() {
-            carry.drain(..taken);
-            conn.rest().carry = carry;
-        }
+        conn.tidy();
     }
-    conn.tidy();
-    Ok(())
-}
-
-/// Handles every complete frame in `bytes` and returns how many bytes they took.
-fn frames(conn: &mut Conn, bytes: &mut [u8], traffic: &mut Traffic, now: u64) -> Result<usize, End> {
-    let mut at = 0;
-    while let Some(header) = Header::decode(&bytes[at..]).map_err(End::Violation)? {
-        if header.mask.is_some() && !traffic.masked_is_fine {
-            return Err(End::Violation(
-                "sent a masked frame (RFC 6455 section 5.1); --raw-echo accepts them",
-            ));
-        }
-        let start = at + header.header_bytes;
-        let Some(payload) = bytes.get_mut(start..start + header.payload_bytes) else { break };
-        if let Some(key) = header.mask {
-            apply_mask(payload, key);
-        }
-        frame(conn, header, payload, traffic, now)?;
-        at = start + header.payload_bytes;
-    }
-    Ok(at)
-}
-
-fn frame(
-    conn: &mut Conn,
-    header: Header,
-    payload: &[u8],
-    traffic: &mut Traffic,
-    now: u64,
-) -> Result<(), End> {
-    match header.opcode {
-        opcode::PING => {
-            let key = traffic.keys.draw();
-            append_masked(&mut traffic.out, opcode::PONG, payload, b"", key);
-        }
-        opcode::PONG => {}
-        opcode::CLOSE => {
-            let code = payload.first_chunk::<2>().map(|code| u16::from_be_bytes(*code));
-            // §5.5.1: the close is answered in kind, unless ours came first.
-            if conn.phase == Phase::Open {
-                let key = traffic.keys.draw();
-                append_masked(
-                    &mut traffic.out,
-                    opcode::CLOSE,
-                    payload.get(..2).unwrap_or_default(),
-                    b"",
-                    key,
-                );
-            }
-            return Err(End::Closed(code.unwrap_or(1005)));
-        }
-        opcode::CONTINUATION => {
-            let Some((_, fragments)) = conn.rest.as_mut().and_then(|rest| rest.fragments.as_mut()) else {
-                return Err(End::Violation("sent a continuation of nothing"));
-            };
-            fragments.extend_from_slice(payload);
-            if fragments.len() as u64 > FRAME_BYTES_MAX {
-                return Err(End::Violation("sent a message above 64 MiB"));
-            }
-            if header.is_final
-                && let Some((opcode, message)) = conn.rest().fragments.take()
-            {
-                traffic.message(conn, opcode, &message, now);
-            }
-        }
-        _ if conn.rest.as_ref().is_some_and(|rest| rest.fragments.is_some()) => {
-            return Err(End::Violation("began a message inside a fragmented one"));
-        }
-        opcode if header.is_final => traffic.message(conn, opcode, payload, now),
-        opcode => conn.rest().fragments = Some((opcode, payload.to_vec())),
-    }
-    Ok(())
+    result
 }
 
 #[cfg(test)]
@@ -130,58 +93,55 @@ mod tests {
     use super::*;
     use crate::clock::SECOND;
     use crate::conn::Opening;
-    use crate::payload::{Kind, Stamp};
+    use crate::payload::{Kind, Stamp, filler};
+    use throng::proto::ws::Store;
+    use throng::proto::ws::encode::{header, masked_header};
+    use throng::proto::ws::mask::unmask;
 
-    const SIZE: usize = 200;
-
-    fn parts(raw_echo: bool) -> (Conn, Traffic, std::net::TcpListener) {
+    fn parts(flags: &str) -> (Conn, Traffic, std::net::TcpListener) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = mio::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let opening = Opening { serial: 0, attempt: 1, began: 0, key: None, response: Vec::new() };
         let mut conn = Conn::new(stream, 3, false, opening);
         conn.phase = Phase::Open;
         conn.rest = None;
-        let mut traffic = Traffic::for_test(if raw_echo { "--size 200 --raw-echo" } else { "--size 200" });
+        let mut traffic = Traffic::for_test(flags);
         traffic.window = (0, SECOND);
         (conn, traffic, listener)
     }
 
-    fn frame_bytes(first: u8, payload: &[u8], key: Option<[u8; 4]>) -> Vec<u8> {
-        let mut out = Vec::new();
-        append_masked(&mut out, first & 0x0F, payload, b"", key.unwrap_or_default());
-        out[0] = first;
-        if key.is_none() {
-            // A server's frame: no mask bit, no key. The zero key left the payload as it was.
-            let header = Header::decode(&out).unwrap().unwrap();
-            out[1] &= 0x7F;
-            out.drain(header.header_bytes - 4..header.header_bytes);
-        }
-        out
+    fn frame(opcode: Opcode, fin: bool, payload: &[u8], key: Option<[u8; 4]>) -> Vec<u8> {
+        let Some(key) = key else {
+            return [header(opcode, fin, payload.len()).as_bytes(), payload].concat();
+        };
+        let mut masked = payload.to_vec();
+        unmask(&mut masked, key, 0);
+        [masked_header(opcode, fin, payload.len(), key).as_bytes(), &masked].concat()
     }
 
-    fn message(sequence: u32) -> Vec<u8> {
+    fn message(sequence: u32, size: usize) -> Vec<u8> {
         let stamp = Stamp { kind: Kind::Echo, connection: 3, sequence, intended: 10, slip: 0 };
-        [&stamp.encode()[..], &crate::payload::filler(SIZE)].concat()
+        [&stamp.encode()[..], &filler(size)].concat()
     }
 
     /// Three echoes, the second in three fragments around a ping.
     fn stream(key: Option<[u8; 4]>) -> Vec<u8> {
-        let second = message(1);
+        let second = message(1, 200);
         [
-            frame_bytes(0x82, &message(0), key),
-            frame_bytes(0x02, &second[..5], key),
-            frame_bytes(0x89, b"hi", key),
-            frame_bytes(0x00, b"", key),
-            frame_bytes(0x80, &second[5..], key),
-            frame_bytes(0x82, &message(2), key),
+            frame(Opcode::Binary, true, &message(0, 200), key),
+            frame(Opcode::Binary, false, &second[..5], key),
+            frame(Opcode::Ping, true, b"hi", key),
+            frame(Opcode::Continue, false, b"", key),
+            frame(Opcode::Continue, true, &second[5..], key),
+            frame(Opcode::Binary, true, &message(2, 200), key),
         ]
         .concat()
     }
 
-    fn check(raw_echo: bool, key: Option<[u8; 4]>) {
+    fn check(flags: &str, key: Option<[u8; 4]>) {
         let whole = stream(key);
         for cut in 0..whole.len() {
-            let (mut conn, mut traffic, _listener) = parts(raw_echo);
+            let (mut conn, mut traffic, _listener) = parts(flags);
             conn.sent = 3;
             let mut bytes = whole.clone();
             let (one, two) = bytes.split_at_mut(cut);
@@ -190,46 +150,84 @@ mod tests {
             let tally = traffic.stats.tally;
             assert_eq!((tally.received, tally.corrupt, tally.reordered), (3, 0, 0), "cut at {cut}");
             assert!(conn.rest.is_none(), "nothing is kept, cut at {cut}");
-            let pong = Header::decode(&traffic.out[crate::traffic::OUT_SKEW..]).unwrap().unwrap();
-            assert_eq!((pong.opcode, pong.payload_bytes), (opcode::PONG, 2));
+            let mut pong = traffic.output.as_bytes().to_vec();
+            let mut decoder = Decoder::new(Role::Server, LIMITS, None, &mut pong);
+            let mut store = Store::new();
+            assert_eq!(decoder.next(&mut store), Ok(Some(Item::Pong(b"hi"))), "cut at {cut}");
         }
     }
 
     #[test]
     fn a_servers_frames_come_out_the_same_at_every_split() {
-        check(false, None);
+        check("--size 200", None);
     }
 
     #[test]
-    fn raw_echo_takes_masked_frames_at_every_split_and_unmasked_ones_too() {
-        check(true, Some([0x9C, 0x00, 0xFF, 0x31]));
-        check(true, None);
+    fn raw_echo_takes_the_clients_own_frames_at_every_split() {
+        check("--size 200 --raw-echo", Some([0x9C, 0x00, 0xFF, 0x31]));
     }
 
     #[test]
-    fn without_raw_echo_a_masked_frame_ends_the_connection() {
-        let (mut conn, mut traffic, _listener) = parts(false);
-        conn.sent = 1;
-        let mut bytes = frame_bytes(0x82, &message(0), Some([1, 2, 3, 4]));
-        let end = feed(&mut conn, &mut bytes, &mut traffic, 110).unwrap_err();
-        assert!(
-            matches!(end, End::Violation(what) if what.contains("masked") && what.contains("--raw-echo")),
-            "{end}"
-        );
-        assert_eq!(traffic.stats.tally.received, 0);
+    fn a_large_message_is_read_into_its_place_and_checked_to_its_last_byte() {
+        use std::io::Write;
+        let size = 1 << 20;
+        for spoilt in [None, Some(16), Some(size / 2), Some(size - 1)] {
+            let (mut conn, mut traffic, listener) = parts("--size 1MiB");
+            let mut server = listener.accept().unwrap().0;
+            server.set_nonblocking(true).unwrap();
+            conn.sent = 1;
+            let mut payload = message(0, size);
+            if let Some(at) = spoilt {
+                payload[at] ^= 1;
+            }
+            let bytes = frame(Opcode::Binary, true, &payload, None);
+            let (mut scratch, mut written, mut read, mut straight) = (vec![0; 64 << 10], 0, 0, 0);
+            while read < bytes.len() {
+                if written < bytes.len() {
+                    written += server.write(&bytes[written..]).unwrap_or(0);
+                }
+                let Ok(arrived) = conn.read(&mut scratch, &mut traffic.store) else { continue };
+                read += arrived.bytes;
+                straight += arrived.bytes - arrived.in_scratch;
+                feed(&mut conn, &mut scratch[..arrived.in_scratch], &mut traffic, 110).unwrap();
+            }
+            let tally = traffic.stats.tally;
+            assert_eq!((tally.received, tally.corrupt), if spoilt.is_none() { (1, 0) } else { (0, 1) });
+            assert!(conn.rest.is_none());
+            assert!(straight > size / 2, "{straight} bytes went past the scratch");
+        }
     }
 
     #[test]
-    fn what_breaks_the_protocol_ends_the_connection() {
+    fn masked_and_unmasked_are_not_mistaken_for_each_other() {
+        for (flags, key) in [("--size 200", Some([1, 2, 3, 4])), ("--size 200 --raw-echo", None)] {
+            let (mut conn, mut traffic, _listener) = parts(flags);
+            conn.sent = 1;
+            let mut bytes = frame(Opcode::Binary, true, &message(0, 200), key);
+            let end = feed(&mut conn, &mut bytes, &mut traffic, 110).unwrap_err();
+            assert!(matches!(end, End::Violation(Cause::BadFrame, _)), "{flags}: {end}");
+            assert!(end.to_string().contains("masked") && end.to_string().contains("--raw-echo"), "{end}");
+            assert_eq!(traffic.stats.tally.received, 0);
+        }
+    }
+
+    #[test]
+    fn what_breaks_the_protocol_and_what_ends_a_connection_is_told() {
+        let two =
+            [frame(Opcode::Binary, false, b"x", None), frame(Opcode::Binary, true, b"y", None)].concat();
         for (bytes, word) in [
-            (frame_bytes(0x80, b"x", None), "continuation"),
-            ([frame_bytes(0x02, b"x", None), frame_bytes(0x82, b"y", None)].concat(), "inside"),
-            (frame_bytes(0x88, &1001u16.to_be_bytes(), None), "code 1001"),
-            (frame_bytes(0x88, b"", None), "code 1005"),
+            (frame(Opcode::Continue, true, b"x", None), "breaks the protocol"),
+            (two, "breaks the protocol"),
+            (vec![0x82, 127, 0, 0, 0, 0, 4, 0, 0, 1], "too big"),
+            (frame(Opcode::Text, true, b"\xff", None), "UTF-8"),
+            (frame(Opcode::Close, true, &1001u16.to_be_bytes(), None), "code 1001"),
+            (frame(Opcode::Close, true, b"", None), "code 1005"),
         ] {
-            let (mut conn, mut traffic, _listener) = parts(false);
+            let (mut conn, mut traffic, _listener) = parts("--size 200");
             let end = feed(&mut conn, &mut bytes.clone(), &mut traffic, 110).unwrap_err().to_string();
             assert!(end.contains(word), "{end}");
+            let is_answered = !traffic.output.as_bytes().is_empty();
+            assert_eq!(is_answered, end.contains("code"), "a close is answered in kind: {end}");
         }
     }
 }

@@ -1,23 +1,23 @@
 //! bench-client: opens very many WebSocket connections from one machine and tells how fast the server answered.
 //!
-//! `run` is a run from end to end on the main thread; `worker` is the loop each thread runs. Everything else is one
-//! thing each: bytes on the wire (`frame`, `handshake`, `payload`), bookkeeping (`sequence`, `schedule`, `stats`),
-//! what the host is asked (`kernel`, `procfs`, `plan`, `preflight`), what is told (`progress`, `report`).
+//! `run` is a run from end to end on the main thread; `worker` is the loop each thread runs, `chores` what it does
+//! beside its events. Everything else is one thing each: bytes on the wire (`handshake`, `payload`, `inbound`,
+//! `output`), bookkeeping (`sequence`, `schedule`, `stats`), what the host is asked (`plan`, `preflight`), what is told
+//! (`progress`, `report`). Frames are throng's own, in the client's role.
 
+mod chores;
 mod cli;
 mod clock;
 mod conn;
 mod connector;
-mod frame;
 mod handshake;
 mod inbound;
-mod kernel;
 mod outbound;
+mod output;
 mod payload;
 mod plan;
 mod preflight;
 mod probe;
-mod procfs;
 mod progress;
 mod report;
 mod run;

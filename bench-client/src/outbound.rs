@@ -22,6 +22,9 @@ pub(crate) struct Outbound {
     publish: Option<Publish>,
     /// This worker's part of the open-loop rate.
     share: f64,
+    tick: u64,
+    /// How long after the others' this worker's ticks begin.
+    phase: u64,
     echoes: Option<(Schedule, Vec<usize>)>,
     publishes: Option<(usize, u64)>,
     /// Cached: when the next message is due.
@@ -29,13 +32,17 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    /// The schedule of a worker with `members` connections.
-    pub(crate) fn new(settings: &Settings, members: u32) -> Self {
+    /// The schedule of a worker with `members` connections, number `index` of `workers`.
+    ///
+    /// The workers' ticks are spread evenly over a tick, so that what is sent is too.
+    pub(crate) fn new(settings: &Settings, members: u32, index: usize, workers: usize) -> Self {
         let share = f64::from(members) / settings.common.connections as f64;
         Self {
             load: settings.load,
             publish: settings.publish,
             share,
+            tick: settings.tick,
+            phase: settings.tick * index as u64 / workers.max(1) as u64,
             echoes: None,
             publishes: None,
             next_due: u64::MAX,
@@ -44,10 +51,13 @@ impl Outbound {
 
     /// Starts the schedules at `from`, over these slots.
     pub(crate) fn start(&mut self, from: u64, members: Vec<usize>, publisher: Option<usize>) {
-        if let Load::Open(rate) = self.load
+        if let Load::Open(rate) | Load::Once(rate) = self.load
             && !members.is_empty()
         {
-            self.echoes = Some((Schedule::new(from, rate as f64 * self.share, members.len()), members));
+            let per_second = rate as f64 * self.share;
+            let schedule = Schedule::new(from + self.phase, per_second, members.len(), self.tick);
+            let schedule = if let Load::Once(_) = self.load { schedule.once() } else { schedule };
+            self.echoes = Some((schedule, members));
         }
         self.publishes = publisher.map(|slot| (slot, from));
         self.next_due = from;

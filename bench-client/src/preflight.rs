@@ -2,24 +2,25 @@
 //!
 //! Every shortfall is one line that ends in the command that fixes it.
 
-use crate::kernel;
+use throng::sys::{fd_table, host, limits};
+
 use crate::plan::Host;
-use crate::procfs::{fd_limit, sysctl};
 use crate::settings::Settings;
 
 /// Looks at this host. Raises the soft fd limit to the hard one.
 pub(crate) fn host() -> Host {
-    let range = sysctl("net/ipv4/ip_local_port_range");
-    let ports = match range[..] {
-        [low, high] if high >= low => (high - low + 1) as usize,
+    let ports = match host::Host::read().port_range {
+        Some((low, high)) if high >= low => (high - low + 1) as usize,
         // Linux's default range.
         _ => 28_232,
     };
+    let fds = limits::raise_fd_limit().unwrap_or_else(|_| limits::fd_limit());
+    let unshared = std::thread::spawn(fd_table::unshare_fd_table).join();
     Host {
-        fds_per_table: kernel::raise_fd_limit(),
+        fds_per_table: fds.soft,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         ports,
-        may_own_tables: std::thread::spawn(kernel::own_fd_table).join().is_ok_and(|result| result.is_ok()),
+        may_own_tables: unshared.is_ok_and(|result| result.is_ok()),
     }
 }
 
@@ -39,12 +40,12 @@ pub(crate) struct Limits {
 impl Limits {
     /// Reads the limits that matter for this target.
     pub(crate) fn read(is_local: bool, server: Option<u32>) -> Self {
-        let local = |name| sysctl(name).first().copied().filter(|_| is_local);
+        let host = host::Host::read();
         Self {
-            accept_queue: local("net/core/somaxconn"),
-            syn_queue: local("net/ipv4/tcp_max_syn_backlog"),
-            files: sysctl("fs/file-max").first().copied(),
-            server_fds: server.and_then(fd_limit),
+            accept_queue: host.somaxconn.filter(|_| is_local),
+            syn_queue: host.syn_backlog.filter(|_| is_local),
+            files: host.file_max,
+            server_fds: server.and_then(|pid| limits::fd_limit_of(pid).ok()),
         }
     }
 

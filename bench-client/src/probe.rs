@@ -4,7 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::frame::{append_masked, opcode};
+use throng::proto::ws::{Opcode, encode};
+
 use crate::handshake::Handshake;
 use crate::target::Target;
 
@@ -49,7 +50,7 @@ pub(crate) fn probe(target: &Target, handshake: &Handshake, timeout: Duration) -
         }
     }
     let mut close = Vec::new();
-    append_masked(&mut close, opcode::CLOSE, &1000u16.to_be_bytes(), b"", [0x55; 4]);
+    encode::append_masked(&mut close, Opcode::Close, true, &1000u16.to_be_bytes(), [0x55; 4]);
     // The handshake was the question. A server that is gone by now shows in the run itself.
     drop(stream.write_all(&close));
     Ok(())

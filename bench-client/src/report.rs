@@ -55,9 +55,13 @@ pub(crate) struct ServerUse {
     pub(crate) cpu_microseconds_per_message: Option<f64>,
     pub(crate) memory_before: Option<u64>,
     pub(crate) memory_connected: Option<u64>,
+    /// Memory mode: some time after one echo on each connection.
+    pub(crate) memory_rested: Option<u64>,
     pub(crate) memory_end: Option<u64>,
-    /// What a connection added to its memory.
+    /// What a connection had added to its memory once all were open.
     pub(crate) bytes_per_connection: Option<f64>,
+    /// Memory mode: the same some time after one echo on each.
+    pub(crate) bytes_per_rested_connection: Option<f64>,
 }
 
 /// What this process used, while it was measured.
@@ -81,6 +85,8 @@ pub(crate) struct Report {
     pub(crate) workers: usize,
     pub(crate) own_fd_tables: bool,
     pub(crate) raw_echo: bool,
+    /// Of an open loop whose messages are due in ticks.
+    pub(crate) tick_microseconds: Option<f64>,
     pub(crate) size: usize,
     pub(crate) interrupted: bool,
     /// Length of the measured window.
@@ -141,7 +147,7 @@ impl fmt::Display for Report {
             self.connections, self.workers, self.window_seconds
         )?;
         if self.raw_echo {
-            writeln!(f, "  raw echo: masked frames from the server were accepted")?;
+            writeln!(f, "  raw echo: the server sent the client's own frames back")?;
         }
         let tally = &self.tally;
         writeln!(
@@ -215,6 +221,12 @@ impl Report {
                 f,
                 "  memory      PSS {before} MiB before connecting, {connected} connected, {end} at the end"
             )?;
+            if let (Some(bytes), rested) = (server.bytes_per_rested_connection, mib(server.memory_rested)) {
+                writeln!(
+                    f,
+                    "  at rest     {bytes:.1} B of user memory per connection: PSS {rested} MiB after one echo on each"
+                )?;
+            }
         }
         if let Some(bytes) = self.kernel_slab_bytes_per_connection {
             writeln!(

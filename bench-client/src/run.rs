@@ -1,17 +1,20 @@
 //! A run from its first check to its report, on the main thread: workers are started, told when to send and when to
 //! stop, and what they saw is put together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use throng::sys::cpu::thread_times;
+use throng::sys::memory::{slab_bytes, user_memory};
 
 use crate::clock::SECOND;
 use crate::handshake::Handshake;
 use crate::plan::Plan;
 use crate::preflight::{self, Limits};
 use crate::probe::probe;
-use crate::procfs::{Cpu, pss_bytes, slab_bytes};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::server::Server;
@@ -29,6 +32,26 @@ pub(crate) enum Refusal {
     Usage(String),
     /// The server.
     Server(String),
+}
+
+/// The CPU time of each thread of a process; empty if it is gone.
+struct Used(BTreeMap<u32, Duration>);
+
+impl Used {
+    fn of(pid: u32) -> Self {
+        Self(thread_times(pid).unwrap_or_default())
+    }
+
+    /// Nanoseconds each thread used since `before`; of threads that are gone nothing is known.
+    fn since(&self, before: &Self) -> Vec<u64> {
+        let earlier = |id| before.0.get(id).copied().unwrap_or_default();
+        self.0.iter().map(|(id, time)| time.saturating_sub(earlier(id)).as_nanos() as u64).collect()
+    }
+}
+
+/// Bytes of a process's user memory that are its own share.
+fn pss_bytes(pid: u32) -> Option<u64> {
+    user_memory(pid).ok().map(|memory| memory.pss_bytes)
 }
 
 /// How often the main thread looks around.
@@ -60,11 +83,15 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
     let target = Target::resolve(&url).map_err(Refusal::Usage)?;
     let plan = Plan::new(&settings, &target, host).map_err(Refusal::Usage)?;
     let pid = settings.common.server_pid;
-    if pid.is_some_and(|pid| !Cpu::of(pid).is_known()) {
+    if pid.is_some_and(|pid| thread_times(pid).is_err()) {
         return Err(Refusal::Usage("--server-pid names no process".into()));
     }
     let is_local = target.address.ip().is_loopback();
-    let warnings = Limits::read(is_local, pid).warnings(&settings, plan.orders.len(), is_local);
+    let warnings = Limits::read(is_local, pid.filter(|_| server.is_none())).warnings(
+        &settings,
+        plan.orders.len(),
+        is_local,
+    );
     for warning in &warnings {
         eprintln!("bench-client: {warning}");
     }
@@ -96,7 +123,7 @@ impl Run<'_> {
         let own = std::process::id();
         let mut measured = Measured { pid, ..Measured::default() };
         measured.memory_before = pid.and_then(pss_bytes);
-        let (own_before, slab_before) = (pss_bytes(own), slab_bytes());
+        let (own_before, slab_before) = (pss_bytes(own), slab_bytes().ok());
         let began = shared.clock.now();
         let threads = self.start(plan)?;
 
@@ -119,7 +146,7 @@ impl Run<'_> {
         };
         measured.bytes_per_connection = per_connection(measured.memory_before, measured.memory_connected);
         measured.own_bytes_per_connection = per_connection(own_before, pss_bytes(own));
-        measured.slab_bytes_per_connection = per_connection(slab_before, slab_bytes());
+        measured.slab_bytes_per_connection = per_connection(slab_before, slab_bytes().ok());
 
         let from = shared.clock.now() + SECOND / 20;
         let window = (from + settings.warmup, from + settings.warmup + settings.duration);
@@ -130,12 +157,12 @@ impl Run<'_> {
         shared.traffic_from.store(from, std::sync::atomic::Ordering::Release);
         let is_gone = |run: &mut Self| run.is_nobody_left() || run.has_lost_a_worker(&threads);
         self.until("warm up", |run| run.shared.clock.now() >= window.0 || is_gone(run));
-        let (cpu, own_cpu, at) = (pid.map(Cpu::of), Cpu::of(own), shared.clock.now());
+        let (cpu, own_cpu, at) = (pid.map(Used::of), Used::of(own), shared.clock.now());
         self.until("measure", |run| run.shared.clock.now() >= window.1 || is_gone(run));
         let ended = shared.clock.now();
         measured.window_seconds = ended.saturating_sub(at) as f64 / SECOND as f64;
-        measured.server_cpu = pid.zip(cpu).map(|(pid, before)| Cpu::of(pid).since(&before));
-        measured.own_cpu = Cpu::of(own).since(&own_cpu);
+        measured.server_cpu = pid.zip(cpu).map(|(pid, before)| Used::of(pid).since(&before));
+        measured.own_cpu = Used::of(own).since(&own_cpu);
         if ended < window.1 {
             shared.window_from.fetch_min(ended, Relaxed);
             shared.window_to.store(ended, Relaxed);
@@ -144,6 +171,14 @@ impl Run<'_> {
         self.wait("drain", |run| {
             run.shared.drained.load(Relaxed) == threads.len() || run.has_lost_a_worker(&threads)
         });
+        if settings.rest > 0 {
+            let rested_at = shared.clock.now() + settings.rest;
+            self.until("rest", |run| run.shared.clock.now() >= rested_at || is_gone(run));
+            measured.memory_rested = pid.and_then(pss_bytes);
+            let grown = measured.memory_rested.zip(measured.memory_before);
+            measured.bytes_per_rested_connection =
+                grown.map(|(after, before)| (after as f64 - before as f64) / tally.opened.max(1) as f64);
+        }
         measured.memory_end = pid.and_then(pss_bytes);
         measured.is_local = is_local;
         shared.close.store(true, Relaxed);

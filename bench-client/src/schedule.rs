@@ -1,14 +1,18 @@
 //! The open-loop schedule: when each message was to be sent, whatever the server does.
 //!
-//! Message `k` is due at `start + k · interval` on connection `k mod ring`. Nothing here waits for an answer, so a
-//! stall of the server (or of this process) shows up in every message that was due meanwhile. Pure arithmetic.
+//! Message `k` is due at the beginning of the tick that `start + k · interval` falls in, on connection `k mod ring`.
+//! Nothing here waits for an answer, so a stall of the server (or of this process) shows up in every message that was
+//! due meanwhile. Pure arithmetic.
 
 /// A schedule over a ring of connections.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     start: u64,
     interval: f64,
+    tick: u64,
     ring: u64,
+    /// Messages in all.
+    messages: u64,
     next: u64,
     sweep: Option<Sweep>,
 }
@@ -33,14 +37,22 @@ pub(crate) struct Due {
 }
 
 impl Schedule {
-    /// A schedule of `per_second` messages over `ring` connections (at least one) from `start` on.
-    pub(crate) fn new(start: u64, per_second: f64, ring: usize) -> Self {
-        Self { start, interval: 1e9 / per_second, ring: ring.max(1) as u64, next: 0, sweep: None }
+    /// A schedule of `per_second` messages over `ring` connections (at least one) from `start` on. Messages of the same
+    /// `tick` nanoseconds (at least one) are due together.
+    pub(crate) fn new(start: u64, per_second: f64, ring: usize, tick: u64) -> Self {
+        let (interval, ring) = (1e9 / per_second, ring.max(1) as u64);
+        Self { start, interval, tick: tick.max(1), ring, messages: u64::MAX, next: 0, sweep: None }
+    }
+
+    /// Ends it after one message per connection.
+    pub(crate) fn once(self) -> Self {
+        Self { messages: self.ring, ..self }
     }
 
     /// When message `k` is due. An f64 counts whole nanoseconds for 104 days.
     pub(crate) fn time_of(&self, k: u64) -> u64 {
-        self.start + (k as f64 * self.interval) as u64
+        let even = (k as f64 * self.interval + 0.5) as u64;
+        self.start + even / self.tick * self.tick
     }
 
     /// The messages of `due`, each with the time it is due.
@@ -48,28 +60,34 @@ impl Schedule {
         (0..due.count).map(move |i| self.time_of(due.first + i * self.ring))
     }
 
-    /// When the next message is due; in the past if one is due already.
+    /// When the next message is due; in the past if one is due already, `u64::MAX` if there is none.
     pub(crate) fn next_due(&self) -> u64 {
-        self.sweep.as_ref().map_or_else(|| self.time_of(self.next), |sweep| self.time_of(sweep.from))
+        match &self.sweep {
+            Some(sweep) => self.time_of(sweep.from),
+            None if self.next >= self.messages => u64::MAX,
+            None => self.time_of(self.next),
+        }
     }
 
     /// Takes the next connection with messages due at or before `now`.
     pub(crate) fn take(&mut self, now: u64) -> Option<Due> {
         if self.sweep.is_none() {
-            if self.time_of(self.next) > now {
+            if self.next_due() > now {
                 return None;
             }
-            if self.time_of(self.next + self.ring) > now {
+            let round = self.next + self.ring;
+            if round >= self.messages || self.time_of(round) > now {
                 let first = self.next;
                 self.next += 1;
                 return Some(Due { index: (first % self.ring) as usize, first, count: 1 });
             }
-            let mut to = self.next + self.ring;
-            to = to.max(((now - self.start) as f64 / self.interval) as u64);
+            // What is due evenly at the tick's beginning is due; then the rest of the tick.
+            let tick = (now - self.start) / self.tick * self.tick;
+            let mut to = round.max((tick as f64 / self.interval) as u64);
             while self.time_of(to) <= now {
                 to += 1;
             }
-            self.sweep = Some(Sweep { from: self.next, to, done: 0 });
+            self.sweep = Some(Sweep { from: self.next, to: to.min(self.messages), done: 0 });
         }
         let sweep = self.sweep.as_mut()?;
         let first = sweep.from + sweep.done;
@@ -106,7 +124,7 @@ mod tests {
     fn every_message_is_sent_once_on_its_own_connection_however_late() {
         for ring in [1, 3, 7] {
             for times in [vec![0, 10, 20, 30, 40, 50], vec![0, 55], vec![100], vec![5, 17, 90, 91, 100]] {
-                let mut schedule = Schedule::new(0, 1e8, ring);
+                let mut schedule = Schedule::new(0, 1e8, ring, 1);
                 let mut sent = play(&mut schedule, &times);
                 assert!(sent.iter().all(|&(k, index)| k % ring as u64 == index as u64));
                 let order: Vec<_> = (0..ring)
@@ -128,8 +146,42 @@ mod tests {
     }
 
     #[test]
+    fn messages_of_a_tick_are_due_at_its_beginning_and_the_rate_stays() {
+        // One message every 10 ns in ticks of 35 ns: 0..=3 in the first, 4..=6 in the second, 7..=10 in the third.
+        for ring in [1, 4, 100] {
+            for times in [vec![0, 34, 35, 69, 70, 104], vec![104], vec![20, 104]] {
+                let mut schedule = Schedule::new(0, 1e8, ring, 35);
+                let mut sent = play(&mut schedule, &times);
+                sent.sort_unstable();
+                let numbers: Vec<_> = sent.iter().map(|s| s.0).collect();
+                assert_eq!(numbers, (0..=10).collect::<Vec<_>>(), "{ring} {times:?}");
+            }
+        }
+        let mut schedule = Schedule::new(0, 1e8, 100, 35);
+        assert_eq!([34, 35, 69].map(|now| play(&mut schedule, &[now]).len()), [4, 3, 0]);
+        assert_eq!(schedule.next_due(), 70);
+        // 1.5 messages a tick: 3000 in a second, none too early and none missing at its borders.
+        let schedule = Schedule::new(0, 1500.0, 9, 1_000_000);
+        assert_eq!(
+            [150, 1649, 1650].map(|k| schedule.time_of(k)),
+            [100_000_000, 1_099_000_000, 1_100_000_000]
+        );
+    }
+
+    #[test]
+    fn once_is_one_message_per_connection() {
+        for times in [vec![0, 20, 39], vec![1_000_000], vec![0, 1_000_000]] {
+            let mut schedule = Schedule::new(0, 1e8, 5, 1).once();
+            let sent = play(&mut schedule, &times);
+            let expected = if times[times.len() - 1] < 40 { 4 } else { 5 };
+            assert_eq!(sent.iter().map(|s| s.1).collect::<Vec<_>>(), (0..expected).collect::<Vec<_>>());
+            assert_eq!(schedule.next_due() == u64::MAX, expected == 5);
+        }
+    }
+
+    #[test]
     fn a_rate_that_divides_no_second_does_not_drift() {
-        let schedule = Schedule::new(7, 3.0, 1);
+        let schedule = Schedule::new(7, 3.0, 1, 1);
         assert_eq!(schedule.time_of(3_000_000), 7 + 1_000_000 * 1_000_000_000);
     }
 }

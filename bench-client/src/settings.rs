@@ -1,8 +1,12 @@
 //! The flags, checked against each other, in the form the run uses. No I/O.
 
+use throng::proto::ws::Opcode;
+
 use crate::cli::{Cli, Common, Message, Mode, Sources};
 use crate::clock::SECOND;
-use crate::frame::opcode;
+
+/// A tick that holds back nothing, in nanoseconds.
+const TICK_MIN: u64 = 1;
 
 /// How echo messages are sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +17,8 @@ pub(crate) enum Load {
     Closed(u32),
     /// This many per second over all connections, on a schedule.
     Open(u64),
+    /// The same, until each connection has sent one.
+    Once(u64),
 }
 
 /// How the publisher publishes.
@@ -33,7 +39,13 @@ pub(crate) struct Settings {
     /// The path throng serves this mode at.
     pub(crate) throng_path: &'static str,
     pub(crate) size: usize,
-    pub(crate) opcode: u8,
+    pub(crate) opcode: Opcode,
+    /// Messages that are due within this time of each other are due together.
+    pub(crate) tick: u64,
+    /// The server sends the client's own frames back, masked.
+    pub(crate) raw_echo: bool,
+    /// How long the connections rest after their messages, until the server's memory is read.
+    pub(crate) rest: u64,
     pub(crate) duration: u64,
     pub(crate) warmup: u64,
     pub(crate) drain: u64,
@@ -48,16 +60,22 @@ impl Settings {
     /// # Errors
     /// Which flag is wrong and what would be right.
     pub(crate) fn new(cli: Cli) -> Result<Self, String> {
+        let (mut tick, mut is_raw) = (TICK_MIN, false);
         let (mode, throng_path, common, message, load, publish) = match cli.mode {
             Mode::Idle { common } => ("idle", "/", common, Message::default(), Load::None, None),
-            Mode::Echo { common, message, rate, pipeline } => {
+            Mode::Memory { common, message, rate } => {
+                ("memory", "/", common, message, Load::Once(rate), None)
+            }
+            Mode::Echo { common, message, rate, pace, pipeline, raw_echo } => {
+                (tick, is_raw) = (pace.tick(), raw_echo);
                 ("echo", "/", common, message, rate.map_or(Load::Closed(pipeline), Load::Open), None)
             }
             Mode::Broadcast { common, message, every, rate, burst } => {
                 let every = rate.map_or(every.as_nanos() as u64, |rate| SECOND / rate);
                 ("broadcast", "/topic/bench", common, message, Load::None, Some(Publish { every, burst }))
             }
-            Mode::Mixed { common, message, rate, broadcast_every, burst } => {
+            Mode::Mixed { common, message, rate, pace, broadcast_every, burst } => {
+                tick = pace.tick();
                 let every = broadcast_every.as_nanos() as u64;
                 ("mixed", "/bench", common, message, Load::Open(rate), Some(Publish { every, burst }))
             }
@@ -75,15 +93,30 @@ impl Settings {
         {
             return Err("--source names no address".into());
         }
+        let (mut duration, mut warmup) = (common.duration.as_nanos() as u64, common.warmup.as_nanos() as u64);
+        let mut rest = 0;
+        if let Load::Once(rate) = load {
+            if common.url.is_some() && common.server_pid.is_none() {
+                return Err(
+                    "memory reads the memory of a process: name the server's with --server-pid".into()
+                );
+            }
+            // The window ends a little after the last message is due.
+            (rest, warmup) = (duration, 0);
+            duration = (common.connections as f64 / rate as f64 * SECOND as f64) as u64 + SECOND / 100;
+        }
         Ok(Self {
             mode,
             load,
             publish,
             throng_path,
             size: message.size,
-            opcode: if message.text { opcode::TEXT } else { opcode::BINARY },
-            duration: common.duration.as_nanos() as u64,
-            warmup: common.warmup.as_nanos() as u64,
+            opcode: if message.text { Opcode::Text } else { Opcode::Binary },
+            tick,
+            raw_echo: is_raw,
+            rest,
+            duration,
+            warmup,
             drain: message.drain.as_nanos() as u64,
             reply_timeout: message.reply_timeout.as_nanos() as u64,
             connect_timeout: common.connect_timeout.as_nanos() as u64,
@@ -94,5 +127,31 @@ impl Settings {
     /// Sockets the run needs: one per connection, and one for the publisher.
     pub(crate) fn sockets(&self) -> usize {
         self.common.connections + usize::from(self.publish.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn settings(line: &str) -> Result<Settings, String> {
+        Settings::new(Cli::parse_from(std::iter::once("bench-client").chain(line.split(' '))))
+    }
+
+    #[test]
+    fn memory_sends_once_per_connection_and_then_rests_for_the_duration() {
+        let once = settings("memory -c 10k --rate 5k --duration 7s").unwrap();
+        assert_eq!((once.load, once.rest, once.warmup), (Load::Once(5000), 7 * SECOND, 0));
+        assert!((2 * SECOND..3 * SECOND).contains(&once.duration), "10,000 messages at 5,000/s: {once:?}");
+        assert!(settings("memory ws://h/").unwrap_err().contains("--server-pid"));
+        assert!(settings("memory ws://h/ --server-pid 1").is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for line in ["idle --duration 0", "echo --reply-timeout 0s", "broadcast --rate 2M"] {
+            assert!(settings(line).is_err(), "{line}");
+        }
     }
 }

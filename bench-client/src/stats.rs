@@ -157,6 +157,12 @@ pub(crate) struct Stats {
     pub(crate) errors: BTreeMap<String, u64>,
 }
 
+impl Default for Stats {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Stats {
     pub(crate) fn new() -> Self {
         Self {

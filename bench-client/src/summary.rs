@@ -6,7 +6,7 @@ use crate::shared::Shared;
 use crate::stats::{Stats, histogram};
 
 /// What the main thread and the workers measured.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) stats: Stats,
     pub(crate) pid: Option<u32>,
@@ -18,30 +18,12 @@ pub(crate) struct Measured {
     pub(crate) own_cpu: Vec<u64>,
     pub(crate) memory_before: Option<u64>,
     pub(crate) memory_connected: Option<u64>,
+    pub(crate) memory_rested: Option<u64>,
     pub(crate) memory_end: Option<u64>,
     pub(crate) bytes_per_connection: Option<f64>,
+    pub(crate) bytes_per_rested_connection: Option<f64>,
     pub(crate) own_bytes_per_connection: Option<f64>,
     pub(crate) slab_bytes_per_connection: Option<f64>,
-}
-
-impl Default for Measured {
-    fn default() -> Self {
-        Self {
-            stats: Stats::new(),
-            pid: None,
-            is_local: false,
-            connect_seconds: 0.0,
-            window_seconds: 0.0,
-            server_cpu: None,
-            own_cpu: Vec::new(),
-            memory_before: None,
-            memory_connected: None,
-            memory_end: None,
-            bytes_per_connection: None,
-            own_bytes_per_connection: None,
-            slab_bytes_per_connection: None,
-        }
-    }
 }
 
 /// A worker busier than this share of a core delays what it measures.
@@ -95,8 +77,10 @@ pub(crate) fn summarise(
         cpu_microseconds_per_message: per_message(&cpu),
         memory_before: measured.memory_before,
         memory_connected: measured.memory_connected,
+        memory_rested: measured.memory_rested,
         memory_end: measured.memory_end,
         bytes_per_connection: measured.bytes_per_connection,
+        bytes_per_rested_connection: measured.bytes_per_rested_connection,
     });
     let report = Report {
         mode: settings.mode,
@@ -105,7 +89,8 @@ pub(crate) fn summarise(
         connections: settings.common.connections,
         workers: shared.live.len(),
         own_fd_tables,
-        raw_echo: settings.common.raw_echo,
+        raw_echo: settings.raw_echo,
+        tick_microseconds: tick(settings),
         size: settings.size,
         interrupted,
         window_seconds,
@@ -141,6 +126,11 @@ fn expects_echoes(settings: &Settings, interrupted: bool) -> bool {
     settings.load != Load::None && !interrupted
 }
 
+/// The tick of an open loop that has one.
+fn tick(settings: &Settings) -> Option<f64> {
+    matches!(settings.load, Load::Open(_) if settings.tick > 1).then(|| settings.tick as f64 / 1000.0)
+}
+
 /// Per publish: the time until the last subscriber had it.
 fn last_delivery(stats: &Stats, window: (u64, u64)) -> Option<Times> {
     let mut times = histogram(3);
@@ -153,19 +143,22 @@ fn last_delivery(stats: &Stats, window: (u64, u64)) -> Option<Times> {
 }
 
 fn load(settings: &Settings) -> String {
-    let size = settings.size;
+    let (size, time) = (settings.size, std::time::Duration::from_nanos);
     let echo = match settings.load {
         Load::None => None,
         Load::Closed(pipeline) => Some(format!("closed loop, {pipeline} in flight per connection, {size} B")),
-        Load::Open(rate) => Some(format!("open loop, {rate} messages/s, {size} B")),
+        Load::Open(rate) if settings.tick == 1 => Some(format!("open loop, {rate} messages/s, {size} B")),
+        Load::Open(rate) => {
+            Some(format!("open loop, {rate} messages/s in ticks of {:?}, {size} B", time(settings.tick)))
+        }
+        Load::Once(rate) => Some(format!(
+            "one message of {size} B on each connection, {rate}/s, and {:?} of rest",
+            time(settings.rest)
+        )),
     };
-    let publish = settings.publish.map(|publish| {
-        format!(
-            "{} published every {:?}, {size} B",
-            publish.burst,
-            std::time::Duration::from_nanos(publish.every)
-        )
-    });
+    let publish = settings
+        .publish
+        .map(|publish| format!("{} published every {:?}, {size} B", publish.burst, time(publish.every)));
     let parts: Vec<_> = echo.into_iter().chain(publish).collect();
     if parts.is_empty() { "idle".into() } else { parts.join("; ") }
 }

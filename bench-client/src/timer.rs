@@ -3,11 +3,13 @@
 //! Without it an open-loop schedule could be kept only by spinning, on cores the server under test shares.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use mio::{Poll, Token};
-
-use crate::kernel;
+use mio::unix::SourceFd;
+use mio::{Interest, Poll, Token};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
 
 /// A one-shot timer registered with a poll.
 #[derive(Debug)]
@@ -18,8 +20,8 @@ pub(crate) struct Timer {
 impl Timer {
     /// Makes a timer whose expiry is an event with `token`.
     pub(crate) fn new(poll: &Poll, token: Token) -> io::Result<Self> {
-        let fd = kernel::timer()?;
-        kernel::watch(poll.registry().as_fd(), fd.as_fd(), token.0 as u64)?;
+        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)?;
         Ok(Self { fd })
     }
 
@@ -27,7 +29,12 @@ impl Timer {
     ///
     /// Nothing is ever read from the fd: setting it clears the last expiry, and the next one is a new edge.
     pub(crate) fn arm(&self, nanoseconds: u64) -> io::Result<()> {
-        kernel::set_timer(self.fd.as_fd(), nanoseconds.max(1))
+        let nanoseconds = nanoseconds.max(1) as i64;
+        let never = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let after = Timespec { tv_sec: nanoseconds / 1_000_000_000, tv_nsec: nanoseconds % 1_000_000_000 };
+        let once = Itimerspec { it_interval: never, it_value: after };
+        timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &once)?;
+        Ok(())
     }
 }
 

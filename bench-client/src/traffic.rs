@@ -3,16 +3,15 @@
 
 use std::io;
 
+use throng::proto::ws::{Message, Opcode, Role, Store};
+
 use crate::conn::{Conn, Phase};
-use crate::frame::{Keys, append_masked};
+use crate::output::Output;
 use crate::payload::{Kind, SEQUENCE_MASK, STAMP_BYTES, Stamp, elapsed, filler};
 use crate::sequence::Arrival;
 use crate::settings::{Load, Settings};
 use crate::stats::Stats;
 
-/// The output begins this far into its buffer. Two large buffers start at the same offset within a page, and copying
-/// between equal page offsets costs up to three times as much (4K aliasing).
-pub(crate) const OUT_SKEW: usize = 2048;
 /// Output above this is handed to the socket before more is built.
 const OUT_BYTES_MAX: usize = 256 << 10;
 /// With this much unsent on a connection, what is due there counts as unsent and is not queued.
@@ -22,20 +21,21 @@ const UNSENT_BYTES_MAX: usize = 16 << 20;
 #[derive(Debug)]
 pub(crate) struct Traffic {
     pub(crate) stats: Stats,
-    pub(crate) keys: Keys,
-    /// Frames for the connection at hand, after [`OUT_SKEW`] bytes that are never sent.
-    pub(crate) out: Vec<u8>,
+    /// Frames for the connection at hand.
+    pub(crate) output: Output,
+    /// Where incomplete frames are kept.
+    pub(crate) store: Store,
     /// The measured window on the run's clock: from, to.
     pub(crate) window: (u64, u64),
     /// Whether messages are expected yet.
     pub(crate) started: bool,
-    /// Accept masked frames: the server echoes bytes, not messages.
-    pub(crate) masked_is_fine: bool,
+    /// Whose frames come in: a byte echo sends the client's own back, so they are read as a server would.
+    pub(crate) role: Role,
     pipeline: u32,
     is_open_loop: bool,
     publisher: Option<u32>,
-    opcode: u8,
-    size: usize,
+    opcode: Opcode,
+    /// What follows the stamp in every message.
     filler: Vec<u8>,
 }
 
@@ -45,20 +45,19 @@ impl Traffic {
         let (pipeline, is_open_loop) = match settings.load {
             Load::None => (0, false),
             Load::Closed(pipeline) => (pipeline, false),
-            Load::Open(_) => (0, true),
+            Load::Open(_) | Load::Once(_) => (0, true),
         };
         Self {
             stats: Stats::new(),
-            keys: Keys::new(index as u64 + 1),
-            out: vec![0; OUT_SKEW],
+            output: Output::new(index as u64 + 1),
+            store: Store::new(),
             window: (u64::MAX, u64::MAX),
             started: false,
-            masked_is_fine: settings.common.raw_echo,
+            role: if settings.raw_echo { Role::Server } else { Role::Client },
             pipeline,
             is_open_loop,
             publisher: settings.publish.map(|_| settings.common.connections as u32),
             opcode: settings.opcode,
-            size: settings.size,
             filler: filler(settings.size),
         }
     }
@@ -67,8 +66,7 @@ impl Traffic {
     fn append(&mut self, conn: &mut Conn, kind: Kind, intended: u64, now: u64) {
         let slip = now.saturating_sub(intended);
         let stamp = Stamp { kind, connection: conn.number, sequence: conn.sent, intended, slip };
-        let key = self.keys.draw();
-        append_masked(&mut self.out, self.opcode, &stamp.encode(), &self.filler, key);
+        self.output.append_stamped(self.opcode, stamp.encode(), &self.filler);
         conn.sent = (conn.sent + 1) & SEQUENCE_MASK;
     }
 
@@ -121,7 +119,7 @@ impl Traffic {
     }
 
     fn flush_if_large(&mut self, conn: &mut Conn) -> io::Result<()> {
-        if self.out.len() >= OUT_BYTES_MAX { self.flush(conn) } else { Ok(()) }
+        if self.output.as_bytes().len() >= OUT_BYTES_MAX { self.flush(conn) } else { Ok(()) }
     }
 
     /// Hands the output to the connection: one send.
@@ -129,25 +127,19 @@ impl Traffic {
     /// # Errors
     /// The socket's.
     pub(crate) fn flush(&mut self, conn: &mut Conn) -> io::Result<()> {
-        if self.out.len() == OUT_SKEW {
+        let bytes = self.output.as_bytes().len();
+        if bytes == 0 {
             return Ok(());
         }
-        self.stats.tally.bytes_out += (self.out.len() - OUT_SKEW) as u64;
-        let result = conn.send(&self.out[OUT_SKEW..]);
-        self.out.truncate(OUT_SKEW);
-        result
+        self.stats.tally.bytes_out += bytes as u64;
+        conn.send(&mut self.output)
     }
 
     /// Judges one whole message that arrived on `conn` at `now`.
-    pub(crate) fn message(&mut self, conn: &mut Conn, opcode: u8, payload: &[u8], now: u64) {
+    pub(crate) fn message(&mut self, conn: &mut Conn, message: Message<'_>, now: u64) {
+        let payload = message.as_bytes();
         let stamp = match Stamp::decode(payload) {
-            Some(stamp)
-                if opcode == self.opcode
-                    && payload.len() == self.size
-                    && payload[STAMP_BYTES..] == self.filler =>
-            {
-                stamp
-            }
+            Some(stamp) if message.opcode() == self.opcode && payload[STAMP_BYTES..] == self.filler => stamp,
             _ if !self.started => {
                 self.stats.tally.foreign += 1;
                 return;
@@ -236,8 +228,8 @@ impl Traffic {
 mod tests {
     use super::*;
     use crate::conn::Opening;
-    use crate::frame::{Header, apply_mask};
     use std::io::Read;
+    use throng::proto::ws::{Decoder, Item, Limits};
 
     /// An open connection, and the server's end of it.
     fn pair() -> (Conn, std::net::TcpStream) {
@@ -254,13 +246,13 @@ mod tests {
     fn receive(server: &mut std::net::TcpStream, frames: usize, size: usize) -> Vec<Vec<u8>> {
         let mut bytes = vec![0; frames * (6 + size)];
         server.read_exact(&mut bytes).unwrap();
-        let unmask = |frame: &[u8]| {
-            let header = Header::decode(frame).unwrap().unwrap();
-            let mut payload = frame[header.header_bytes..].to_vec();
-            apply_mask(&mut payload, header.mask.unwrap());
-            payload
-        };
-        bytes.chunks(6 + size).map(unmask).collect()
+        let limits = Limits { message_bytes_max: size, fragments_max: 1 };
+        let (mut store, mut payloads) = (Store::new(), Vec::new());
+        let mut decoder = Decoder::new(Role::Server, limits, None, &mut bytes);
+        while let Some(Item::Message(message)) = decoder.next(&mut store).unwrap() {
+            payloads.push(message.as_bytes().to_vec());
+        }
+        payloads
     }
 
     #[test]
@@ -271,7 +263,7 @@ mod tests {
         // Due at 1000, before the window, and at 3000, within; sent at 6000, after it.
         traffic.send_due(&mut conn, Kind::Echo, [1000, 3000].into_iter(), 6000).unwrap();
         for payload in receive(&mut server, 2, 20) {
-            traffic.message(&mut conn, traffic.opcode, &payload, 7000);
+            traffic.message(&mut conn, Message::Binary(&payload), 7000);
         }
         let stats = &mut traffic.stats;
         assert_eq!((stats.tally.sent, stats.tally.received, stats.tally.received_in_window), (2, 2, 0));
@@ -290,11 +282,11 @@ mod tests {
         traffic.window = (0, 1000);
         traffic.refill(&mut conn, 10).and_then(|()| traffic.flush(&mut conn)).unwrap();
         let first = receive(&mut server, 3, 20);
-        traffic.message(&mut conn, traffic.opcode, &first[0], 20);
-        traffic.message(&mut conn, traffic.opcode, &first[0], 21);
+        traffic.message(&mut conn, Message::Binary(&first[0]), 20);
+        traffic.message(&mut conn, Message::Binary(&first[0]), 21);
         traffic.refill(&mut conn, 30).and_then(|()| traffic.flush(&mut conn)).unwrap();
         receive(&mut server, 1, 20);
-        traffic.message(&mut conn, traffic.opcode, &first[1], 1000);
+        traffic.message(&mut conn, Message::Binary(&first[1]), 1000);
         traffic.refill(&mut conn, 1000).unwrap();
         let tally = traffic.stats.tally;
         assert_eq!((tally.sent, tally.received, tally.received_in_window, tally.duplicated), (4, 2, 1, 1));
@@ -307,14 +299,14 @@ mod tests {
         conn.sent = 5;
         for (connection, sequence, corrupt) in [(3, 4, 0), (4, 3, 1), (3, 5, 2), (3, 3, 2)] {
             let stamp = Stamp { kind: Kind::Echo, connection, sequence, intended: 0, slip: 0 };
-            traffic.message(&mut conn, traffic.opcode, &stamp.encode(), 9);
+            traffic.message(&mut conn, Message::Binary(&stamp.encode()), 9);
             assert_eq!(traffic.stats.tally.corrupt, corrupt, "{connection} {sequence}");
         }
         let publish = Stamp { kind: Kind::Publish, connection: 9, sequence: 0, intended: 0, slip: 0 };
-        traffic.message(&mut conn, traffic.opcode, &publish.encode(), 9);
+        traffic.message(&mut conn, Message::Binary(&publish.encode()), 9);
         assert_eq!(traffic.stats.tally.corrupt, 3, "nobody publishes in an echo run");
         traffic.started = false;
-        traffic.message(&mut conn, traffic.opcode, b"welcome", 9);
+        traffic.message(&mut conn, Message::from(b"welcome"), 9);
         assert_eq!((traffic.stats.tally.corrupt, traffic.stats.tally.foreign), (3, 1));
     }
 }

@@ -5,20 +5,19 @@
 //! opened, (5) due messages are sent, (6) ten times a second: timeouts, the drained check, the live figures,
 //! (7) slots of ended connections are freed. It shares nothing with other workers and never waits for them.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 use slab::Slab;
+use throng::sys::fd_table::unshare_fd_table;
 
 use crate::clock::SECOND;
-use crate::conn::{Conn, Phase};
+use crate::conn::{Arrived, Conn, Phase};
 use crate::connector::{Connector, Order, Step};
-use crate::frame::{append_masked, opcode};
 use crate::inbound::{End, feed};
-use crate::kernel;
 use crate::outbound::Outbound;
 use crate::shared::Shared;
 use crate::stats::Stats;
@@ -30,30 +29,34 @@ const SCRATCH_BYTES: usize = 256 << 10;
 const EVENTS_PER_TURN: usize = 1024;
 /// The timer's event; no slot is ever this large.
 const TIMER: Token = Token(usize::MAX - 1);
+/// Connections that begin to send in one turn, as many as a turn's events: with all at once the first answers of
+/// 20,000 would wait for half a second.
+const BEGINNERS_PER_TURN: usize = EVENTS_PER_TURN;
 /// How often a worker looks after what no event tells it.
 const CHORES_EVERY: u64 = SECOND / 10;
 /// Sleeping shorter than this costs more than it gains: what falls due meanwhile is sent together.
 const SLEEP_MIN: u64 = 50_000;
-/// How long the closing handshakes may take.
-const CLOSE_TIMEOUT: u64 = 3 * SECOND;
 
 pub(crate) struct Worker {
-    shared: Arc<Shared>,
-    index: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) index: usize,
     poll: Poll,
     timer: Timer,
     armed_for: u64,
-    conns: Slab<Conn>,
+    pub(crate) conns: Slab<Conn>,
     scratch: Box<[u8]>,
     connector: Connector,
-    outbound: Outbound,
-    traffic: Traffic,
+    pub(crate) outbound: Outbound,
+    pub(crate) traffic: Traffic,
+    /// Whose last read left something.
     more: Vec<usize>,
+    /// Closed loop: who has sent nothing yet.
+    beginners: Vec<usize>,
     ended: Vec<usize>,
     chores_at: u64,
     is_settled: bool,
-    is_drained: bool,
-    close_by: Option<u64>,
+    pub(crate) is_drained: bool,
+    pub(crate) close_by: Option<u64>,
 }
 
 impl Worker {
@@ -63,7 +66,7 @@ impl Worker {
     /// What the kernel refused.
     pub(crate) fn new(shared: Arc<Shared>, index: usize, order: Order, own_table: bool) -> io::Result<Self> {
         if own_table {
-            kernel::own_fd_table()?;
+            unshare_fd_table()?;
         }
         let poll = Poll::new()?;
         let timer = Timer::new(&poll, TIMER)?;
@@ -75,10 +78,11 @@ impl Worker {
             armed_for: 0,
             conns: Slab::with_capacity(order.members as usize + 1),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
-            outbound: Outbound::new(&shared.settings, order.members),
+            outbound: Outbound::new(&shared.settings, order.members, index, shared.live.len()),
             connector: Connector::new(order, now),
             traffic: Traffic::new(&shared.settings, index),
             more: Vec::new(),
+            beginners: Vec::new(),
             ended: Vec::new(),
             chores_at: 0,
             is_settled: false,
@@ -142,7 +146,7 @@ impl Worker {
 
     /// How long the poll may sleep. What falls due within it is left to the timer, which knows microseconds.
     fn timeout(&mut self) -> io::Result<Duration> {
-        if !self.more.is_empty() {
+        if !(self.more.is_empty() && self.beginners.is_empty()) {
             return Ok(Duration::ZERO);
         }
         let now = self.shared.clock.now();
@@ -166,7 +170,7 @@ impl Worker {
     fn flush(&mut self, slot: usize) {
         if let Some(conn) = self.conns.get_mut(slot)
             && matches!(conn.phase, Phase::Open | Phase::Closing)
-            && let Err(error) = conn.flush()
+            && let Err(error) = conn.flush(&mut self.traffic.output)
         {
             self.end(slot, &End::Failed(error.kind()));
         }
@@ -183,12 +187,12 @@ impl Worker {
             Phase::Open | Phase::Closing => {}
         }
         let end = loop {
-            match conn.stream.read(scratch) {
-                Ok(0) => break Some(End::Eof),
-                Ok(read) => {
+            match conn.read(scratch, &mut traffic.store) {
+                Ok(Arrived { bytes: 0, .. }) => break Some(End::Eof),
+                Ok(Arrived { bytes, in_scratch, is_all }) => {
                     now = shared.clock.now();
-                    traffic.stats.tally.bytes_in += read as u64;
-                    let fed = feed(conn, &mut scratch[..read], traffic, now);
+                    traffic.stats.tally.bytes_in += bytes as u64;
+                    let fed = feed(conn, &mut scratch[..in_scratch], traffic, now);
                     let answered = match &fed {
                         Ok(()) if conn.phase == Phase::Open => traffic.refill(conn, now),
                         _ => Ok(()),
@@ -199,7 +203,7 @@ impl Worker {
                         (Ok(()), Err(error)) => break Some(End::Failed(error.kind())),
                         (Ok(()), Ok(())) if is_ending => {}
                         // A short read emptied the socket: the next byte is a new edge.
-                        (Ok(()), Ok(())) if read < scratch.len() => break None,
+                        (Ok(()), Ok(())) if is_all => break None,
                         (Ok(()), Ok(())) => {
                             self.more.push(slot);
                             break None;
@@ -269,7 +273,7 @@ impl Worker {
         }
     }
 
-    fn slots(&self, wanted: impl Fn(&Conn) -> bool) -> Vec<usize> {
+    pub(crate) fn slots(&self, wanted: impl Fn(&Conn) -> bool) -> Vec<usize> {
         self.conns.iter().filter(|(_, conn)| wanted(conn)).map(|(slot, _)| slot).collect()
     }
 
@@ -281,17 +285,26 @@ impl Worker {
             self.traffic.started = true;
             let members = self.slots(|conn| conn.phase == Phase::Open && !conn.is_publisher);
             let publisher = self.slots(|conn| conn.phase == Phase::Open && conn.is_publisher);
-            for &slot in &members {
-                let conn = &mut self.conns[slot];
-                let now = self.shared.clock.now();
-                let sent = self.traffic.refill(conn, now).and_then(|()| self.traffic.flush(conn));
-                if let Err(error) = sent {
-                    self.end(slot, &End::Failed(error.kind()));
-                }
+            if self.outbound.is_closed_loop() {
+                self.beginners.clone_from(&members);
             }
             self.outbound.start(from, members, publisher.first().copied());
         }
+        for _ in 0..self.beginners.len().min(BEGINNERS_PER_TURN) {
+            self.begin();
+        }
         self.send_due();
+    }
+
+    /// Closed loop: sends the first messages of one more connection.
+    fn begin(&mut self) {
+        let Some(slot) = self.beginners.pop() else { return };
+        let Some(conn) = self.conns.get_mut(slot).filter(|conn| conn.phase == Phase::Open) else { return };
+        let now = self.shared.clock.now();
+        let sent = self.traffic.refill(conn, now).and_then(|()| self.traffic.flush(conn));
+        if let Err(error) = sent {
+            self.end(slot, &End::Failed(error.kind()));
+        }
     }
 
     fn send_due(&mut self) {
@@ -303,7 +316,7 @@ impl Worker {
     }
 
     /// Ends a connection, whoever ended it.
-    fn end(&mut self, slot: usize, end: &End) {
+    pub(crate) fn end(&mut self, slot: usize, end: &End) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         if !matches!(conn.phase, Phase::Open | Phase::Closing) {
             return;
@@ -319,81 +332,7 @@ impl Worker {
         self.ended.push(slot);
     }
 
-    fn chores(&mut self, now: u64) {
-        self.time_out(now);
-        self.publish_live();
-        if !self.is_drained && now >= self.traffic.window.1 {
-            let is_late = now >= self.shared.drain_to.load(Relaxed);
-            let published = self.shared.published.load(Relaxed) as u32;
-            let is_quiet = self.outbound.next_due() > now
-                && self.conns.iter().all(|(_, conn)| {
-                    conn.phase != Phase::Open || conn.is_publisher || {
-                        let missing = conn.echoes.missing() + conn.publishes.missing();
-                        missing == 0
-                            && conn.echoes.outstanding(conn.sent) == 0
-                            && conn.publishes.outstanding(published) == 0
-                    }
-                });
-            if is_late || is_quiet {
-                self.is_drained = true;
-                self.shared.drained.fetch_add(1, Relaxed);
-            }
-        }
-        if self.close_by.is_none() && self.shared.close.load(Relaxed) {
-            self.close_by = Some(now + CLOSE_TIMEOUT);
-            self.close_all();
-        }
-    }
-
-    /// Closed loop: a connection that hears nothing gives its messages up and goes on.
-    fn time_out(&mut self, now: u64) {
-        if !self.traffic.started || !self.outbound.is_closed_loop() || now >= self.traffic.window.1 {
-            return;
-        }
-        let (now_ms, limit) =
-            ((now / 1_000_000) as u32, (self.shared.settings.reply_timeout / 1_000_000) as u32);
-        let late = self.slots(|conn| {
-            conn.phase == Phase::Open
-                && conn.echoes.outstanding(conn.sent) > 0
-                && now_ms.saturating_sub(conn.heard_ms) > limit
-        });
-        for slot in late {
-            let conn = &mut self.conns[slot];
-            conn.echoes.give_up(conn.sent);
-            self.traffic.stats.tally.timeouts += 1;
-            if let Err(error) = self.traffic.refill(conn, now).and_then(|()| self.traffic.flush(conn)) {
-                self.end(slot, &End::Failed(error.kind()));
-            }
-        }
-    }
-
-    /// Settles what each connection lost and begins the closing handshakes.
-    fn close_all(&mut self) {
-        let published = self.shared.published.load(Relaxed) as u32;
-        for slot in self.slots(|conn| conn.phase == Phase::Open) {
-            let conn = &mut self.conns[slot];
-            conn.echoes.give_up(conn.sent);
-            if !conn.is_publisher {
-                conn.publishes.give_up(published);
-                self.traffic.stats.tally.lost += conn.echoes.missing() + conn.publishes.missing();
-            }
-            conn.phase = Phase::Closing;
-            let key = self.traffic.keys.draw();
-            append_masked(&mut self.traffic.out, opcode::CLOSE, &1000u16.to_be_bytes(), b"", key);
-            if let Err(error) = self.traffic.flush(conn) {
-                self.end(slot, &End::Failed(error.kind()));
-            }
-        }
-    }
-
     fn is_over(&self) -> bool {
         self.close_by.is_some_and(|by| self.conns.is_empty() || self.shared.clock.now() >= by)
-    }
-
-    fn publish_live(&mut self) {
-        let mut live = self.shared.live[self.index].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        live.tally = self.traffic.stats.tally;
-        self.traffic.stats.response.drain_live(&mut live.times);
-        self.traffic.stats.delivery.drain_live(&mut live.times);
     }
 }

@@ -59,7 +59,7 @@ pub struct Config {
     pub origins: Origins,
     /// Bytes of a request head. 16 KiB; beyond it 431.
     pub head_bytes_max: usize,
-    /// How long a request head may take, from accept or from its first byte. 10 s; then 408.
+    /// How long a request may take to arrive, head and body together, from accept or from its first byte. 10 s; then 408.
     pub head_timeout: Duration,
     /// Bytes of a request body. 1 MiB; beyond it 413.
     pub body_bytes_max: usize,
@@ -84,7 +84,8 @@ pub struct Config {
     pub outbox_bytes_low: usize,
     /// Queued bytes above which `send` says `Pressured` and reading from that peer pauses. 64 KiB.
     pub outbox_bytes_high: usize,
-    /// Queued bytes beyond which a connection is closed (1008). 2 MiB. One message always fits an empty outbox.
+    /// Queued bytes beyond which a connection is closed (1008). 2 MiB. One message of up to 1 GiB always fits an empty
+    /// outbox.
     pub outbox_bytes_max: usize,
     /// How long a peer may take nothing while something is queued. 30 s; then close 1008.
     pub stall_timeout: Duration,
@@ -103,6 +104,9 @@ pub struct Config {
     pub read_bytes_per_turn: usize,
     /// Mailbox messages handled per turn. 1,024.
     pub mails_per_turn: usize,
+    /// Messages queued for subscribers per turn, a publish counting eight more. 65,536, about 2 ms: whoever publishes
+    /// faster is read no further in that turn, and what other shards publish waits in the mailbox.
+    pub deliveries_per_turn: usize,
     /// Sockets written to per turn outside of their own reads. 256, about 2 ms.
     pub flushes_per_turn: usize,
 
@@ -140,6 +144,7 @@ impl Default for Config {
             accepts_per_turn: 64,
             read_bytes_per_turn: 256 << 10,
             mails_per_turn: 1024,
+            deliveries_per_turn: 65_536,
             flushes_per_turn: 256,
             offload_threads: 2,
         }
@@ -172,6 +177,7 @@ impl Config {
         within("accepts_per_turn", self.accepts_per_turn, 1, 1 << 16)?;
         within("read_bytes_per_turn", self.read_bytes_per_turn, 4 << 10, 64 << 20)?;
         within("mails_per_turn", self.mails_per_turn, 1, 1 << 20)?;
+        within("deliveries_per_turn", self.deliveries_per_turn, 1, 1 << 30)?;
         within("flushes_per_turn", self.flushes_per_turn, 1, 1 << 20)?;
         within("offload_threads", self.offload_threads, 1, 1024)?;
         for (setting, value) in [

@@ -90,7 +90,7 @@ settings! {
     "HTTP":
     origins config.origins, "A page's origin that may open WebSockets; repeatable. any: every page may";
     size config.head_bytes_max, "A request head, beyond it 431";
-    time config.head_timeout, "How long a request head may take, then 408";
+    time config.head_timeout, "How long a request may take to arrive, head and body, then 408";
     size config.body_bytes_max, "A request body, beyond it 413";
     time config.silent_timeout, "How long a connection without pings may be silent; 0 is off";
     time config.admit_timeout, "How long a deferred admission may take, then 503";
@@ -115,6 +115,7 @@ settings! {
     count config.accepts_per_turn, "Connections accepted per turn and listener";
     size config.read_bytes_per_turn, "Bytes read of a connection per turn: the shard's one read buffer";
     count config.mails_per_turn, "Messages of other shards handled per turn";
+    count config.deliveries_per_turn, "Messages queued for subscribers per turn, and again of other shards";
     count config.flushes_per_turn, "Sockets written to per turn outside of their own reads";
     count config.offload_threads, "Threads for jobs that block";
 }

@@ -7,7 +7,7 @@
 use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
 use crate::proto::http::Response;
-use crate::proto::ws::close::may_be_sent;
+use crate::proto::ws::close::{NO_STATUS, may_be_sent};
 use crate::proto::ws::encode;
 
 use super::conn::{Arrived, Flags, Stage};
@@ -15,9 +15,6 @@ use super::core::Core;
 use super::deadlines::Class;
 use super::outbox::Unit;
 use super::service::{Service, Ticket};
-
-/// What a close frame without a code counts as (RFC 6455 §7.1.5).
-const NO_STATUS: u16 = 1005;
 
 impl<S: Service> Core<S> {
     /// Begins the closing handshake with a code and reason that the application chose. A connection that is not a
@@ -141,8 +138,9 @@ impl<S: Service> Core<S> {
                     conn.queued -= outbox.drop_held(&mut self.store.buffers) as u32;
                 }
             }
-            if conn.flags.any(Flags::READABLE) && !conn.flags.any(Flags::MORE) {
-                // It may have been paused, and what is left must still be read to its end.
+            let has_rest = matches!(conn.arrived, Arrived::Http(_));
+            if (conn.flags.any(Flags::READABLE) || has_rest) && !conn.flags.any(Flags::MORE) {
+                // It may have been paused, and what is left must still be decoded and read to its end.
                 conn.flags.set(Flags::MORE);
                 self.more.push_back(key);
             }

@@ -7,13 +7,14 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::base::cause::Cause;
+use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
 use crate::proto::ws::{Decoder, Item, Limits, Message, Opcode, Role, encode};
 
 use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
 use super::cork::Sources;
+use super::exchange::Exchange;
 use super::io::Io;
 use super::outbox::{PIECES_MAX, Unit};
 use super::service::Service;
@@ -28,6 +29,10 @@ impl<S: Service, I: Io> Shard<S, I> {
             Stage::Waiting if !conn.flags.any(Flags::READ_CLOSED) => return,
             Stage::Waiting => return self.core.vanish(key, Cause::PeerVanished),
             _ if conn.flags.any(Flags::PAUSED) => return,
+            // A read earlier in this turn has filled the outbox, which was not flushed since.
+            Stage::Head | Stage::Open if conn.queued as usize > self.core.config.outbox_bytes_high => {
+                return self.core.pause_above_high(key);
+            }
             _ => {}
         }
         let mut arrived = std::mem::take(&mut conn.arrived);
@@ -81,7 +86,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         match conn.stage {
             // A client that ends its side behind its last request still gets the answers.
             Stage::Head if conn.queued > 0 => {
-                conn.reason = crate::base::cause::CloseReason::of(Cause::HttpDone);
+                conn.reason = CloseReason::of(Cause::HttpDone);
                 self.core.leave(key);
             }
             Stage::Head if matches!(conn.arrived, Arrived::Nothing) => self.core.vanish(key, Cause::HttpDone),
@@ -104,9 +109,10 @@ impl<S: Service, I: Io> Shard<S, I> {
         let core = &mut self.core;
         core.reading = None;
         let bytes = core.cork.bytes();
-        if bytes > 0 {
+        if bytes > 0
+            && let Some(stream) = self.streams[key.slot as usize].as_ref()
+        {
             let sources = Sources { scratch: &self.scratch, carried: retired.as_deref().unwrap_or(&[]) };
-            let Some(stream) = self.streams[key.slot as usize].as_ref() else { return };
             let result = match core.cork.single() {
                 Some(whole) => self.io.write(stream, &[IoSlice::new(whole)]),
                 None => {
@@ -115,22 +121,22 @@ impl<S: Service, I: Io> Shard<S, I> {
                     self.io.write(stream, &slices[..filled])
                 }
             };
-            let sent = match result {
-                Ok(sent) => sent,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                Err(_) => {
-                    core.vanish(key, Cause::PeerReset);
-                    bytes
+            match result {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => core.vanish(key, Cause::PeerReset),
+                result => {
+                    let sent = result.unwrap_or(0);
+                    core.counters.bytes_out.add(sent as u64);
+                    if sent < bytes {
+                        let mut units =
+                            core.cork.leftover(sent, &self.scratch, &mut retired, &mut core.store.buffers);
+                        core.queue_begun(key, &mut units, bytes - sent);
+                        core.cork.keep(units);
+                    }
+                    core.settle(key);
                 }
-            };
-            core.counters.bytes_out.add(sent as u64);
-            if sent < bytes {
-                let units = core.cork.leftover(sent, &self.scratch, &mut retired, &mut core.store.buffers);
-                core.queue_begun(key, units, bytes - sent);
             }
-            core.cork.clear();
-            core.settle(key);
         }
+        // Whatever became of it: the cork's next owner is somebody else.
         core.cork.clear();
         if let Some(buffer) = retired {
             core.store.buffers.give(buffer);
@@ -153,6 +159,7 @@ pub(super) fn decode<S: Service>(
     };
     core.is_halted = conn.stage != Stage::Open;
     core.reading = Some(key);
+    core.is_fanned_out = false;
     let limits =
         Limits { message_bytes_max: core.config.message_bytes_max, fragments_max: core.config.fragments_max };
     let mut decoder = Decoder::new(Role::Server, limits, carry, input);
@@ -180,12 +187,19 @@ pub(super) fn decode<S: Service>(
             if core.is_halted && core.table.conn(key).is_none_or(|conn| conn.stage != Stage::Closing) {
                 break;
             }
+            // Nobody waits behind one connection's publishes for longer than the budget, however small they are.
+            if core.is_fanned_out && decoder.is_between_messages(&mut core.store) {
+                break;
+            }
         }
     }));
     if decoded.is_err() {
         // What was said before is sent before the close frame: the decoder outlives the panic, and with it what the
         // cork points into.
         core.blame(Some(key));
+    }
+    if core.is_fanned_out {
+        core.keep_frames(key, decoder.rest());
     }
     let finished = decoder.finish(&mut core.store);
     match (finished.carry, core.table.conn_mut(key)) {
@@ -210,10 +224,23 @@ impl<S: Service> Core<S> {
         }
     }
 
+    /// Keeps what is to be decoded in the next turn. Until then nothing more is read: it comes back by the list of those
+    /// to be read again, or when it is no longer paused.
+    fn keep_frames(&mut self, key: Key, rest: &[u8]) {
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        if rest.is_empty() || !matches!(conn.stage, Stage::Open | Stage::Closing) {
+            return;
+        }
+        let mut bytes = self.store.buffers.take(rest.len());
+        bytes.extend_from_slice(rest);
+        conn.arrived = Arrived::Http(Box::new(Exchange { bytes, ..Exchange::default() }));
+        self.push_more(key);
+    }
+
     #[inline(always)]
     fn hand_on(&mut self, service: &mut S, key: Key, message: Message<'_>) {
-        self.counters.messages_in.add(1);
         if !self.is_halted {
+            self.counters.messages_in.add(1);
             service.message(self, key, message);
         }
     }

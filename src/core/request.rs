@@ -99,9 +99,10 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.core.store.buffers.give(rest);
     }
 
-    /// Decodes frames that came in behind a handshake and are not in the scratch any more.
+    /// Decodes frames that are not in the scratch any more: they came in behind a handshake, or had to wait.
     pub(super) fn frames_of(&mut self, key: Key, mut bytes: Vec<u8>) {
-        if !bytes.is_empty() && self.core.is_open(key) {
+        let is_framed = |stage| matches!(stage, Stage::Open | Stage::Closing);
+        if !bytes.is_empty() && self.core.table.conn(key).is_some_and(|conn| is_framed(conn.stage)) {
             let Self { core, service, .. } = self;
             core.cork_for(key, &[]);
             let retired = decode(core, service, key, &mut bytes);
@@ -163,18 +164,23 @@ fn step<S: Service>(
     bytes: &[u8],
 ) -> Result<Step, Cause> {
     let mut slots = HeaderSlots::new();
-    if exchange.body.is_none() {
-        let Some(head_bytes) = exchange.scan.find_within(bytes, core.config.head_bytes_max)? else {
-            return Ok(Step::Incomplete);
-        };
-        let request = Request::parse(&bytes[..head_bytes], &mut slots)?;
-        let decoder = Body::new(request.framing(), core.config.body_bytes_max)?;
-        if !decoder.is_complete() && bytes.len() == head_bytes && request.expects_continue() {
-            core.queue(key, Unit::own(CONTINUE.to_vec()), false);
+    let body = match &mut exchange.body {
+        Some(body) => body,
+        none => {
+            let Some(head_bytes) = exchange.scan.find_within(bytes, core.config.head_bytes_max)? else {
+                return Ok(Step::Incomplete);
+            };
+            let request = Request::parse(&bytes[..head_bytes], &mut slots)?;
+            let decoder = Body::new(request.framing(), core.config.body_bytes_max)?;
+            if decoder.is_complete() {
+                return Ok(core.dispatch(service, key, &request, &[])?.into_step(head_bytes));
+            }
+            if bytes.len() == head_bytes && request.expects_continue() {
+                core.queue(key, Unit::own(CONTINUE.to_vec()), false);
+            }
+            none.insert(Incoming { head_bytes, decoder, bytes: Vec::new() })
         }
-        exchange.body = Some(Incoming { head_bytes, decoder, bytes: Vec::new() });
-    }
-    let Some(body) = &mut exchange.body else { return Ok(Step::Incomplete) };
+    };
     let head_bytes = body.head_bytes;
     let n = head_bytes + body.decoder.feed(&bytes[head_bytes..], &mut body.bytes)?;
     if !body.decoder.is_complete() {

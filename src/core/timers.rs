@@ -55,9 +55,14 @@ impl<T> Timers<T> {
         TimerId { slot, set: self.sets }
     }
 
+    /// Whether a timer will still ring.
+    pub fn is_set(&self, id: TimerId) -> bool {
+        self.timers.get(id.slot as usize).is_some_and(|timer| timer.set == id.set)
+    }
+
     /// Takes a timer back; false where it is gone.
     pub fn cancel(&mut self, id: TimerId) -> bool {
-        let is_set = self.timers.get(id.slot as usize).is_some_and(|timer| timer.set == id.set);
+        let is_set = self.is_set(id);
         if is_set {
             self.timers.remove(id.slot as usize);
         }

@@ -3,7 +3,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::{io, thread};
 
@@ -33,8 +33,6 @@ struct Part<H: Handler> {
     io: EpollParts,
     /// Under own fd tables: the listeners of all shards, by number, to be taken over in the thread's own table.
     foreign: Vec<RawFd>,
-    is_own: bool,
-    pin: bool,
 }
 
 pub(super) fn start<H: Handler>(
@@ -47,6 +45,7 @@ pub(super) fn start<H: Handler>(
         |error| SetupError::host("set up the shards", error, "the fd limit may be too small: see ulimit -n");
     let addresses: Vec<SocketAddr> =
         listeners.iter().filter_map(|shards| shards[0].local_addr().ok()).collect();
+    let binds = listeners.len();
     let is_own = config.fd_tables == FdTables::Own;
     let config = Arc::new(config);
     let census = Arc::new(Census::new(plan.shards, plan.max_connections));
@@ -68,8 +67,8 @@ pub(super) fn start<H: Handler>(
         }
     }
     let outgoing: Arc<[Handoff]> = outgoing.into();
-    for (io, incoming) in ios.iter_mut().zip(incoming) {
-        io.transport = Transport::Own { incoming, outgoing: outgoing.clone() };
+    for (shard, (io, incoming)) in ios.iter_mut().zip(incoming).enumerate() {
+        io.transport = Transport::Own { shard: shard as u16, incoming, outgoing: outgoing.clone() };
     }
 
     let offload = Offload::start(config.offload_threads).map_err(refused)?;
@@ -90,7 +89,6 @@ pub(super) fn start<H: Handler>(
     for shards in listeners {
         per_shard.iter_mut().zip(shards).for_each(|(own, listener)| own.push(listener));
     }
-    let binds = addresses.len();
     let foreign: Vec<RawFd> =
         if is_own { per_shard.iter().flatten().map(AsRawFd::as_raw_fd).collect() } else { Vec::new() };
 
@@ -120,7 +118,7 @@ pub(super) fn start<H: Handler>(
             listeners,
             turn_us: turn_us[shard].clone(),
         };
-        let part = Part { seed, io, foreign: foreign.clone(), is_own, pin: config.pin };
+        let part = Part { seed, io, foreign: foreign.clone() };
         let (handler, remote, ready) = (handler.clone(), remote.clone(), ready.clone());
         let thread = thread::Builder::new()
             .name(format!("throng-{shard}"))
@@ -132,7 +130,7 @@ pub(super) fn start<H: Handler>(
     let started: Result<Vec<()>, io::Error> = readiness.iter().take(plan.shards).collect();
     // Every table has its own copy by now: the main thread's would keep the ports bound when the shards have ended.
     drop(kept);
-    let handle = Handle::new(remote, counters, turn_us, is_own.then_some(outgoing), AtomicU64::new(0));
+    let handle = Handle::new(remote, counters, turn_us, is_own.then_some(outgoing));
     let server = Server::new(handle, threads, addresses, plan);
     match started {
         Ok(up) if up.len() == plan.shards => Ok(server),
@@ -170,13 +168,13 @@ fn set_up<H: Handler>(
     handler: &dyn Fn(usize) -> H,
     remote: Arc<Remote<H>>,
 ) -> io::Result<Shard<Raw<H>, Epoll>> {
-    let Part { seed, mut io, foreign, is_own, pin } = part;
-    if is_own {
+    let Part { seed, mut io, foreign } = part;
+    if seed.config.fd_tables == FdTables::Own {
         fd_table::unshare_fd_table()?;
         // Every listener has a copy in this table, under its old number and owned by nobody.
         io.listeners = foreign.into_iter().map(|fd| fd_table::take_over(fd).into()).collect();
     }
-    if pin {
+    if seed.config.pin {
         pin_to_nth_core(seed.shard)?;
     }
     let index = seed.shard;
@@ -192,9 +190,4 @@ fn turn_lengths() -> Histogram<u32> {
 /// Reads a histogram that another thread writes.
 pub(super) fn snapshot(lengths: &Mutex<Histogram<u32>>) -> Histogram<u32> {
     lengths.lock().map_or_else(|poisoned| poisoned.into_inner().clone(), |lengths| lengths.clone())
-}
-
-/// The number of a hand-off from outside: odd, so that no shard's own is equal.
-pub(super) fn handoff_number(count: &AtomicU64) -> u64 {
-    (count.fetch_add(1, Ordering::Relaxed) << 16) | 0xFFFF
 }

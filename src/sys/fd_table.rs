@@ -1,4 +1,4 @@
-//! A thread's own fd table. The only `unsafe` of throng is here: two system calls that `std` and rustix cannot vouch for.
+//! A thread's own fd table: two system calls that `std` and rustix cannot vouch for, hence `unsafe`.
 //!
 //! `RLIMIT_NOFILE` is counted per table, so N threads with a table each hold N times as many sockets as a process
 //! usually may: with 20,000 per table, 1,000,000 sockets took 54 tables. It also takes the table's reference count out of

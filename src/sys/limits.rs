@@ -23,6 +23,23 @@ pub fn fd_limit() -> FdLimit {
     FdLimit { soft: limit.current.unwrap_or(u64::MAX), hard: limit.maximum.unwrap_or(u64::MAX) }
 }
 
+/// The soft limit of process `pid`.
+///
+/// # Errors
+/// There is no such process, or it is another user's and `/proc` hides it.
+pub fn fd_limit_of(pid: u32) -> io::Result<u64> {
+    soft_fds(&fs::read_to_string(format!("/proc/{pid}/limits"))?)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "limits has no `Max open files`"))
+}
+
+fn soft_fds(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    match line.split_ascii_whitespace().next()? {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
+    }
+}
+
 /// Raises the soft limit to the hard one and says what is then in force.
 ///
 /// # Errors
@@ -95,6 +112,16 @@ mod tests {
             assert!(more + 5.0 * more.sqrt() > room as f64, "{limit}: {planned} is too careful");
         }
         assert_eq!(connections_per_own_table(20_000), 19_242);
+    }
+
+    #[test]
+    fn the_limit_of_a_process_is_read_from_its_table() {
+        let limits = "Limit      Soft Limit  Hard Limit  Units\nMax open files   1024   4096   files\nMax locked memory 1 1 bytes\n";
+        assert_eq!(soft_fds(limits), Some(1024));
+        assert_eq!(soft_fds(&limits.replace("1024", "unlimited")), Some(u64::MAX));
+        assert_eq!(soft_fds("Max processes 1 1"), None);
+        assert_eq!(fd_limit_of(std::process::id()).unwrap(), fd_limit().soft);
+        assert!(fd_limit_of(u32::MAX).is_err());
     }
 
     #[test]

@@ -23,13 +23,26 @@ pub fn user_memory(pid: u32) -> io::Result<UserMemory> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "smaps_rollup has no Rss or no Pss"))
 }
 
+/// Bytes of the whole machine's slab memory, where the kernel keeps its side of every socket.
+///
+/// The kernel counts it late and frees it later still: of two readings the second means something a few tenths of a
+/// second after what changed it.
+///
+/// # Errors
+/// `/proc` is not mounted.
+pub fn slab_bytes() -> io::Result<u64> {
+    bytes(&fs::read_to_string("/proc/meminfo")?, "Slab:")
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "meminfo has no Slab"))
+}
+
 fn parse(rollup: &str) -> Option<UserMemory> {
-    let bytes = |name: &str| -> Option<u64> {
-        let line = rollup.lines().find_map(|line| line.strip_prefix(name))?;
-        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kib << 10)
-    };
-    Some(UserMemory { rss_bytes: bytes("Rss:")?, pss_bytes: bytes("Pss:")? })
+    Some(UserMemory { rss_bytes: bytes(rollup, "Rss:")?, pss_bytes: bytes(rollup, "Pss:")? })
+}
+
+fn bytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
 }
 
 #[cfg(test)]
@@ -46,6 +59,7 @@ mod tests {
         assert!(after.rss_bytes >= before.rss_bytes + (32 << 20), "{before:?} {after:?}");
         assert!(after.pss_bytes <= after.rss_bytes && touched[0] == 7);
         assert!(user_memory(u32::MAX).is_err());
+        assert!(slab_bytes().unwrap() > 1 << 20);
     }
 
     #[test]

@@ -12,3 +12,4 @@ pub mod listener;
 pub mod memory;
 pub mod pin;
 pub mod reserve;
+pub mod source;

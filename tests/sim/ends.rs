@@ -13,8 +13,8 @@ impl World {
     /// After every step: nothing has gone wrong, and nobody sleeps who must not.
     pub(super) fn check(&mut self) -> Result<(), String> {
         let net = &mut *self.net.borrow_mut();
-        let ledger = self.ledger.borrow();
-        let first = net.violations.first().or_else(|| ledger.violations.first()).cloned();
+        let first = net.violations.first().cloned();
+        let first = first.or_else(|| self.ledger.borrow().violations.first().cloned());
         if let Some(first) = first {
             return Err(first);
         }

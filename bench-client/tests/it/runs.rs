@@ -299,13 +299,47 @@ fn a_raw_byte_echo_is_no_websocket_server_without_raw_echo() {
         "{}",
         said.stdout
     );
-    assert!(said.stdout.contains("5 × the server sent a masked frame"), "{}", said.stdout);
+    assert!(said.stdout.contains("5 × the server broke RFC 6455"), "{}", said.stdout);
+    assert!(said.stdout.contains("--raw-echo"), "{}", said.stdout);
 }
 
 #[test]
-fn raw_echo_changes_nothing_for_a_websocket_server() {
-    let said =
-        bench(&format!("echo ws://{}/ -c 5 --raw-echo --duration 300ms --warmup 0s --pipeline 4", echo()));
+fn with_raw_echo_a_websocket_server_is_none() {
+    let said = bench(&format!("echo ws://{}/ -c 5 --raw-echo --duration 300ms --warmup 0s", echo()));
+    assert_eq!((said.code, said.count("received"), said.count("closed_by_server")), (Some(1), 0, 5));
+    assert!(said.stdout.contains("--raw-echo expects masked frames"), "{}", said.stdout);
+}
+
+#[test]
+fn a_tick_changes_neither_the_rate_nor_what_counts_as_late() {
+    let address = echo();
+    for (tick, wakes) in [("0", "open loop, 3000 messages/s, 20 B"), ("20ms", "in ticks of 20ms")] {
+        let said = bench(&format!(
+            "echo ws://{address}/ -c 10 --threads 2 --rate 3000 --tick {tick} --duration 1s --warmup 100ms"
+        ));
+        assert_clean(&said);
+        assert_eq!((said.count("sent"), said.figure("/response/count")), (3300, 3000.0), "{tick}");
+        assert!(said.stdout.contains(wakes), "{}", said.stdout);
+        // Messages wait for nobody before they are due: a tick is no lateness.
+        assert!(said.figure("/slip/p50") < 10_000.0, "{}", said.stdout);
+    }
+}
+
+#[test]
+fn memory_is_read_after_one_echo_on_each_connection_and_a_rest() {
+    let address = server(|socket| messages(socket, |socket, _, message| send(socket, message)));
+    let began = std::time::Instant::now();
+    let said = bench(&format!(
+        "memory ws://{address}/ -c 50 --rate 1000 --duration 700ms --server-pid {}",
+        std::process::id()
+    ));
+    assert!(began.elapsed() >= Duration::from_millis(700));
+    // This process is the server.
     assert_clean(&said);
-    assert!(said.count("received") > 50);
+    assert_eq!((said.count("sent"), said.count("received")), (50, 50), "{}", said.stdout);
+    assert!(said.figure("/server/memory_rested") > f64::from(1 << 20));
+    assert!(
+        said.report.pointer("/server/bytes_per_rested_connection").is_some_and(|bytes| bytes.is_number())
+    );
+    assert!(said.stdout.contains("at rest"), "{}", said.stdout);
 }
