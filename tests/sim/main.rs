@@ -17,6 +17,7 @@ mod net;
 mod outside;
 mod peer;
 mod random;
+mod script;
 mod service;
 mod speak;
 mod talk;
