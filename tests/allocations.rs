@@ -162,16 +162,21 @@ fn an_echo_allocates_nothing() {
             for piece in [usize::MAX, 5000, 701] {
                 let frames = frames(size, depth);
                 let echoed = frames.len() - 4 * depth;
-                echo(&mut client, &frames, echoed, piece, 60);
-                let before = counts(&mut client);
-                echo(&mut client, &frames, echoed, piece, 200);
-                let after = counts(&mut client);
-                let messages = 200 * depth;
-                assert_eq!(
-                    after.0 - before.0,
-                    0,
-                    "{messages} of {size} B, {depth} at a time, cut at {piece}"
-                );
+                let mut window = || {
+                    let before = counts(&mut client).0;
+                    echo(&mut client, &frames, echoed, piece, 40);
+                    counts(&mut client).0 - before
+                };
+                // How the reads fall is the kernel's: a buffer of a new size may be needed late, but then it is there.
+                let windows: Vec<u64> = (0..30)
+                    .scan(0, |quiet, _| {
+                        let allocated = (*quiet < 3).then(&mut window)?;
+                        *quiet = if allocated == 0 { *quiet + 1 } else { 0 };
+                        Some(allocated)
+                    })
+                    .collect();
+                let is_steady = windows.ends_with(&[0, 0, 0]);
+                assert!(is_steady, "{windows:?}: {depth} of {size} B at a time, cut at {piece}");
             }
         }
     }
@@ -180,7 +185,7 @@ fn an_echo_allocates_nothing() {
 
 #[test]
 fn a_broadcast_allocates_per_publish_and_not_per_subscriber() {
-    const PUBLISHES: u64 = 100;
+    const PUBLISHES: u64 = 50;
     let _turn = one_at_a_time();
     for shards in [1, 2] {
         for subscribers in [10, 1000] {

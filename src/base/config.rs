@@ -104,6 +104,9 @@ pub struct Config {
     pub read_bytes_per_turn: usize,
     /// Mailbox messages handled per turn. 1,024.
     pub mails_per_turn: usize,
+    /// Messages queued for subscribers per turn, a publish counting eight more. 65,536, about 2 ms: whoever publishes
+    /// faster is read no further in that turn, and what other shards publish waits in the mailbox.
+    pub deliveries_per_turn: usize,
     /// Sockets written to per turn outside of their own reads. 256, about 2 ms.
     pub flushes_per_turn: usize,
 
@@ -141,6 +144,7 @@ impl Default for Config {
             accepts_per_turn: 64,
             read_bytes_per_turn: 256 << 10,
             mails_per_turn: 1024,
+            deliveries_per_turn: 65_536,
             flushes_per_turn: 256,
             offload_threads: 2,
         }
@@ -173,6 +177,7 @@ impl Config {
         within("accepts_per_turn", self.accepts_per_turn, 1, 1 << 16)?;
         within("read_bytes_per_turn", self.read_bytes_per_turn, 4 << 10, 64 << 20)?;
         within("mails_per_turn", self.mails_per_turn, 1, 1 << 20)?;
+        within("deliveries_per_turn", self.deliveries_per_turn, 1, 1 << 30)?;
         within("flushes_per_turn", self.flushes_per_turn, 1, 1 << 20)?;
         within("offload_threads", self.offload_threads, 1, 1024)?;
         for (setting, value) in [

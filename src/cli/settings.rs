@@ -115,6 +115,7 @@ settings! {
     count config.accepts_per_turn, "Connections accepted per turn and listener";
     size config.read_bytes_per_turn, "Bytes read of a connection per turn: the shard's one read buffer";
     count config.mails_per_turn, "Messages of other shards handled per turn";
+    count config.deliveries_per_turn, "Messages queued for subscribers per turn, and again of other shards";
     count config.flushes_per_turn, "Sockets written to per turn outside of their own reads";
     count config.offload_threads, "Threads for jobs that block";
 }

@@ -137,7 +137,7 @@ pub enum Arrived {
     /// Nothing: the connection stands at a boundary. The only state of an idle one.
     #[default]
     Nothing,
-    /// Part of a request, or a request that waits for its answer.
+    /// Part of a request, or a request that waits for its answer; or whole frames that wait for their turn.
     Http(Box<Exchange>),
     /// Part of a frame or of a fragmented message.
     Frames(Box<Carry>),

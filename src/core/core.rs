@@ -41,6 +41,10 @@ pub struct Core<S: Service> {
     /// The connection being read has been closed by its handler: decode no further.
     pub(super) is_halted: bool,
     pub(super) reading: Option<Key>,
+    /// What is left of this step's budget of deliveries, and whether the last publish ended it: then the connection it
+    /// came from is decoded no further.
+    pub(super) deliveries_left: usize,
+    pub(super) is_fanned_out: bool,
     /// Whom the service works for in a call that is about no connection by itself.
     pub(super) working_for: Option<Key>,
     pub(super) outboxes: Outboxes,
@@ -89,6 +93,8 @@ impl<S: Service> Core<S> {
             cork,
             is_halted: false,
             reading: None,
+            deliveries_left: 0,
+            is_fanned_out: false,
             working_for: None,
             outboxes: Outboxes::default(),
             batches: Batches::new(),

@@ -138,8 +138,9 @@ impl<S: Service> Core<S> {
                     conn.queued -= outbox.drop_held(&mut self.store.buffers) as u32;
                 }
             }
-            if conn.flags.any(Flags::READABLE) && !conn.flags.any(Flags::MORE) {
-                // It may have been paused, and what is left must still be read to its end.
+            let has_rest = matches!(conn.arrived, Arrived::Http(_));
+            if (conn.flags.any(Flags::READABLE) || has_rest) && !conn.flags.any(Flags::MORE) {
+                // It may have been paused, and what is left must still be decoded and read to its end.
                 conn.flags.set(Flags::MORE);
                 self.more.push_back(key);
             }

@@ -12,6 +12,9 @@ use super::outbox::{Unit, has_room};
 use super::publication::Publication;
 use super::service::Service;
 
+/// What a publish costs besides its deliveries, counted in them: an allocation, and a mail for each other shard.
+const PUBLISH_DELIVERIES: usize = 8;
+
 impl<S: Service> Core<S> {
     /// Puts a connection into a topic.
     pub fn subscribe(&mut self, key: Key, topic: &str) -> Subscribed {
@@ -65,6 +68,8 @@ impl<S: Service> Core<S> {
         self.hub = hub;
         self.counters.publishes.add(1);
         self.counters.deliveries.add(deliveries);
+        self.deliveries_left = self.deliveries_left.saturating_sub(deliveries as usize + PUBLISH_DELIVERIES);
+        self.is_fanned_out = self.deliveries_left == 0;
     }
 
     #[inline]

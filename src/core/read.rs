@@ -14,6 +14,7 @@ use crate::proto::ws::{Decoder, Item, Limits, Message, Opcode, Role, encode};
 use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
 use super::cork::Sources;
+use super::exchange::Exchange;
 use super::io::Io;
 use super::outbox::{PIECES_MAX, Unit};
 use super::service::Service;
@@ -158,6 +159,7 @@ pub(super) fn decode<S: Service>(
     };
     core.is_halted = conn.stage != Stage::Open;
     core.reading = Some(key);
+    core.is_fanned_out = false;
     let limits =
         Limits { message_bytes_max: core.config.message_bytes_max, fragments_max: core.config.fragments_max };
     let mut decoder = Decoder::new(Role::Server, limits, carry, input);
@@ -185,12 +187,19 @@ pub(super) fn decode<S: Service>(
             if core.is_halted && core.table.conn(key).is_none_or(|conn| conn.stage != Stage::Closing) {
                 break;
             }
+            // Nobody waits behind one connection's publishes for longer than the budget, however small they are.
+            if core.is_fanned_out && decoder.is_between_messages(&mut core.store) {
+                break;
+            }
         }
     }));
     if decoded.is_err() {
         // What was said before is sent before the close frame: the decoder outlives the panic, and with it what the
         // cork points into.
         core.blame(Some(key));
+    }
+    if core.is_fanned_out {
+        core.keep_frames(key, decoder.rest());
     }
     let finished = decoder.finish(&mut core.store);
     match (finished.carry, core.table.conn_mut(key)) {
@@ -213,6 +222,19 @@ impl<S: Service> Core<S> {
         {
             self.cork.open(key, scratch);
         }
+    }
+
+    /// Keeps what is to be decoded in the next turn. Until then nothing more is read: it comes back by the list of those
+    /// to be read again, or when it is no longer paused.
+    fn keep_frames(&mut self, key: Key, rest: &[u8]) {
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        if rest.is_empty() || !matches!(conn.stage, Stage::Open | Stage::Closing) {
+            return;
+        }
+        let mut bytes = self.store.buffers.take(rest.len());
+        bytes.extend_from_slice(rest);
+        conn.arrived = Arrived::Http(Box::new(Exchange { bytes, ..Exchange::default() }));
+        self.push_more(key);
     }
 
     #[inline(always)]

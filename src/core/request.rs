@@ -99,9 +99,10 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.core.store.buffers.give(rest);
     }
 
-    /// Decodes frames that came in behind a handshake and are not in the scratch any more.
+    /// Decodes frames that are not in the scratch any more: they came in behind a handshake, or had to wait.
     pub(super) fn frames_of(&mut self, key: Key, mut bytes: Vec<u8>) {
-        if !bytes.is_empty() && self.core.is_open(key) {
+        let is_framed = |stage| matches!(stage, Stage::Open | Stage::Closing);
+        if !bytes.is_empty() && self.core.table.conn(key).is_some_and(|conn| is_framed(conn.stage)) {
             let Self { core, service, .. } = self;
             core.cork_for(key, &[]);
             let retired = decode(core, service, key, &mut bytes);

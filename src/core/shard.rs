@@ -151,6 +151,7 @@ impl<S: Service, I: Io> Shard<S, I> {
     /// If the kernel refuses to poll: the shard cannot go on.
     pub fn turn(&mut self) -> io::Result<Turn> {
         let began_us = self.poll()?;
+        self.core.deliveries_left = self.core.config.deliveries_per_turn;
         let events = std::mem::take(&mut self.events);
         for event in &events {
             self.event(*event);
@@ -266,14 +267,16 @@ impl<S: Service, I: Io> Shard<S, I> {
             let has_rest = matches!(&conn.arrived, Arrived::Http(rest) if rest.awaited.is_none() && !rest.bytes.is_empty());
             match conn.stage {
                 Stage::Head if has_rest => self.pending_requests(key),
-                Stage::Open if has_rest => {
+                Stage::Open | Stage::Closing if has_rest => {
                     let Arrived::Http(exchange) = std::mem::take(&mut conn.arrived) else { continue };
                     self.frames_of(key, exchange.bytes);
                 }
                 _ => {}
             }
-            // What was kept may still be incomplete: only reading on brings the rest, or the end.
-            let is_readable = |flags: Flags| flags.any(Flags::READABLE.with(Flags::READ_CLOSED));
+            // What was kept may still be incomplete: only reading on brings the rest, or the end. One that is on the list
+            // again has more to be decoded first.
+            let is_readable =
+                |flags: Flags| flags.any(Flags::READABLE.with(Flags::READ_CLOSED)) && !flags.any(Flags::MORE);
             if self.core.table.conn(key).is_some_and(|conn| is_readable(conn.flags)) {
                 self.read(key);
             }
@@ -283,9 +286,14 @@ impl<S: Service, I: Io> Shard<S, I> {
     /// Step 5.
     fn mailbox(&mut self) {
         let budget = self.core.config.mails_per_turn;
+        // A budget of their own again: a connection that publishes without end keeps no other shard's publish waiting.
+        self.core.deliveries_left = self.core.config.deliveries_per_turn;
         for _ in 0..budget {
             let Some(mail) = self.inbox.take() else { break };
             self.mail(mail);
+            if self.core.deliveries_left == 0 {
+                break;
+            }
         }
         // A budget of their own: whoever floods the mailbox cannot keep an answer, or the stop, from being heard.
         for _ in 0..budget {

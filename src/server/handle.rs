@@ -74,6 +74,16 @@ impl Handle {
 
     /// Sends a message to a topic's subscribers on all shards. Messages that one thread publishes arrive in order.
     ///
+    /// ```
+    /// # use throng::{Full, Handle};
+    /// /// Publishes, and waits while the shards are behind.
+    /// fn publish(server: &Handle, topic: &str, text: &str) {
+    ///     while let Err(Full) = server.publish(topic, text) {
+    ///         std::thread::sleep(std::time::Duration::from_millis(1));
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Full`]: a mailbox has no free slot, and nobody gets it.
     pub fn publish<'m>(&self, topic: &str, message: impl Into<Message<'m>>) -> Result<(), Full> {
@@ -105,7 +115,9 @@ impl Handle {
     }
 
     /// Hands over a TCP connection on which another server has completed the WebSocket handshake; `bytes` is what that has
-    /// read behind it. The handler's [`adopt`](Handler::adopt) is given `value` and makes the connection's data.
+    /// read behind it. The handler's [`adopt`](Handler::adopt) is given `value` and makes the connection's data. What to
+    /// answer such a handshake with says [`handshake::answer`](crate::proto::ws::handshake::answer); `examples/axum.rs` shows
+    /// all of it.
     ///
     /// # Errors
     /// The stream has no peer any more, or the shard takes nothing: its mailbox or its fd table is full. The stream is

@@ -100,6 +100,7 @@ fn draw_config(random: &mut Random) -> Config {
     config.accepts_per_turn = random.within(1, 4);
     config.read_bytes_per_turn = random.pick(&[4096, 4096, 16_384, 65_536]);
     config.mails_per_turn = random.within(1, 8);
+    config.deliveries_per_turn = random.pick(&[1, 20, 65_536]);
     config.flushes_per_turn = random.within(1, 6);
     config.check().expect("the settings drawn are right");
     // Smaller than anybody may set them, so that they fill.

@@ -62,7 +62,27 @@ impl<H: Handler> Opening<'_, H> {
         self.peer
     }
 
-    /// Puts the decision off: return [`Admission::Deferred`], and answer through what this gives, from any thread.
+    /// Puts the decision off: return [`Admission::Deferred`], and answer through what this gives, from any thread, within
+    /// `admit_timeout`. The client waits; what it sends meanwhile is handed on behind `on_open`.
+    ///
+    /// ```
+    /// # use throng::{Admission, Conn, Handler, Message, Opening};
+    /// # struct Chat;
+    /// # fn look_up(token: &str) -> Option<u64> { token.len().checked_sub(1).map(|n| n as u64) }
+    /// # impl Handler for Chat {
+    /// #     type Data = u64;
+    /// fn admit(&mut self, opening: &Opening<'_, Self>) -> Admission<u64> {
+    ///     let Some(token) = opening.query().map(str::to_owned) else { return Admission::refuse(401) };
+    ///     let pending = opening.defer();
+    ///     std::thread::spawn(move || match look_up(&token) {
+    ///         Some(user) => pending.accept(user),
+    ///         None => pending.refuse(403),
+    ///     });
+    ///     Admission::Deferred
+    /// }
+    /// #     fn on_message(&mut self, _: &mut Conn<'_, Self>, _: Message<'_>) {}
+    /// # }
+    /// ```
     pub fn defer(&self) -> Pending<H> {
         self.is_deferred.set(true);
         Pending { remote: self.remote.clone(), shard: self.shard, ticket: Some(self.ticket) }

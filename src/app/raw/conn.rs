@@ -11,6 +11,7 @@ use crate::hub::Subscribed;
 use crate::proto::ws::{Message, Opcode};
 
 use super::handler::Handler;
+use super::kept::Kept;
 use super::shard::{Shard, Timer, micros};
 
 /// A WebSocket connection, lent for the length of a call. It dereferences to its [`Shard`]. To reach it later, keep its
@@ -50,8 +51,8 @@ impl<H: Handler> Conn<'_, H> {
     /// # Panics
     /// Never: the data is there from admission until after `on_close`.
     pub fn data(&mut self) -> &mut H::Data {
-        let conn = self.shard.core.data(self.key).and_then(|conn| conn.data.as_mut());
-        conn.expect("a connection that a handler is lent has its data")
+        let data = self.shard.core.data(self.key).and_then(Kept::data);
+        data.expect("a connection that a handler is lent has its data")
     }
 
     /// Sends a message to the peer. It leaves with everything else that is sent to it in this turn.
@@ -63,7 +64,8 @@ impl<H: Handler> Conn<'_, H> {
     /// Sends a part of one large message, of which more parts follow. The first part decides whether the message is text
     /// or binary. Other messages to this peer wait until [`send_last_part`](Self::send_last_part), and count as queued.
     ///
-    /// A text is to be cut between characters, which `&str` sees to by itself.
+    /// A text is to be cut between characters, which `&str` sees to by itself. What is too large for the outbox goes part by
+    /// part: the first in any call, each next one in `on_drain`, while it is [`Delivery::Pressured`].
     pub fn send_part<'m>(&mut self, part: impl Into<Message<'m>>) -> Delivery {
         self.part(part.into(), false)
     }
@@ -125,7 +127,7 @@ impl<H: Handler> Conn<'_, H> {
         })
     }
 
-    /// Calls `ring` every `period` until the connection ends or the timer is cancelled.
+    /// Calls `ring` every `period` until the connection ends or the timer is [cancelled](Shard::cancel).
     pub fn every_on(
         &mut self,
         period: Duration,
@@ -152,19 +154,36 @@ impl<H: Handler> Conn<'_, H> {
                 }
             }),
         );
-        let mut timers = self.shard.core.data(key).and_then(|conn| conn.timers.take()).unwrap_or_default();
-        if timers.len() == timers.capacity() {
-            // Those that have rung for the last time make room, so a connection may set one with every message.
-            timers.retain(|&timer| self.shard.core.is_timer_set(timer));
-        }
-        timers.push(id);
-        if let Some(conn) = self.shard.core.data(key) {
-            conn.timers = Some(timers);
+        // The entry steps aside, because the core is asked about its timers.
+        let mut kept = self.shard.core.data(key).map(std::mem::take).unwrap_or_default();
+        kept.add_timer(id, |timer| self.shard.core.is_timer_set(timer));
+        if let Some(entry) = self.shard.core.data(key) {
+            *entry = kept;
         }
         Timer(id)
     }
 
-    /// Runs `job` on a helper thread, then `done` here with its result, unless the connection has ended by then.
+    /// Runs `job` on a helper thread, then `done` here with its result, unless the connection has ended by then. A job that
+    /// panics is counted, and `done` is not called.
+    ///
+    /// ```
+    /// # use throng::{Admission, Conn, Handler, Message, Opening};
+    /// # struct Files;
+    /// # impl Handler for Files {
+    /// #     type Data = ();
+    /// #     fn admit(&mut self, _: &Opening<'_, Self>) -> Admission<()> { Admission::accept(()) }
+    /// fn on_message(&mut self, conn: &mut Conn<'_, Self>, message: Message<'_>) {
+    ///     let Message::Text("motd") = message else { return };
+    ///     conn.offload_on(
+    ///         || std::fs::read_to_string("/etc/motd"),
+    ///         |_handler, conn, text| match text {
+    ///             Ok(text) => _ = conn.send(&text),
+    ///             Err(error) => conn.close(1011, &error.to_string()),
+    ///         },
+    ///     );
+    /// }
+    /// # }
+    /// ```
     pub fn offload_on<T: Send + 'static>(
         &mut self,
         job: impl FnOnce() -> T + Send + 'static,

@@ -146,6 +146,14 @@ impl<'a> Decoder<'a> {
         Finished { carry: self.carry, retired: self.retired }
     }
 
+    /// Ends the loan of the last item. Whether the decoder stands between two messages with nothing of the next one taken
+    /// in: then [`rest`](Self::rest) is all that is to come, and can be decoded another time.
+    #[must_use]
+    pub fn is_between_messages(&mut self, store: &mut Store) -> bool {
+        self.take_back(store);
+        self.carry.is_none()
+    }
+
     /// The input's bytes that are not decoded yet, as they arrived. Empty when `next` has returned `None`.
     #[must_use]
     pub fn rest(&self) -> &[u8] {

@@ -1,0 +1,107 @@
+//! One peer sends as fast as it can.
+
+use std::sync::{Arc, Barrier};
+
+use throng::{Admission, Conn, Handler, Message, Opening};
+use tungstenite::Message as Theirs;
+
+use super::peer::{client, frame, narrow_stream, send_raw, serve, stop, text, upgrade};
+
+/// Publishes what begins with `p`, holds its shard at `hold` until the test has met it twice, and answers anything else
+/// with how much was published before.
+struct Publisher {
+    meeting: Arc<Barrier>,
+    published: usize,
+}
+
+impl Handler for Publisher {
+    type Data = ();
+
+    fn admit(&mut self, _: &Opening<'_, Self>) -> Admission<()> {
+        Admission::accept(())
+    }
+
+    fn on_open(&mut self, conn: &mut Conn<'_, Self>) {
+        conn.subscribe("t");
+    }
+
+    fn on_message(&mut self, conn: &mut Conn<'_, Self>, message: Message<'_>) {
+        match message.as_bytes() {
+            [b'p', ..] => {
+                conn.broadcast("t", message);
+                self.published += 1;
+            }
+            b"hold" => {
+                self.meeting.wait();
+                self.meeting.wait();
+            }
+            _ => _ = conn.send(format!("{}", self.published).as_str()),
+        }
+    }
+}
+
+fn publisher() -> (Arc<Barrier>, impl Fn(usize) -> Publisher + Send + Sync + 'static) {
+    let meeting = Arc::new(Barrier::new(2));
+    (meeting.clone(), move |_| Publisher { meeting: meeting.clone(), published: 0 })
+}
+
+const FLOOD: usize = 20_000;
+
+/// A whole read of tiny publishes would keep everybody waiting for as many deliveries as there are subscribers times
+/// publishes; and the close frame behind it, or half a frame, is not lost on the way.
+#[test]
+fn who_publishes_without_end_is_interrupted() {
+    for behind in [frame(0x88, b""), frame(0x81, b"p and more")[..9].to_vec()] {
+        let (meeting, handler) = publisher();
+        let (server, address) = serve(|config| config.deliveries_per_turn = 1000, handler);
+        let (mut flooder, mut asker, mut holder) = (client(address), client(address), client(address));
+        holder.send(Theirs::text("hold")).unwrap();
+        meeting.wait();
+        // The shard stands still: it will find both at once, the flood first.
+        let mut flood = frame(0x81, b"p").repeat(FLOOD);
+        flood.extend_from_slice(&behind);
+        send_raw(&mut flooder, &flood);
+        asker.send(Theirs::text("how much?")).unwrap();
+        meeting.wait();
+        let before = loop {
+            match text(&mut asker).as_str() {
+                "p" => {}
+                answer => break answer.parse::<usize>().unwrap(),
+            }
+        };
+        assert!(before < 1000, "{before} of {FLOOD} publishes went before an answer");
+        for _ in 0..FLOOD {
+            assert_eq!(text(&mut holder), "p");
+        }
+        if behind.len() == 6 {
+            let end = std::iter::from_fn(|| flooder.read().ok()).last();
+            assert!(matches!(end, Some(Theirs::Close(_))), "{end:?}");
+        } else {
+            send_raw(&mut flooder, &frame(0x81, b"p and more")[9..]);
+            assert_eq!(text(&mut holder), "p and more");
+        }
+        drop((flooder, asker, holder));
+        assert_eq!(stop(server).counter("bad_frame"), Some(0));
+    }
+}
+
+/// What is published in small pieces reaches a subscriber that was once slower than its publisher, in large ones.
+#[test]
+fn who_reads_everything_keeps_up_with_tiny_publishes() {
+    let (meeting, handler) = publisher();
+    let (server, address) = serve(|_| {}, handler);
+    let mut subscriber = upgrade(address, narrow_stream(address));
+    let (mut flooder, mut holder) = (client(address), client(address));
+    holder.send(Theirs::text("hold")).unwrap();
+    meeting.wait();
+    for _ in 0..3 {
+        send_raw(&mut flooder, &frame(0x81, b"p").repeat(FLOOD));
+    }
+    meeting.wait();
+    for _ in 0..3 * FLOOD {
+        assert_eq!(text(&mut subscriber), "p");
+    }
+    drop((subscriber, flooder, holder));
+    let turns = stop(server).counter("turns").unwrap();
+    assert!(turns < 500, "{turns} turns: 64 pieces of three bytes each?");
+}

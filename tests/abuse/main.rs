@@ -1,0 +1,4 @@
+//! Hostile peers and hostile handlers, on real sockets: what they may cost, and that others notice nothing.
+
+mod floods;
+mod peer;
