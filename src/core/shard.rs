@@ -12,7 +12,7 @@
 //!  9 wake       the shards we mailed, once each
 //! ```
 //!
-//! The service runs in 3 to 6 and only changes queues. Everything that can be long has a budget per turn; what is left
+//! The service runs in 3 to 8 and only changes queues. Everything that can be long has a budget per turn; what is left
 //! over makes the next poll's timeout 0. `turn` makes one pass and never loops by itself.
 
 use std::collections::VecDeque;
