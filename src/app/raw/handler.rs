@@ -38,7 +38,8 @@ use super::shard::Shard;
 /// ```
 #[expect(unused_variables, reason = "the default methods name what they ignore")]
 pub trait Handler: Sized + 'static {
-    /// What the handler keeps of each connection. Up to 8 bytes it costs nothing beyond the connection's cache line.
+    /// What the handler keeps of each connection. It costs nothing beyond the connection's cache line while an `Option` of it
+    /// has up to 8 bytes: a `u32`, a `Box`, a small enum.
     type Data: 'static;
 
     /// A client asks for a WebSocket; the handshake is in order and the origin accepted. Accept with the connection's
