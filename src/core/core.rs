@@ -19,7 +19,7 @@ use super::census::Census;
 use super::conn::{Flags, Stage};
 use super::cork::Cork;
 use super::deadlines::Deadlines;
-use super::mail::Mail;
+use super::mail::{MAIL_BYTES, Mail};
 use super::mailbox::{Post, Posted};
 use super::outbox::{Outboxes, Unit};
 use super::service::{Delivery, Service, Ticket};
@@ -276,7 +276,7 @@ impl<S: Service> Core<S> {
             return Delivery::Dropped;
         }
         let mail = Mail::Send { key: id.key, opcode: message.opcode(), payload: message.as_bytes().to_vec() };
-        match self.post.send_droppable(id.shard(), mail, message.len().max(1)) {
+        match self.post.send_droppable(id.shard(), mail, message.len() + MAIL_BYTES) {
             Posted::Sent => Delivery::Queued,
             Posted::Spilled => {
                 self.counters.mails_spilled.add(1);

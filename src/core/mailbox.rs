@@ -168,7 +168,7 @@ impl<M> Post<M> {
         self.post(shard, message, 0)
     }
 
-    /// Sends a message that counts `bytes` (not 0) in the spill, and may be dropped there.
+    /// Sends a message that counts `bytes` in the spill, and may be dropped there.
     pub fn send_droppable(&mut self, shard: usize, message: M, bytes: usize) -> Posted {
         let route = &self.routes[shard];
         if !route.spill.is_empty() && route.spilled_bytes + bytes > self.spilled_bytes_max {

@@ -6,7 +6,7 @@ use crate::proto::ws::Message;
 
 use super::conn::{Flags, Stage};
 use super::core::Core;
-use super::mail::Mail;
+use super::mail::{MAIL_BYTES, Mail};
 use super::mailbox::Posted;
 use super::outbox::Unit;
 use super::publication::Publication;
@@ -43,7 +43,8 @@ impl<S: Service> Core<S> {
         self.deliver(&publication, except);
         let mut is_everywhere = true;
         for shard in (0..self.post.shards()).filter(|&shard| shard != self.shard as usize) {
-            match self.post.send_droppable(shard, Mail::Publish(publication.clone()), publication.bytes()) {
+            let bytes = publication.bytes() + MAIL_BYTES;
+            match self.post.send_droppable(shard, Mail::Publish(publication.clone()), bytes) {
                 Posted::Sent => {}
                 Posted::Spilled => self.counters.mails_spilled.add(1),
                 Posted::Dropped => {

@@ -5,10 +5,10 @@ use std::sync::{Arc, Barrier};
 use throng::{Admission, Conn, Handler, Message, Opening};
 use tungstenite::Message as Theirs;
 
-use super::peer::{client, frame, narrow_stream, send_raw, serve, stop, text, upgrade};
+use super::peer::{Client, client, frame, narrow_stream, send_raw, serve, stop, text, upgrade};
 
-/// Publishes what begins with `p`, holds its shard at `hold` until the test has met it twice, and answers anything else
-/// with how much was published before.
+/// Publishes what begins with `p`, holds its shard at `hold` until the test has met it twice, says at `shard` which one it
+/// is, and answers anything else with how much was published before.
 struct Publisher {
     meeting: Arc<Barrier>,
     published: usize,
@@ -35,6 +35,7 @@ impl Handler for Publisher {
                 self.meeting.wait();
                 self.meeting.wait();
             }
+            b"shard" => _ = conn.send(conn.index().to_string().as_str()),
             _ => _ = conn.send(format!("{}", self.published).as_str()),
         }
     }
@@ -104,4 +105,38 @@ fn who_reads_everything_keeps_up_with_tiny_publishes() {
     drop((subscriber, flooder, holder));
     let turns = stop(server).counter("turns").unwrap();
     assert!(turns < 500, "{turns} turns: 64 pieces of three bytes each?");
+}
+
+/// A client on a certain shard: the kernel chooses, so it takes a few attempts.
+fn client_on(address: std::net::SocketAddr, shard: usize) -> Client {
+    let found = (0..200).map(|_| client(address)).find_map(|mut client| {
+        client.send(Theirs::text("shard")).unwrap();
+        (text(&mut client) == shard.to_string()).then_some(client)
+    });
+    found.expect("200 connections, and none on the shard")
+}
+
+/// What waits for a shard that is behind is counted with all it occupies, not by its payload alone.
+#[test]
+fn publishes_to_a_shard_that_stands_still_are_bounded() {
+    let (meeting, handler) = publisher();
+    let bounded = |config: &mut throng::Config| {
+        (config.shards, config.mailbox_slots, config.mailbox_bytes_max) = (2, 16, 128 << 10);
+    };
+    let (server, address) = serve(bounded, handler);
+    let (mut flooder, mut holder) = (client_on(address, 0), client_on(address, 1));
+    holder.send(Theirs::text("hold")).unwrap();
+    meeting.wait();
+    send_raw(&mut flooder, &frame(0x81, b"p").repeat(FLOOD));
+    flooder.send(Theirs::text("how much?")).unwrap();
+    assert_eq!(text(&mut flooder), FLOOD.to_string());
+    let dropped = server.handle().metrics().counter("publishes_dropped").unwrap() as usize;
+    // As much as the mailbox has slots and the spill room.
+    assert!((900..=1100).contains(&(FLOOD - dropped)), "{dropped} of {FLOOD} were dropped");
+    meeting.wait();
+    for _ in dropped..FLOOD {
+        assert_eq!(text(&mut holder), "p");
+    }
+    drop((flooder, holder));
+    stop(server);
 }
