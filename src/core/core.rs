@@ -320,6 +320,11 @@ impl<S: Service> Core<S> {
         self.timers.cancel(id)
     }
 
+    /// Whether a timer is set, or rings at this moment.
+    pub fn is_timer_set(&self, id: TimerId) -> bool {
+        self.timers.is_set(id)
+    }
+
     /// Says that what runs now, a mail or a timer, works for this connection: if it panics, that is the one that ends.
     pub fn works_for(&mut self, key: Key) {
         self.working_for = Some(key);

@@ -152,8 +152,13 @@ impl<H: Handler> Conn<'_, H> {
                 }
             }),
         );
-        if let Some(conn) = self.shard.core.data(key) {
-            conn.timers.get_or_insert_default().push(id);
+        let core = &mut *self.shard.core;
+        let Some(mut timers) = core.data(key).map(|conn| conn.timers.take().unwrap_or_default()) else {
+            return Timer(id);
+        };
+        remember(&mut timers, id, |timer| core.is_timer_set(timer));
+        if let Some(conn) = core.data(key) {
+            conn.timers = Some(timers);
         }
         Timer(id)
     }
@@ -174,8 +179,37 @@ impl<H: Handler> Conn<'_, H> {
     }
 }
 
+/// Adds to a list of what is set. Those that have rung are forgotten before it grows, and it grows only where more than half
+/// are still set: a connection that sets a timer with every message does not remember all of them.
+fn remember<T: Copy>(timers: &mut Vec<T>, timer: T, is_set: impl Fn(T) -> bool) {
+    if timers.len() == timers.capacity() {
+        timers.retain(|&timer| is_set(timer));
+        if timers.len() > timers.capacity() / 2 {
+            timers.reserve(timers.capacity());
+        }
+    }
+    timers.push(timer);
+}
+
 impl<H: Handler> fmt::Debug for Conn<'_, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Conn").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_timers_is_as_long_as_there_are_timers() {
+        for live in [1, 3, 100] {
+            let mut timers = Vec::new();
+            for now in 0..1000 {
+                remember(&mut timers, now, |timer| timer + live > now);
+                assert!(timers.capacity() <= 4 * live.max(2), "{} for {live}", timers.capacity());
+                assert!((now.saturating_sub(live - 1)..=now).all(|timer| timers.contains(&timer)));
+            }
+        }
     }
 }
