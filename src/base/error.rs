@@ -66,3 +66,9 @@ impl fmt::Display for Full {
 }
 
 impl std::error::Error for Full {}
+
+impl From<Full> for io::Error {
+    fn from(full: Full) -> Self {
+        Self::other(full)
+    }
+}

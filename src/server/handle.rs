@@ -157,18 +157,17 @@ impl<H: Handler> Shards for Inner<H> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let shard = self.remote.census.emptiest();
-        let parcel = pack_foreign(
-            stream,
-            self.outgoing.as_ref().map(|outgoing| &outgoing[shard]),
-            handoff_number(&self.handed),
-        )?;
-        let adoption = Adoption { parcel, peer, bytes, role: Role::WebSocket(RawMail::Adopt(post)) };
-        self.remote.mail(shard, Mail::Adopt(Box::new(adoption))).map_err(std::io::Error::other)
+        let outgoing = self.outgoing.as_ref().map(|outgoing| &outgoing[shard]);
+        // Packed only once there is room: a stream that went to another fd table without a message would stay there.
+        self.remote.mail_made(shard, || {
+            let parcel = pack_foreign(stream, outgoing, handoff_number(&self.handed))?;
+            let adoption = Adoption { parcel, peer, bytes, role: Role::WebSocket(RawMail::Adopt(post)) };
+            Ok(Mail::Adopt(Box::new(adoption)))
+        })
     }
 
     fn stop(&self, grace: Duration) {
-        let grace_ms = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX / 2);
-        self.remote.stop(grace_ms);
+        self.remote.stop(in_millis(grace));
     }
 
     fn count(&self) -> usize {
@@ -189,8 +188,26 @@ impl<H: Handler> Shards for Inner<H> {
     }
 }
 
+/// A span in milliseconds, at most what can be told apart from the past where time wraps around: 24.8 days.
+fn in_millis(span: Duration) -> u32 {
+    span.as_millis().min(i32::MAX as u128) as u32
+}
+
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("count", &self.count()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_grace_does_not_end_before_it_begins() {
+        for (days, expected) in [(0, 0), (1, 86_400_000), (25, i32::MAX as u32), (40, i32::MAX as u32)] {
+            assert_eq!(in_millis(Duration::from_secs(days * 86_400)), expected);
+        }
+        assert_eq!(in_millis(Duration::MAX), i32::MAX as u32);
     }
 }

@@ -27,10 +27,23 @@ pub(crate) struct Remote<H: Handler> {
 impl<H: Handler> Remote<H> {
     /// Puts a message into a shard's mailbox, if there is room.
     pub(crate) fn mail(&self, shard: usize, mail: Mail<RawMail<H>>) -> Result<(), Full> {
-        let Some(outlet) = self.outlets.get(shard).filter(|outlet| outlet.reserve()) else {
-            return Err(Full);
-        };
-        self.put(shard, outlet, mail);
+        self.mail_made(shard, || Ok(mail))
+    }
+
+    /// Puts what `make` makes into a shard's mailbox; it is called only if there is room.
+    pub(crate) fn mail_made<E: From<Full>>(
+        &self,
+        shard: usize,
+        make: impl FnOnce() -> Result<Mail<RawMail<H>>, E>,
+    ) -> Result<(), E> {
+        let outlet = self.outlets.get(shard).filter(|outlet| outlet.reserve()).ok_or(Full)?;
+        match make() {
+            Ok(mail) => self.put(shard, outlet, mail),
+            Err(error) => {
+                outlet.free();
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
