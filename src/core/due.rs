@@ -152,6 +152,13 @@ impl<S: Service> Core<S> {
 
     fn due_close(&mut self, key: Key) {
         let Some(conn) = self.table.conn(key) else { return };
+        // The last response is no closing handshake: it has the time for every part of it that the peer takes.
+        let is_answered = conn.stage == Stage::Leaving && !conn.flags.any(Flags::OPENED);
+        if let Some(outbox) = conn.outbox.as_ref().filter(|_| is_answered)
+            && !self.deadlines.has_passed(Class::Close, outbox.moved_at, self.now)
+        {
+            return self.deadlines.file(Class::Close, key, self.now);
+        }
         // A connection has one closing, so the entry is its own; but a response may have filed one and been kept.
         if matches!(conn.stage, Stage::Closing | Stage::Leaving | Stage::Lingering) {
             self.vanish(key, Cause::CloseTimeout);

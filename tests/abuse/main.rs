@@ -3,3 +3,4 @@
 mod floods;
 mod handlers;
 mod peer;
+mod requests;
