@@ -92,6 +92,11 @@ impl<S: Service> Core<S> {
         self.file_once(Class::Silent, Flags::SILENT_FILED, key);
     }
 
+    /// Files an admission deadline, unless one is.
+    pub(super) fn watch_answer(&mut self, key: Key) {
+        self.file_once(Class::Admit, Flags::ADMIT_FILED, key);
+    }
+
     fn file_once(&mut self, class: Class, filed: Flags, key: Key) {
         let Some(conn) = self.table.conn_mut(key) else { return };
         if !conn.flags.any(filed) && !self.deadlines.is_off(class) {
@@ -102,7 +107,8 @@ impl<S: Service> Core<S> {
 
     /// An answer is owed. An entry of an earlier request on the same connection finds a younger one: it files again.
     fn due_admit(&mut self, key: Key) {
-        let Some(conn) = self.table.conn(key) else { return };
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        conn.flags.clear(Flags::ADMIT_FILED);
         let Arrived::Http(exchange) = &conn.arrived else { return };
         let Some(awaited) = exchange.awaited.as_ref().filter(|_| conn.stage == Stage::Waiting) else {
             return;
@@ -110,7 +116,7 @@ impl<S: Service> Core<S> {
         if self.deadlines.has_passed(Class::Admit, awaited.since, self.now) {
             self.fail(key, Cause::NotAnswered);
         } else {
-            self.deadlines.file(Class::Admit, key, self.now);
+            self.watch_answer(key);
         }
     }
 
