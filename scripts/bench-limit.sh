@@ -61,10 +61,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until_it_accepts(process, port):
+def wait_until_it_accepts(process, port, log):
     for _ in range(500):
         if process.poll() is not None:
-            sys.exit(f"bench-limit: {process.args[0]} ended before it accepted a connection")
+            log.seek(0)
+            said = log.read().decode(errors="replace")
+            sys.exit(f"{said}bench-limit: {process.args[0]} ended before it accepted a connection")
         try:
             return socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
@@ -76,15 +78,16 @@ def measure(server, workload, seconds):
     """One run: CPU microseconds per message, as bench-client reports them."""
     mode, connections, flags = WORKLOADS[workload]
     port = free_port()
-    process = subprocess.Popen(command(server, mode, port), stdout=subprocess.DEVNULL)
+    log = tempfile.TemporaryFile()
+    process = subprocess.Popen(command(server, mode, port), stdout=subprocess.DEVNULL, stderr=log)
     try:
-        wait_until_it_accepts(process, port)
+        wait_until_it_accepts(process, port, log)
         with tempfile.NamedTemporaryFile(suffix=".json") as report:
             client = ["target/release/bench-client", mode, f"ws://127.0.0.1:{port}{PATHS[mode]}", "--quiet"]
             client += ["--connections", str(connections), "--threads", "1", *flags]
             client += ["--duration", f"{seconds}s", "--warmup", "500ms"]
             client += ["--server-pid", str(process.pid), "--json", report.name]
-            client += ["--raw-echo"] if server == "raw" else []
+            client += ["--raw-echo"] if (server, mode) == ("raw", "echo") else []
             run = subprocess.run(client, capture_output=True, text=True)
             if run.returncode != 0:
                 sys.exit(f"bench-limit: {' '.join(client)} ended with {run.returncode}\n{run.stdout}{run.stderr}")

@@ -41,6 +41,7 @@ fn echoes_and_publishes_over_real_sockets() {
             let mut clients: Vec<_> = (0..20)
                 .map(|_| {
                     let stream = std::net::TcpStream::connect(address).unwrap();
+                    stream.set_nodelay(true).unwrap();
                     tungstenite::client(format!("ws://{address}/"), stream).unwrap().0
                 })
                 .collect();

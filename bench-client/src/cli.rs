@@ -109,7 +109,7 @@ pub(crate) struct Message {
     /// Send text messages (the payload is ASCII either way)
     #[arg(long, conflicts_with = "binary")]
     pub(crate) text: bool,
-    /// Send binary messages [default]
+    /// Send binary messages, which is the default
     #[arg(long)]
     pub(crate) binary: bool,
     /// A closed-loop connection that hears nothing for this long gives its messages up as lost and goes on

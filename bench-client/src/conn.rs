@@ -100,9 +100,8 @@ impl Conn {
 
     /// Frees the boxed part if nothing is in it.
     pub(crate) fn tidy(&mut self) {
-        let is_idle =
-            |rest: &Box<Rest>| rest.opening.is_none() && rest.unsent.is_empty() && rest.carry.is_none();
-        if self.rest.as_ref().is_some_and(is_idle) {
+        let is_idle = |rest: &Rest| rest.opening.is_none() && rest.unsent.is_empty() && rest.carry.is_none();
+        if self.rest.as_deref().is_some_and(is_idle) {
             self.rest = None;
         }
     }

@@ -53,6 +53,13 @@ pub(crate) fn feed(conn: &mut Conn, bytes: &mut [u8], traffic: &mut Traffic, now
     let carry = conn.rest.as_mut().and_then(|rest| rest.carry.take());
     let mut decoder = Decoder::new(traffic.role, LIMITS, carry, bytes);
     let result = loop {
+        if let Some(message) = decoder.next_common() {
+            match message {
+                Ok(message) => traffic.message(conn, message, now),
+                Err(cause) => break Err(End::Violation(cause, traffic.role)),
+            }
+            continue;
+        }
         match decoder.next(&mut traffic.store) {
             Ok(Some(Item::Message(message))) => traffic.message(conn, message, now),
             Ok(None) => break Ok(()),

@@ -2,13 +2,20 @@
 //!
 //! One per worker. A connection that cannot send a large buffer keeps it, and gives it back once it is empty.
 
+use throng::proto::ws::mask::unmask;
 use throng::proto::ws::{Opcode, encode};
+
+use crate::payload::STAMP_BYTES;
 
 /// The output begins this far into its buffer. Two large buffers start at the same offset within a page, and copying
 /// between equal page offsets costs up to three times as much (4K aliasing).
 const SKEW: usize = 2048;
 /// From this size on an unsent rest keeps its buffer instead of being copied out of it.
 const KEPT_WHOLE_MIN: usize = 64 << 10;
+/// Bytes of the longest header: two, eight of length, four of key (RFC 6455 §5.2).
+const HEADER_BYTES_MAX: usize = 14;
+/// Bytes copied at a time, so that they are still in the first cache when they are masked.
+const PIECE_BYTES: usize = 2 << 10;
 /// Bytes of spare buffers that are kept: 16 connections in the middle of 1 MiB each.
 const SPARE_BYTES_MAX: usize = 32 << 20;
 
@@ -44,6 +51,31 @@ impl Output {
     /// Appends one masked frame.
     pub(crate) fn append(&mut self, opcode: Opcode, payload: &[u8]) {
         encode::append_masked(&mut self.bytes, opcode, true, payload, self.keys.draw());
+    }
+
+    /// Appends a masked frame with the payload `stamp`, then `filler`.
+    ///
+    /// The stamp is masked in registers: put together with the filler first, its two halves would be stored one by one
+    /// and loaded as one, which stalls.
+    #[inline]
+    pub(crate) fn append_stamped(&mut self, opcode: Opcode, stamp: [u8; STAMP_BYTES], filler: &[u8]) {
+        let key = self.keys.draw();
+        let length = STAMP_BYTES + filler.len();
+        self.bytes.reserve(HEADER_BYTES_MAX + length);
+        let [a, b, c, d] = key;
+        match *encode::header(opcode, true, length).as_bytes() {
+            // In registers too: the key of a masked header is stored where the length ends, and then loaded.
+            [first, length] => self.bytes.extend_from_slice(&[first, length | 0x80, a, b, c, d]),
+            _ => self.bytes.extend_from_slice(encode::masked_header(opcode, true, length, key).as_bytes()),
+        }
+        let mask = u128::from_ne_bytes([a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d]);
+        self.bytes.extend_from_slice(&(u128::from_ne_bytes(stamp) ^ mask).to_ne_bytes());
+        // A stamp's length and a piece's are multiples of four, so every piece begins with the mask's first byte.
+        for piece in filler.chunks(PIECE_BYTES) {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(piece);
+            unmask(&mut self.bytes[start..], key, 0);
+        }
     }
 
     /// Empties it, but for its first `sent` bytes, into `unsent`.
@@ -128,10 +160,14 @@ mod tests {
     #[test]
     fn a_server_reads_what_is_appended_and_keys_differ() {
         let mut output = Output::new(7);
+        let lengths = [0, 1, 16, 17, 20, 125, 126, 2063, 2064, 2065, 4113, 65_535, 65_536, 100_003];
         let payloads: Vec<Vec<u8>> =
-            [0, 1, 125, 126, 65_535, 65_536].iter().map(|&length| vec![7; length]).collect();
+            lengths.iter().map(|&length| (0..length).map(|i: u32| (i * 7) as u8).collect()).collect();
         for payload in &payloads {
-            output.append(Opcode::Binary, payload);
+            match payload.split_first_chunk() {
+                Some((stamp, filler)) => output.append_stamped(Opcode::Binary, *stamp, filler),
+                None => output.append(Opcode::Binary, payload),
+            }
         }
         let limits = Limits { message_bytes_max: 1 << 20, fragments_max: 1 };
         let mut bytes = output.as_bytes().to_vec();

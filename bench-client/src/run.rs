@@ -87,7 +87,11 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
         return Err(Refusal::Usage("--server-pid names no process".into()));
     }
     let is_local = target.address.ip().is_loopback();
-    let warnings = Limits::read(is_local, pid).warnings(&settings, plan.orders.len(), is_local);
+    let warnings = Limits::read(is_local, pid.filter(|_| server.is_none())).warnings(
+        &settings,
+        plan.orders.len(),
+        is_local,
+    );
     for warning in &warnings {
         eprintln!("bench-client: {warning}");
     }

@@ -1,5 +1,7 @@
 //! `throng` as a child of this process: started on a free port, waited for, stopped. Used when no URL is given.
 
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -15,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
+    /// What it writes to standard error, told only if it does not start.
+    said: File,
     /// Where it listens.
     pub(crate) address: SocketAddr,
 }
@@ -30,11 +34,15 @@ impl Server {
         let address = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .map_err(|error| format!("there is no free port for a server: {error}"))?;
+        let (said, stderr) = unnamed_file()
+            .and_then(|file| Ok((file.try_clone()?, file)))
+            .map_err(|error| format!("a server has nowhere to write its log to: {error}"))?;
         // A group of its own: an interrupt from the terminal ends the run, and the run then ends the server.
         let child = Command::new(&program)
             .args(["--bind", &address.to_string(), "--max-connections", &connections.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(stderr)
             .process_group(0)
             .spawn()
             .map_err(|error| {
@@ -43,7 +51,7 @@ impl Server {
                     program.display()
                 )
             })?;
-        let mut server = Self { child, address };
+        let mut server = Self { child, said, address };
         server.wait_until_it_accepts(&program.display().to_string())?;
         Ok(server)
     }
@@ -57,7 +65,8 @@ impl Server {
                     return Err(format!("{program} does not accept on {} within {PATIENCE:?}", self.address));
                 }
                 Ok(Some(status)) => {
-                    return Err(format!("{program} ended before it accepted a connection: {status}"));
+                    let last = self.last_words();
+                    return Err(format!("{program} ended before it accepted a connection: {status}{last}"));
                 }
                 Err(error) => return Err(format!("{program} cannot be watched: {error}")),
             }
@@ -65,10 +74,26 @@ impl Server {
         Ok(())
     }
 
+    /// The last line it has written, behind a colon.
+    fn last_words(&mut self) -> String {
+        let mut text = String::new();
+        let read = self.said.rewind().and_then(|()| self.said.read_to_string(&mut text));
+        let last = text.lines().rfind(|line| !line.trim().is_empty()).filter(|_| read.is_ok());
+        last.map(|line| format!(": {}", line.trim())).unwrap_or_default()
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
+}
+
+/// A file that is gone once it is closed. A pipe would stop a server that says more than the pipe holds.
+fn unnamed_file() -> io::Result<File> {
+    let path = std::env::temp_dir().join(format!("bench-client-{}.log", std::process::id()));
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    fs::remove_file(path)?;
+    Ok(file)
 }
 
 impl Drop for Server {

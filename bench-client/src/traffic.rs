@@ -35,8 +35,8 @@ pub(crate) struct Traffic {
     is_open_loop: bool,
     publisher: Option<u32>,
     opcode: Opcode,
-    /// A message; each puts its own stamp at the front.
-    message: Vec<u8>,
+    /// What follows the stamp in every message.
+    filler: Vec<u8>,
 }
 
 impl Traffic {
@@ -58,7 +58,7 @@ impl Traffic {
             is_open_loop,
             publisher: settings.publish.map(|_| settings.common.connections as u32),
             opcode: settings.opcode,
-            message: [&[0; STAMP_BYTES][..], &filler(settings.size)].concat(),
+            filler: filler(settings.size),
         }
     }
 
@@ -66,8 +66,7 @@ impl Traffic {
     fn append(&mut self, conn: &mut Conn, kind: Kind, intended: u64, now: u64) {
         let slip = now.saturating_sub(intended);
         let stamp = Stamp { kind, connection: conn.number, sequence: conn.sent, intended, slip };
-        self.message[..STAMP_BYTES].copy_from_slice(&stamp.encode());
-        self.output.append(self.opcode, &self.message);
+        self.output.append_stamped(self.opcode, stamp.encode(), &self.filler);
         conn.sent = (conn.sent + 1) & SEQUENCE_MASK;
     }
 
@@ -140,12 +139,7 @@ impl Traffic {
     pub(crate) fn message(&mut self, conn: &mut Conn, message: Message<'_>, now: u64) {
         let payload = message.as_bytes();
         let stamp = match Stamp::decode(payload) {
-            Some(stamp)
-                if message.opcode() == self.opcode
-                    && payload[STAMP_BYTES..] == self.message[STAMP_BYTES..] =>
-            {
-                stamp
-            }
+            Some(stamp) if message.opcode() == self.opcode && payload[STAMP_BYTES..] == self.filler => stamp,
             _ if !self.started => {
                 self.stats.tally.foreign += 1;
                 return;

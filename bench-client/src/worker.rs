@@ -29,6 +29,9 @@ const SCRATCH_BYTES: usize = 256 << 10;
 const EVENTS_PER_TURN: usize = 1024;
 /// The timer's event; no slot is ever this large.
 const TIMER: Token = Token(usize::MAX - 1);
+/// Connections that begin to send in one turn, as many as a turn's events: with all at once the first answers of
+/// 20,000 would wait for half a second.
+const BEGINNERS_PER_TURN: usize = EVENTS_PER_TURN;
 /// How often a worker looks after what no event tells it.
 const CHORES_EVERY: u64 = SECOND / 10;
 /// Sleeping shorter than this costs more than it gains: what falls due meanwhile is sent together.
@@ -45,7 +48,10 @@ pub(crate) struct Worker {
     connector: Connector,
     pub(crate) outbound: Outbound,
     pub(crate) traffic: Traffic,
+    /// Whose last read left something.
     more: Vec<usize>,
+    /// Closed loop: who has sent nothing yet.
+    beginners: Vec<usize>,
     ended: Vec<usize>,
     chores_at: u64,
     is_settled: bool,
@@ -76,6 +82,7 @@ impl Worker {
             connector: Connector::new(order, now),
             traffic: Traffic::new(&shared.settings, index),
             more: Vec::new(),
+            beginners: Vec::new(),
             ended: Vec::new(),
             chores_at: 0,
             is_settled: false,
@@ -139,7 +146,7 @@ impl Worker {
 
     /// How long the poll may sleep. What falls due within it is left to the timer, which knows microseconds.
     fn timeout(&mut self) -> io::Result<Duration> {
-        if !self.more.is_empty() {
+        if !(self.more.is_empty() && self.beginners.is_empty()) {
             return Ok(Duration::ZERO);
         }
         let now = self.shared.clock.now();
@@ -278,17 +285,26 @@ impl Worker {
             self.traffic.started = true;
             let members = self.slots(|conn| conn.phase == Phase::Open && !conn.is_publisher);
             let publisher = self.slots(|conn| conn.phase == Phase::Open && conn.is_publisher);
-            for &slot in &members {
-                let conn = &mut self.conns[slot];
-                let now = self.shared.clock.now();
-                let sent = self.traffic.refill(conn, now).and_then(|()| self.traffic.flush(conn));
-                if let Err(error) = sent {
-                    self.end(slot, &End::Failed(error.kind()));
-                }
+            if self.outbound.is_closed_loop() {
+                self.beginners.clone_from(&members);
             }
             self.outbound.start(from, members, publisher.first().copied());
         }
+        for _ in 0..self.beginners.len().min(BEGINNERS_PER_TURN) {
+            self.begin();
+        }
         self.send_due();
+    }
+
+    /// Closed loop: sends the first messages of one more connection.
+    fn begin(&mut self) {
+        let Some(slot) = self.beginners.pop() else { return };
+        let Some(conn) = self.conns.get_mut(slot).filter(|conn| conn.phase == Phase::Open) else { return };
+        let now = self.shared.clock.now();
+        let sent = self.traffic.refill(conn, now).and_then(|()| self.traffic.flush(conn));
+        if let Err(error) = sent {
+            self.end(slot, &End::Failed(error.kind()));
+        }
     }
 
     fn send_due(&mut self) {

@@ -101,8 +101,8 @@ causes! {
     NotFound, Status(404), "not_found", "nothing is served here";
     /// The route exists, the method is not one of its own.
     MethodNotAllowed, Status(405), "method_not_allowed", "this method is not served here";
-    /// The head did not arrive within `head_timeout`.
-    HeadTimeout, Status(408), "head_timeout", "the request head took too long";
+    /// The request, head and body, did not arrive within `head_timeout`.
+    HeadTimeout, Status(408), "head_timeout", "the request took too long";
     /// The body is larger than `body_bytes_max`.
     BodyTooLarge, Status(413), "body_too_large", "the request body is too large";
     /// A WebSocket version other than 13, or a plain request where only WebSocket is served.

@@ -59,7 +59,7 @@ pub struct Config {
     pub origins: Origins,
     /// Bytes of a request head. 16 KiB; beyond it 431.
     pub head_bytes_max: usize,
-    /// How long a request head may take, from accept or from its first byte. 10 s; then 408.
+    /// How long a request may take to arrive, head and body together, from accept or from its first byte. 10 s; then 408.
     pub head_timeout: Duration,
     /// Bytes of a request body. 1 MiB; beyond it 413.
     pub body_bytes_max: usize,
@@ -85,7 +85,8 @@ pub struct Config {
     pub outbox_bytes_low: usize,
     /// Queued bytes above which `send` says `Pressured` and reading from that peer pauses. 64 KiB.
     pub outbox_bytes_high: usize,
-    /// Queued bytes beyond which a connection is closed (1008). 2 MiB. One message always fits an empty outbox.
+    /// Queued bytes beyond which a connection is closed (1008). 2 MiB. One message of up to 1 GiB always fits an empty
+    /// outbox.
     pub outbox_bytes_max: usize,
     /// How long a peer may take nothing while something is queued. 30 s; then close 1008.
     pub stall_timeout: Duration,

@@ -27,7 +27,7 @@ counters! {
     connections_opened,
     /// Connections that are gone.
     connections_closed,
-    /// Connections closed at accept because the server or the fd table was full.
+    /// Connections closed at accept or adoption because the server or the fd table was full.
     connections_shed,
     /// WebSocket handshakes completed.
     websockets_opened,
@@ -45,9 +45,9 @@ counters! {
     publishes_dropped,
     /// Messages that went through the spill because a mailbox was full.
     mails_spilled,
-    /// Sends that were refused because the connection was closing or its outbox full.
+    /// Sends that were refused: the connection was gone, closing or its outbox full, or its shard too far behind.
     sends_dropped,
-    /// Events, messages or deadlines for a connection that is gone.
+    /// Events, answers and posts for a connection that is gone. Deadlines are not counted: every connection leaves some.
     stale_keys,
     /// Pings sent.
     pings,

@@ -90,7 +90,7 @@ settings! {
     "HTTP":
     origins config.origins, "A page's origin that may open WebSockets; repeatable. any: every page may";
     size config.head_bytes_max, "A request head, beyond it 431";
-    time config.head_timeout, "How long a request head may take, then 408";
+    time config.head_timeout, "How long a request may take to arrive, head and body, then 408";
     size config.body_bytes_max, "A request body, beyond it 413";
     time config.silent_timeout, "How long a connection without pings may be silent; 0 is off";
     time config.admit_timeout, "How long a deferred admission may take, then 503";

@@ -1,6 +1,6 @@
 //! Connections that change their shard, and those that were opened by another server.
 
-use crate::base::cause::Cause;
+use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
 use crate::proto::ws::encode;
 
@@ -82,7 +82,7 @@ impl<S: Service> super::core::Core<S> {
         let Some(conn) = self.table.conn(key) else { return };
         match conn.stage {
             Stage::Open => {
-                let reason = crate::base::cause::CloseReason::of(Cause::ServerStops);
+                let reason = CloseReason::of(Cause::ServerStops);
                 self.close_for(key, reason, Cause::ServerStops.sentence());
             }
             Stage::Waiting => self.fail(key, Cause::NotAnswered),

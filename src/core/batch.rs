@@ -9,7 +9,7 @@
 //! A batch lives while a connection or a longer batch refers to it. Only a connection that the kernel blocks gets an
 //! outbox of its own.
 
-use crate::base::pool::Pool;
+use crate::base::pool::{Pool, copy};
 
 use super::publication::Publication;
 
@@ -38,8 +38,6 @@ struct Batch {
     publication: Publication,
     /// All bytes of the chain.
     bytes: usize,
-    /// Publications in the chain.
-    length: usize,
     /// Connections at this batch, and batches that continue it.
     users: u32,
     /// The batch that continued this one last: where the next subscriber will most likely go too.
@@ -53,8 +51,8 @@ pub struct Batches {
     batches: slab::Slab<Batch>,
     /// The batch that continued the empty one last.
     first: BatchId,
-    /// How often bytes were joined or a publication was sent as it is: once per batch, not per delivery.
-    encodings: u64,
+    /// How often bytes were joined: once per batch, not per delivery.
+    joins: u64,
 }
 
 impl Batches {
@@ -91,12 +89,11 @@ impl Batches {
     }
 
     fn continue_with(&mut self, at: BatchId, publication: &Publication) -> BatchId {
-        let (bytes, length) = if at.is_empty() { (0, 0) } else { (self.of(at).bytes, self.of(at).length) };
+        let bytes = if at.is_empty() { 0 } else { self.of(at).bytes };
         let batch = Batch {
             before: at,
             publication: publication.clone(),
             bytes: bytes + publication.frame().len(),
-            length: length + 1,
             users: 0,
             next: BatchId::EMPTY,
             joined: Vec::new(),
@@ -136,14 +133,15 @@ impl Batches {
     #[inline]
     pub fn joined(&mut self, at: BatchId, pool: &mut Pool) -> Option<&[u8]> {
         let batch = self.of(at);
-        if batch.length > 1 && batch.joined.is_empty() {
+        let is_single = batch.before.is_empty();
+        if !is_single && batch.joined.is_empty() {
             if batch.bytes > JOINED_BYTES_MAX {
                 return None;
             }
             self.join(at, pool);
         }
         let batch = self.of(at);
-        Some(if batch.length == 1 { batch.publication.frame() } else { &batch.joined })
+        Some(if is_single { batch.publication.frame() } else { &batch.joined })
     }
 
     fn join(&mut self, at: BatchId, pool: &mut Pool) {
@@ -155,11 +153,11 @@ impl Batches {
         while !step.is_empty() {
             let batch = self.of(step);
             let frame = batch.publication.frame();
-            joined[end - frame.len()..end].copy_from_slice(frame);
+            copy(&mut joined[end - frame.len()..end], frame);
             end -= frame.len();
             step = batch.before;
         }
-        self.encodings += 1;
+        self.joins += 1;
         self.of_mut(at).joined = joined;
     }
 
@@ -178,7 +176,7 @@ impl Batches {
 
     /// How often the bytes of a batch were joined.
     pub fn joins(&self) -> u64 {
-        self.encodings
+        self.joins
     }
 
     #[inline]

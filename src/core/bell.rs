@@ -5,7 +5,7 @@
 //! sees the other: either the sender finds the receiver asleep and wakes it, or the receiver finds the message and does
 //! not sleep. A busy receiver costs its senders 3 ns instead of an eventfd write of 0.7–3.6 µs.
 //!
-//! Modelled in full by loom (`tests/loom.rs`).
+//! Modelled in full by loom (`tests/loom`).
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicBool, Ordering, fence};

@@ -32,7 +32,14 @@ impl Census {
 
     /// The shard with the fewest connections.
     pub fn emptiest(&self) -> usize {
-        (0..self.per_shard.len()).min_by_key(|&shard| self.of(shard)).unwrap_or(0)
+        self.emptiest_from(0)
+    }
+
+    /// The same, where of several the first from `start` on is taken: who asks often before the counts have followed takes
+    /// each time another.
+    pub fn emptiest_from(&self, start: usize) -> usize {
+        let shards = self.per_shard.len();
+        (0..shards).map(|n| (start % shards + n) % shards).min_by_key(|&shard| self.of(shard)).unwrap_or(0)
     }
 
     pub(super) fn set(&self, shard: usize, count: usize) {

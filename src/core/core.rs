@@ -12,7 +12,7 @@ use crate::base::config::Config;
 use crate::base::id::{ConnId, Key};
 use crate::base::metrics::Counters;
 use crate::hub::Hub;
-use crate::proto::ws::{Message, Opcode, Store};
+use crate::proto::ws::{Message, Opcode, Store, encode};
 
 use super::batch::{BatchId, Batches};
 use super::census::Census;
@@ -21,7 +21,7 @@ use super::cork::Cork;
 use super::deadlines::Deadlines;
 use super::mail::{MAIL_BYTES, Mail};
 use super::mailbox::{Post, Posted};
-use super::outbox::{Outboxes, Unit};
+use super::outbox::{Outboxes, Unit, has_room};
 use super::service::{Delivery, Service, Ticket};
 use super::table::Table;
 use super::timers::{TimerId, Timers};
@@ -79,7 +79,7 @@ impl<S: Service> Core<S> {
     pub(super) fn new(parts: Parts<S::Mail>, scratch: &[u8]) -> Self {
         let Parts { shard, config, counters, census, post, capacity } = parts;
         // One read may bring a quarter more in answers before the outbox is needed.
-        let cork = Cork::new(scratch.len() + scratch.len() / 4, scratch);
+        let cork = Cork::new(scratch.len() + scratch.len() / 4, config.outbox_bytes_max, scratch);
         Self {
             shard,
             deadlines: Deadlines::new(&config),
@@ -183,21 +183,20 @@ impl<S: Service> Core<S> {
         self.send_queued(key, message)
     }
 
-    /// The connection's entry while it is open; else the message is counted as dropped.
+    /// Queues a message that is not corked; for a connection that is not open it is counted as dropped.
     fn send_queued(&mut self, key: Key, message: Message<'_>) -> Delivery {
         if !self.is_open(key) {
             self.counters.sends_dropped.add(1);
             return Delivery::Dropped;
         }
         let mut bytes = self.store.buffers.take(message.len() + 14);
-        crate::proto::ws::encode::append(&mut bytes, message);
+        encode::append(&mut bytes, message);
         self.queue_message(key, Unit::own(bytes))
     }
 
     /// Puts a unit that is a message into the outbox of an open connection, within its limit.
     pub(super) fn queue_message(&mut self, key: Key, unit: Unit) -> Delivery {
-        let queued = self.queued_bytes(key);
-        if queued > 0 && queued + unit.len() > self.config.outbox_bytes_max {
+        if !has_room(&self.config, self.queued_bytes(key), unit.len()) {
             unit.retire(&mut self.store.buffers);
             self.fail(key, Cause::OutboxFull);
             self.counters.sends_dropped.add(1);
@@ -299,6 +298,9 @@ impl<S: Service> Core<S> {
     }
 
     /// Sends the service of another shard, or of this one, a message. It arrives in order, and is never dropped.
+    ///
+    /// # Panics
+    /// If there is no such shard.
     pub fn mail(&mut self, shard: usize, mail: S::Mail) {
         self.post_mail(shard, Mail::Service(mail));
     }
@@ -315,14 +317,14 @@ impl<S: Service> Core<S> {
         self.timers.set(self.now_us.saturating_add(after_us), period_us, timer)
     }
 
+    /// Whether a timer will still ring.
+    pub fn is_timer_set(&self, id: TimerId) -> bool {
+        self.timers.is_set(id)
+    }
+
     /// Cancels a timer; false where it has rung for the last time, or was cancelled.
     pub fn cancel_timer(&mut self, id: TimerId) -> bool {
         self.timers.cancel(id)
-    }
-
-    /// Whether a timer is set, or rings at this moment.
-    pub fn is_timer_set(&self, id: TimerId) -> bool {
-        self.timers.is_set(id)
     }
 
     /// Says that what runs now, a mail or a timer, works for this connection: if it panics, that is the one that ends.

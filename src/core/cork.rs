@@ -11,11 +11,11 @@ use std::io::IoSlice;
 use std::ops::Range;
 
 use crate::base::id::Key;
-use crate::base::pool::{Pool, copy};
+use crate::base::pool::{Pool, copy, extend};
 use crate::proto::ws::encode;
 use crate::proto::ws::{Message, Opcode};
 
-use super::outbox::{PIECES_MAX, Unit};
+use super::outbox::{PIECES_MAX, UNIT_BYTES_MAX, Unit};
 use super::publication::Publication;
 
 /// Payloads from here on are pointed at where they can be: below it the copy costs less than a piece of a vectored write.
@@ -45,7 +45,10 @@ pub struct Cork {
     /// Up to where `own` is covered by pieces.
     covered: usize,
     pieces: Vec<Piece>,
+    /// Room for the units of a cork that is not sent whole, at most one per piece.
+    spare: Vec<Unit>,
     bytes: usize,
+    lent_bytes_max: usize,
     /// The read buffer, as addresses: what lies in it stays there until the cork is sent.
     scratch: Range<usize>,
 }
@@ -60,8 +63,9 @@ pub struct Sources<'a> {
 }
 
 impl Cork {
-    /// A cork for `bytes_max` copied bytes, skewed against the read buffer at `scratch`.
-    pub fn new(bytes_max: usize, scratch: &[u8]) -> Self {
+    /// A cork for `bytes_max` copied bytes, skewed against the read buffer at `scratch`. What is only pointed at goes in
+    /// as long as no more than `lent_bytes_max` is gathered, or alone.
+    pub fn new(bytes_max: usize, lent_bytes_max: usize, scratch: &[u8]) -> Self {
         const PAGE: usize = 4096;
         let mut own = vec![0; bytes_max + PAGE];
         let wanted = (scratch.as_ptr() as usize + PAGE / 2) % PAGE;
@@ -74,7 +78,9 @@ impl Cork {
             end: start,
             covered: start,
             pieces: Vec::with_capacity(PIECES_MAX),
+            spare: Vec::new(),
             bytes: 0,
+            lent_bytes_max,
             scratch: 0..0,
         }
     }
@@ -106,6 +112,7 @@ impl Cork {
         let payload = message.as_bytes();
         if payload.len() >= LENT_BYTES_MIN
             && self.pieces.len() + 3 <= PIECES_MAX
+            && self.may_lend(payload.len())
             && let Some(piece) = self.lent_piece(payload, carried)
         {
             return self.push_header(message) && self.push_piece(piece, payload.len());
@@ -161,10 +168,15 @@ impl Cork {
     /// Puts a publication in, copied where it is small.
     pub fn push_shared(&mut self, publication: &Publication) -> bool {
         let frame = publication.frame();
-        if frame.len() < LENT_BYTES_MIN || self.pieces.len() + 2 > PIECES_MAX {
+        if frame.len() < LENT_BYTES_MIN || self.pieces.len() + 2 > PIECES_MAX || !self.may_lend(frame.len()) {
             return self.push_copy(frame);
         }
         self.push_piece(Piece::Shared(publication.clone()), frame.len())
+    }
+
+    /// Pieces cost no room here, so without this a few large messages would gather what the outbox has to refuse.
+    fn may_lend(&self, bytes: usize) -> bool {
+        self.bytes + bytes <= self.lent_bytes_max || (self.bytes == 0 && bytes <= UNIT_BYTES_MAX)
     }
 
     /// Takes no more: what follows goes to the outbox, behind what is in here.
@@ -214,7 +226,7 @@ impl Cork {
     }
 
     /// The units that are left when the first `sent` bytes are gone. The carried frame's buffer goes along as it is, with
-    /// the last piece that points into it.
+    /// the last piece that points into it. The list is to be given back by [`keep`](Self::keep), empty.
     pub fn leftover(
         &mut self,
         sent: usize,
@@ -224,7 +236,7 @@ impl Cork {
     ) -> Vec<Unit> {
         self.cover();
         let last_carried = self.pieces.iter().rposition(|piece| matches!(piece, Piece::Carried(_)));
-        let (mut skip, mut units) = (sent, Vec::new());
+        let (mut skip, mut units) = (sent, std::mem::take(&mut self.spare));
         for (index, piece) in self.pieces.drain(..).enumerate() {
             let sources = Sources { scratch, carried: carried.as_deref().unwrap_or(&[]) };
             let bytes = piece.bytes(&self.own, sources);
@@ -240,18 +252,24 @@ impl Cork {
                         Unit::Own { bytes, from }
                     })
                 }
+                Piece::Shared(publication) if skip == 0 => Some(Unit::Shared(publication.clone())),
                 _ => None,
             };
             units.push(moved.unwrap_or_else(|| {
                 let sources = Sources { scratch, carried: carried.as_deref().unwrap_or(&[]) };
                 let rest = &piece.bytes(&self.own, sources)[skip..];
                 let mut copy = pool.take(rest.len());
-                copy.extend_from_slice(rest);
+                extend(&mut copy, rest);
                 Unit::own(copy)
             }));
             skip = 0;
         }
         units
+    }
+
+    /// Keeps the list of units for the next time the kernel does not take everything.
+    pub fn keep(&mut self, units: Vec<Unit>) {
+        self.spare = units;
     }
 
     /// Empties and closes the cork.
@@ -282,7 +300,9 @@ mod tests {
     const KEY: Key = Key { slot: 1, generation: 1 };
 
     fn frame(payload: &[u8]) -> Vec<u8> {
-        encode::frame(Message::Binary(payload))
+        let mut frame = Vec::new();
+        encode::append(&mut frame, Message::Binary(payload));
+        frame
     }
 
     fn gathered(cork: &mut Cork, scratch: &[u8], carried: &[u8]) -> Vec<u8> {
@@ -311,7 +331,7 @@ mod tests {
         whole.extend_from_slice(publication.frame());
         let range = carried.as_ptr_range();
         for stop in (0..whole.len()).step_by(97).chain([whole.len() - 1]) {
-            let mut cork = Cork::new(1 << 20, &scratch);
+            let mut cork = Cork::new(1 << 20, 1 << 20, &scratch);
             cork.open(KEY, &scratch);
             for payload in said {
                 assert!(cork.push(Message::Binary(payload), &(range.start as usize..range.end as usize)));
@@ -331,7 +351,7 @@ mod tests {
     #[test]
     fn its_buffer_lies_half_a_page_off_the_read_buffer() {
         let scratch = vec![0; 64 << 10];
-        let mut cork = Cork::new(64 << 10, &scratch);
+        let mut cork = Cork::new(64 << 10, 1 << 20, &scratch);
         cork.open(KEY, &scratch);
         assert!(cork.push(Message::Text("x"), &(0..0)));
         let own = cork.single().unwrap().as_ptr() as usize;
@@ -340,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_full_cork_takes_no_more_until_it_is_sent() {
-        let mut cork = Cork::new(100, &[]);
+        let mut cork = Cork::new(100, 1 << 20, &[]);
         cork.open(KEY, &[]);
         assert!(cork.push(Message::Binary(&[1; 80]), &(0..0)));
         assert!(!cork.push(Message::Binary(&[2; 80]), &(0..0)));
@@ -348,5 +368,20 @@ mod tests {
         cork.clear();
         cork.open(KEY, &[]);
         assert!(cork.push(Message::Binary(&[2; 80]), &(0..0)));
+    }
+
+    #[test]
+    fn what_is_pointed_at_is_bounded_but_one_message_always_goes_in() {
+        let scratch = vec![5; 8000];
+        let mut cork = Cork::new(6000, 10_000, &scratch);
+        cork.open(KEY, &scratch);
+        assert!(cork.push(Message::Binary(&scratch), &(0..0)));
+        assert!(cork.push(Message::Binary(&scratch[..5000]), &(0..0)), "copied");
+        assert!(!cork.push(Message::Binary(&scratch[..5000]), &(0..0)) && !cork.is_open_for(KEY));
+        assert_eq!(cork.bytes(), 8004 + 5004);
+        cork.clear();
+        let mut small = Cork::new(100, 100, &scratch);
+        small.open(KEY, &scratch);
+        assert!(small.push(Message::Binary(&scratch), &(0..0)));
     }
 }

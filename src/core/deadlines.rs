@@ -16,7 +16,7 @@ use crate::base::id::Key;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(usize)]
 pub enum Class {
-    /// A request head must be complete.
+    /// A request must be complete, head and body.
     Head,
     /// Something must have been heard.
     Silent,
@@ -70,7 +70,8 @@ impl Deadlines {
                 Class::Close => config.close_timeout,
                 Class::Stall => config.stall_timeout,
             };
-            duration.as_millis() as u32
+            // Up to whole milliseconds: what is shorter than one is not off.
+            duration.as_micros().div_ceil(1000) as u32
         });
         Self { filed: Default::default(), duration_ms }
     }
@@ -165,6 +166,14 @@ mod tests {
         assert_eq!(deadlines.next_due(Class::Head, now.wrapping_add(101)), Some(key));
         assert!(deadlines.has_passed(Class::Head, now, now.wrapping_add(101)));
         assert!(!deadlines.has_passed(Class::Head, now, now.wrapping_add(100)));
+    }
+
+    #[test]
+    fn only_zero_is_off() {
+        let silent = |silent_timeout| {
+            Deadlines::new(&Config { silent_timeout, ..Config::default() }).is_off(Class::Silent)
+        };
+        assert!(silent(Duration::ZERO) && !silent(Duration::from_micros(1)));
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl<S: Service> Core<S> {
         }
     }
 
-    /// A head must be complete: it began with its first byte, or, on a new connection, at accept.
+    /// A request must be complete: it began with its first byte, or, on a new connection, at accept.
     fn due_head(&mut self, key: Key) {
         let heard = self.table.heard(key);
         let Some(conn) = self.table.conn_mut(key) else { return };
@@ -165,10 +165,8 @@ impl<S: Service> Core<S> {
         {
             return self.deadlines.file(Class::Close, key, self.now);
         }
-        // A connection has one closing, so the entry is its own; but a response may have filed one and been kept.
-        if matches!(conn.stage, Stage::Closing | Stage::Leaving | Stage::Lingering) {
-            self.vanish(key, Cause::CloseTimeout);
-        }
+        // A connection ends once, and files this when its end begins: nothing it may be in now is before that.
+        self.vanish(key, Cause::CloseTimeout);
     }
 
     fn due_stall(&mut self, key: Key) {

@@ -7,7 +7,7 @@
 use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
 use crate::proto::http::Response;
-use crate::proto::ws::close::may_be_sent;
+use crate::proto::ws::close::{NO_STATUS, may_be_sent};
 use crate::proto::ws::encode;
 
 use super::conn::{Arrived, Flags, Stage};
@@ -15,9 +15,6 @@ use super::core::Core;
 use super::deadlines::Class;
 use super::outbox::Unit;
 use super::service::{Service, Ticket};
-
-/// What a close frame without a code counts as (RFC 6455 §7.1.5).
-const NO_STATUS: u16 = 1005;
 
 impl<S: Service> Core<S> {
     /// Begins the closing handshake with a code and reason that the application chose. A connection that is not a

@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,8 @@ pub enum Transport {
     Shared,
     /// Each shard has its own: streams go through sockets.
     Own {
+        /// This shard's number: it tells its hand-offs from those of others.
+        shard: u16,
         /// The end that this shard receives from.
         incoming: Handoff,
         /// The ends that send to each shard.
@@ -65,6 +67,16 @@ impl EpollParts {
     /// What wakes this shard.
     pub fn waker(&self) -> Arc<Waker> {
         self.waker.clone()
+    }
+
+    /// The numbers of the fds that go with it to its thread. Where that has a table of its own, the main thread's table
+    /// keeps a copy of each that nobody owns any more.
+    pub fn left_behind(&self) -> Vec<RawFd> {
+        let mut fds = vec![self.poll.as_raw_fd()];
+        if let Transport::Own { incoming, .. } = &self.transport {
+            fds.push(incoming.as_raw_fd());
+        }
+        fds
     }
 }
 
@@ -105,16 +117,24 @@ impl Epoll {
     }
 }
 
-/// Packs a stream that belongs to none of the shards, for `shard`. `number` is the sender's own count.
+/// Names a hand-off: its sender's own count and, in the low 16 bits, the sender.
+const fn handoff_number(count: u64, sender: u16) -> u64 {
+    count << 16 | sender as u64
+}
+
+/// Packs a stream that belongs to none of the shards. `outgoing` is where it goes under own fd tables; `count` is different
+/// for each.
 ///
 /// # Errors
 /// The hand-off's socket is full, or the shard is gone.
 pub fn pack_foreign(
     stream: std::net::TcpStream,
     outgoing: Option<&Handoff>,
-    number: u64,
+    count: u64,
 ) -> io::Result<Parcel> {
     let Some(handoff) = outgoing else { return Ok(Box::new(stream)) };
+    // Shards are 1,024 at most, so none has this number.
+    let number = handoff_number(count, u16::MAX);
     handoff.send(stream.as_fd(), &number.to_le_bytes())?;
     Ok(Box::new(Handed(number)))
 }
@@ -201,10 +221,9 @@ impl Io for Epoll {
         self.poll.registry().deregister(&mut stream)?;
         match &self.transport {
             Transport::Shared => Ok(Box::new(std::net::TcpStream::from(stream))),
-            Transport::Own { outgoing, .. } => {
+            Transport::Own { shard: sender, outgoing, .. } => {
                 self.handed += 1;
-                // Numbers of different senders must differ: the sender's own waker is as good a name as any.
-                let number = self.handed << 16 | self.poll_number();
+                let number = handoff_number(self.handed, *sender);
                 outgoing[shard].send(stream.as_fd(), &number.to_le_bytes())?;
                 Ok(Box::new(Handed(number)))
             }
@@ -234,7 +253,7 @@ impl Io for Epoll {
             let number = u64::from_le_bytes(number);
             match received.fd {
                 Some(fd) => self.arrived.push((number, fd.into())),
-                None if number == handed.0 => return Err(io::Error::from_raw_os_error(EMFILE)),
+                None if number == handed.0 => return Err(io::Error::from_raw_os_error(libc::EMFILE)),
                 // Another one's fd is lost; whoever asks for it finds nothing and is told so.
                 None => {}
             }
@@ -245,13 +264,3 @@ impl Io for Epoll {
         self.listeners.clear();
     }
 }
-
-impl Epoll {
-    /// This shard among the wakers: 16 bits that tell its hand-offs from those of others.
-    fn poll_number(&self) -> u64 {
-        use std::os::fd::AsRawFd;
-        self.poll.as_raw_fd() as u64 & 0xFFFF
-    }
-}
-
-const EMFILE: i32 = 24;

@@ -99,13 +99,13 @@ impl<S: Service, I: Io> Shard<S, I> {
 
 impl<S: Service> Core<S> {
     /// Queues what the kernel did not take of the cork, before everything else.
-    pub(super) fn queue_begun(&mut self, key: Key, units: Vec<Unit>, bytes: usize) {
+    pub(super) fn queue_begun(&mut self, key: Key, units: &mut Vec<Unit>, bytes: usize) {
         let now = self.now;
         let Some(conn) = self.table.conn_mut(key) else { return };
         conn.queued += bytes as u32;
         let outbox = conn.outbox.get_or_insert_with(|| self.outboxes.take());
         outbox.moved_at = now;
-        outbox.push_begun(units.into_iter());
+        outbox.push_begun(units.drain(..));
         self.block(key);
     }
 

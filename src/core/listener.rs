@@ -22,6 +22,12 @@ use super::shard::Shard;
 /// How long a listener rests when the fd table is full.
 const REST_MS: u32 = 100;
 
+/// How long a connection that was turned away is left open, so that its peer can read the answer.
+const LINGER_MS: u32 = 500;
+
+/// How many of those there are at most; they take an fd each.
+const TURNED_AWAY_MAX: usize = 16;
+
 /// Connections shed per turn when the fd table is full: at 16 µs each, a quarter of a millisecond.
 const SHED_PER_TURN: usize = 16;
 
@@ -156,19 +162,38 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.tell_and_close(stream, bytes);
     }
 
-    /// Sends a stream that is not taken in its answer, and closes it.
+    /// Sends a stream that is not taken in its answer, and closes it a moment later.
     pub(super) fn tell_and_close(&mut self, stream: I::Stream, bytes: Vec<u8>) {
         // One write into an empty socket buffer: it takes all of it, or the peer is gone.
         let written = self.io.write(&stream, &[IoSlice::new(&bytes)]);
         self.io.finish(&stream);
-        if written.is_ok() {
-            // What it has already sent is read, or closing would reset the connection before the answer arrives.
-            let _unread = self.io.read(&stream, &mut [IoSliceMut::new(&mut self.scratch)]);
-        }
         self.core.store.buffers.give(bytes);
         self.core.counters.end(Cause::Full);
         self.core.counters.connections_shed.add(1);
-        self.io.close(stream);
+        if written.is_err() || self.stop_by.is_some() {
+            return self.io.close(stream);
+        }
+        // Closed now, a request that is still on its way would reset the connection and take the answer with it.
+        self.turned_away.push_back((stream, self.core.now.wrapping_add(LINGER_MS)));
+        if self.turned_away.len() > TURNED_AWAY_MAX {
+            self.close_turned_away(1);
+        }
+    }
+
+    /// Closes those that were turned away and have had their time to read why.
+    pub(super) fn close_read_answers(&mut self) {
+        let now = self.core.now;
+        let over = self.turned_away.iter().take_while(|(_, until)| reached(now, *until)).count();
+        self.close_turned_away(over);
+    }
+
+    /// Closes the `n` that were turned away first.
+    pub(super) fn close_turned_away(&mut self, n: usize) {
+        for (stream, _) in self.turned_away.drain(..n.min(self.turned_away.len())) {
+            // What it has sent meanwhile is read, or closing would reset the connection after all.
+            let _unread = self.io.read(&stream, &mut [IoSliceMut::new(&mut self.scratch)]);
+            self.io.close(stream);
+        }
     }
 
     fn shed(&mut self, number: usize) {
@@ -245,7 +270,8 @@ impl<S: Service, I: Io> Shard<S, I> {
     }
 }
 
-/// Whether there is no fd or no memory left: EMFILE, ENFILE, ENOBUFS, ENOMEM.
+/// Whether there is no fd or no memory left.
 fn is_exhausted(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
+    use libc::{EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM))
 }

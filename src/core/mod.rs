@@ -16,7 +16,7 @@
 //!
 //! A shard is called by its own thread only. What crosses threads is the mailbox, the bell, the counters and the census.
 
-pub mod adopt;
+mod adopt;
 pub mod audit;
 pub mod batch;
 pub mod bell;

@@ -1,11 +1,11 @@
 //! What a connection still has to get, once the kernel did not take everything at once: units, in order.
 //!
-//! A unit is one message with all its frames. Owns the order and the progress in the first unit; knows no socket and
-//! no limit. It exists only while something is queued; boxes go round in [`Outboxes`].
+//! A unit is one message with all its frames. Owns the order and the progress in the first unit; knows no socket. It exists only while something is queued; boxes go round in [`Outboxes`].
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
+use crate::base::config::Config;
 use crate::base::pool::Pool;
 
 use super::publication::Publication;
@@ -66,6 +66,16 @@ impl Unit {
 /// Pieces that one vectored write is given at most: past 64 the kernel's own work per byte dominates.
 pub const PIECES_MAX: usize = 64;
 
+/// Bytes of the longest unit, which is also the largest `outbox_bytes_max`. A connection's entry counts what is queued in
+/// 32 bits: they hold an outbox of this size, one unit that went into it when it was empty, and control frames.
+pub(super) const UNIT_BYTES_MAX: usize = 1 << 30;
+
+/// Whether `bytes` more may be queued: within `outbox_bytes_max`, or as one unit that has the outbox to itself.
+#[inline]
+pub(super) fn has_room(config: &Config, queued: usize, bytes: usize) -> bool {
+    queued + bytes <= config.outbox_bytes_max || (queued == 0 && bytes <= UNIT_BYTES_MAX)
+}
+
 /// The queue of one connection.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -108,12 +118,7 @@ impl Outbox {
 
     /// Drops what was held: the streamed message will not be finished. Returns how many bytes that were.
     pub fn drop_held(&mut self, pool: &mut Pool) -> usize {
-        let retired = self.held.drain(..).map(|unit| {
-            let bytes = unit.len();
-            unit.retire(pool);
-            bytes
-        });
-        retired.sum()
+        retire_all(self.held.drain(..), pool)
     }
 
     /// Queues before all others what is left of something whose first bytes are sent. Nothing of the others may be.
@@ -124,18 +129,12 @@ impl Outbox {
         self.units.rotate_right(self.begun);
     }
 
-    /// Drops every unit of which nothing is sent, for a peer that is to be told only that it is over.
+    /// Drops every unit of which nothing is sent, for a peer that is to be told only that it is over. Returns how many
+    /// bytes that were.
     pub fn drop_unbegun(&mut self, pool: &mut Pool) -> usize {
         self.unhold();
         let begun = self.begun.max(usize::from(self.sent > 0)).min(self.units.len());
-        self.units
-            .drain(begun..)
-            .map(|unit| {
-                let bytes = unit.bytes().len();
-                unit.retire(pool);
-                bytes
-            })
-            .sum()
+        retire_all(self.units.drain(begun..), pool)
     }
 
     /// The pieces to send next.
@@ -169,7 +168,7 @@ impl Outbox {
     /// Gives every buffer back.
     pub fn clear(&mut self, pool: &mut Pool) {
         self.unhold();
-        self.units.drain(..).for_each(|unit| unit.retire(pool));
+        retire_all(self.units.drain(..), pool);
         (self.sent, self.begun) = (0, 0);
         if self.units.capacity() > UNITS_KEPT {
             self.units = VecDeque::new();
@@ -207,6 +206,16 @@ fn append(units: &mut VecDeque<Unit>, unit: Unit, pool: &mut Pool) {
     }
 }
 
+/// Gives the buffers of these units back. Returns how many bytes they were.
+fn retire_all(units: impl Iterator<Item = Unit>, pool: &mut Pool) -> usize {
+    let retired = units.map(|unit| {
+        let bytes = unit.len();
+        unit.retire(pool);
+        bytes
+    });
+    retired.sum()
+}
+
 /// Room for units that an outbox keeps while it goes round.
 const UNITS_KEPT: usize = 32;
 
@@ -214,8 +223,7 @@ const UNITS_KEPT: usize = 32;
 const OUTBOXES_KEPT: usize = 256;
 
 /// A shard's free list of outboxes.
-// The box is the point: a connection holds the pointer, and the same boxes go round.
-#[allow(clippy::vec_box)]
+#[expect(clippy::vec_box, reason = "the box is what is kept: a connection holds it as it is")]
 #[derive(Debug, Default)]
 pub struct Outboxes(Vec<Box<Outbox>>);
 
@@ -313,6 +321,23 @@ mod tests {
         assert_eq!(outbox.drop_unbegun(&mut pool), 5, "all but what was begun");
         outbox.advance(3, &mut pool);
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn one_unit_always_has_room_and_32_bits_always_count_what_is_queued() {
+        let config = Config { outbox_bytes_max: 100, ..Config::default() };
+        for (queued, bytes, expected) in [
+            (0, 100, true),
+            (0, UNIT_BYTES_MAX, true),
+            (0, UNIT_BYTES_MAX + 1, false),
+            (1, 99, true),
+            (1, 100, false),
+            (UNIT_BYTES_MAX, 1, false),
+            (u32::MAX as usize, u32::MAX as usize, false),
+        ] {
+            assert_eq!(has_room(&config, queued, bytes), expected, "{bytes} behind {queued}");
+        }
+        assert!(Config { outbox_bytes_max: UNIT_BYTES_MAX + 1, ..Config::default() }.check().is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::conn::{Flags, Stage};
 use super::core::Core;
 use super::mail::{MAIL_BYTES, Mail};
 use super::mailbox::Posted;
-use super::outbox::Unit;
+use super::outbox::{Unit, has_room};
 use super::publication::Publication;
 use super::service::Service;
 
@@ -75,14 +75,13 @@ impl<S: Service> Core<S> {
 
     #[inline]
     fn deliver_to(&mut self, slot: u32, publication: &Publication) {
-        let frame_bytes = publication.frame().len() as u32;
+        let frame_bytes = publication.frame().len();
         let Some((key, conn)) = self.table.at(slot) else { return };
         let is_held = conn.flags.any(Flags::STREAMING);
         let takes_batch =
             conn.outbox.is_none() && conn.stage == Stage::Open && !is_held && !self.cork.is_open_for(key);
-        let fits = conn.queued == 0 || (conn.queued + frame_bytes) as usize <= self.config.outbox_bytes_max;
-        if takes_batch && fits {
-            conn.queued += frame_bytes;
+        if takes_batch && has_room(&self.config, conn.queued as usize, frame_bytes) {
+            conn.queued += frame_bytes as u32;
             conn.batch = self.batches.advance(conn.batch, publication);
             if !conn.flags.any(Flags::DIRTY) {
                 conn.flags.set(Flags::DIRTY);

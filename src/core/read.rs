@@ -7,7 +7,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::base::cause::Cause;
+use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
 use crate::proto::ws::{Decoder, Item, Limits, Message, Opcode, Role, encode};
 
@@ -86,7 +86,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         match conn.stage {
             // A client that ends its side behind its last request still gets the answers.
             Stage::Head if conn.queued > 0 => {
-                conn.reason = crate::base::cause::CloseReason::of(Cause::HttpDone);
+                conn.reason = CloseReason::of(Cause::HttpDone);
                 self.core.leave(key);
             }
             Stage::Head if matches!(conn.arrived, Arrived::Nothing) => self.core.vanish(key, Cause::HttpDone),
@@ -109,9 +109,10 @@ impl<S: Service, I: Io> Shard<S, I> {
         let core = &mut self.core;
         core.reading = None;
         let bytes = core.cork.bytes();
-        if bytes > 0 {
+        if bytes > 0
+            && let Some(stream) = self.streams[key.slot as usize].as_ref()
+        {
             let sources = Sources { scratch: &self.scratch, carried: retired.as_deref().unwrap_or(&[]) };
-            let Some(stream) = self.streams[key.slot as usize].as_ref() else { return };
             let result = match core.cork.single() {
                 Some(whole) => self.io.write(stream, &[IoSlice::new(whole)]),
                 None => {
@@ -120,22 +121,22 @@ impl<S: Service, I: Io> Shard<S, I> {
                     self.io.write(stream, &slices[..filled])
                 }
             };
-            let sent = match result {
-                Ok(sent) => sent,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                Err(_) => {
-                    core.vanish(key, Cause::PeerReset);
-                    bytes
+            match result {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => core.vanish(key, Cause::PeerReset),
+                result => {
+                    let sent = result.unwrap_or(0);
+                    core.counters.bytes_out.add(sent as u64);
+                    if sent < bytes {
+                        let mut units =
+                            core.cork.leftover(sent, &self.scratch, &mut retired, &mut core.store.buffers);
+                        core.queue_begun(key, &mut units, bytes - sent);
+                        core.cork.keep(units);
+                    }
+                    core.settle(key);
                 }
-            };
-            core.counters.bytes_out.add(sent as u64);
-            if sent < bytes {
-                let units = core.cork.leftover(sent, &self.scratch, &mut retired, &mut core.store.buffers);
-                core.queue_begun(key, units, bytes - sent);
             }
-            core.cork.clear();
-            core.settle(key);
         }
+        // Whatever became of it: the cork's next owner is somebody else.
         core.cork.clear();
         if let Some(buffer) = retired {
             core.store.buffers.give(buffer);
@@ -238,8 +239,8 @@ impl<S: Service> Core<S> {
 
     #[inline(always)]
     fn hand_on(&mut self, service: &mut S, key: Key, message: Message<'_>) {
-        self.counters.messages_in.add(1);
         if !self.is_halted {
+            self.counters.messages_in.add(1);
             service.message(self, key, message);
         }
     }

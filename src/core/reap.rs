@@ -62,6 +62,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.stop_by = Some(self.core.now.wrapping_add(grace_ms));
         self.listeners.clear();
         self.io.close_listeners();
+        self.close_turned_away(usize::MAX);
         let keys: Vec<_> = self.core.table.keys().collect();
         for key in keys {
             self.core.stop_conn(key);

@@ -163,18 +163,23 @@ fn step<S: Service>(
     bytes: &[u8],
 ) -> Result<Step, Cause> {
     let mut slots = HeaderSlots::new();
-    if exchange.body.is_none() {
-        let Some(head_bytes) = exchange.scan.find_within(bytes, core.config.head_bytes_max)? else {
-            return Ok(Step::Incomplete);
-        };
-        let request = Request::parse(&bytes[..head_bytes], &mut slots)?;
-        let decoder = Body::new(request.framing(), core.config.body_bytes_max)?;
-        if !decoder.is_complete() && bytes.len() == head_bytes && request.expects_continue() {
-            core.queue(key, Unit::own(CONTINUE.to_vec()), false);
+    let body = match &mut exchange.body {
+        Some(body) => body,
+        none => {
+            let Some(head_bytes) = exchange.scan.find_within(bytes, core.config.head_bytes_max)? else {
+                return Ok(Step::Incomplete);
+            };
+            let request = Request::parse(&bytes[..head_bytes], &mut slots)?;
+            let decoder = Body::new(request.framing(), core.config.body_bytes_max)?;
+            if decoder.is_complete() {
+                return Ok(core.dispatch(service, key, &request, &[])?.into_step(head_bytes));
+            }
+            if bytes.len() == head_bytes && request.expects_continue() {
+                core.queue(key, Unit::own(CONTINUE.to_vec()), false);
+            }
+            none.insert(Incoming { head_bytes, decoder, bytes: Vec::new() })
         }
-        exchange.body = Some(Incoming { head_bytes, decoder, bytes: Vec::new() });
-    }
-    let Some(body) = &mut exchange.body else { return Ok(Step::Incomplete) };
+    };
     let head_bytes = body.head_bytes;
     let n = head_bytes + body.decoder.feed(&bytes[head_bytes..], &mut body.bytes)?;
     if !body.decoder.is_complete() {
@@ -252,9 +257,8 @@ impl<S: Service> Core<S> {
         }
     }
 
-    /// Whether a peer that sends requests and reads no answers is to wait: the outbox is bounded for it as for others.
-    fn is_held_back(&mut self, key: Key) -> bool {
-        self.pause_above_high(key);
+    /// Whether a peer that sends requests and takes no answers is to wait: the outbox is bounded for it as for others.
+    fn is_held_back(&self, key: Key) -> bool {
         self.table.conn(key).is_some_and(|conn| conn.flags.any(Flags::PAUSED))
     }
 

@@ -9,7 +9,7 @@ use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
 use super::deadlines::Class;
 use super::exchange::Manner;
-use super::outbox::Unit;
+use super::outbox::{UNIT_BYTES_MAX, Unit};
 use super::service::{Reply, Service, Ticket};
 
 impl<S: Service> Core<S> {
@@ -51,11 +51,15 @@ impl<S: Service> Core<S> {
     pub(super) fn respond(&mut self, key: Key, response: &Response, manner: Manner) {
         let mut bytes = self.store.buffers.take(512);
         response.encode(&mut bytes, manner.head_only, manner.keep_alive);
+        if bytes.len() > UNIT_BYTES_MAX {
+            return self.fail(key, Cause::OutboxFull);
+        }
         self.queue(key, Unit::own(bytes), false);
         let Some(conn) = self.table.conn_mut(key) else { return };
         if manner.keep_alive {
             conn.flags.set(Flags::KEPT);
             self.watch_silence(key);
+            self.pause_above_high(key);
         } else {
             conn.reason = CloseReason::of(Cause::HttpDone);
             self.leave(key);

@@ -71,7 +71,8 @@ pub enum Reply {
     },
     /// The answer comes later by [`Core::answer`], with the ticket that [`Core::ticket`] gave.
     Defer(Ticket),
-    /// Another shard is to have the connection and be asked the same again.
+    /// Another shard is to have the connection and be asked the same again. Not one that still has answers to take: it is
+    /// refused (503).
     Move {
         /// Which.
         shard: usize,

@@ -15,6 +15,7 @@
 //! The service runs in 3 to 6 and only changes queues. Everything that can be long has a budget per turn; what is left
 //! over makes the next poll's timeout 0. `turn` makes one pass and never loops by itself.
 
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -76,6 +77,8 @@ pub struct Shard<S: Service, I: Io> {
     /// The connections' streams, by slot.
     pub(super) streams: Vec<Option<I::Stream>>,
     pub(super) listeners: Vec<Listener>,
+    /// Connections that were answered 503, until when they are left open.
+    pub(super) turned_away: VecDeque<(I::Stream, u32)>,
     pub(super) inbox: Inbox<Mail<S::Mail>>,
     pub(super) events: Vec<Event>,
     /// When a stop must be over, once one was asked for.
@@ -111,6 +114,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             io,
             scratch,
             listeners,
+            turned_away: VecDeque::new(),
             inbox: seed.inbox,
             events: Vec::with_capacity(1024),
             stop_by: None,
@@ -163,6 +167,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.call_drained();
         self.reap();
         self.retry_listeners();
+        self.close_read_answers();
         self.core.post.unspill();
         let io = &mut self.io;
         let counters = &self.core.counters;
@@ -211,16 +216,18 @@ impl<S: Service, I: Io> Shard<S, I> {
         if is_left {
             return Some(0);
         }
-        // Another shard's mailbox was full. It empties it in its next turn; a millisecond is about that long.
-        // What was moved only here would lie there while this shard sleeps: the others are rung at the end of a turn.
+        // Another shard's mailbox was full. It empties it in its next turn; a millisecond is about that long. The end of
+        // this shard's turn then tries again, and rings.
         let spill = (core.post.spilled() > 0).then_some(1);
         let due = core.deadlines.until_next(core.now);
         let now_us = core.now_us;
         let timer = core.timers.due().map(|due| due.saturating_sub(now_us).div_ceil(1000));
         let paused = self.listeners.iter().filter_map(|listener| listener.until_retry(core.now)).min();
+        let turned_away =
+            self.turned_away.front().map(|(_, until)| u64::from(until.wrapping_sub(core.now).min(1000)));
         let stop = self.stop_by.map(|by| u64::from(by.wrapping_sub(core.now).min(1000)));
         let idle = (core.store.buffers.kept_bytes() > 0).then_some(u64::from(IDLE_MS));
-        [spill, due, timer, paused, stop, idle].into_iter().flatten().min()
+        [spill, due, timer, paused, turned_away, stop, idle].into_iter().flatten().min()
     }
 
     /// Step 3, for one event.

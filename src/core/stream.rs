@@ -5,11 +5,12 @@
 
 use crate::base::cause::Cause;
 use crate::base::id::Key;
+use crate::base::pool::extend;
 use crate::proto::ws::{Opcode, encode};
 
 use super::conn::Flags;
 use super::core::Core;
-use super::outbox::Unit;
+use super::outbox::{Unit, has_room};
 use super::service::{Delivery, Service};
 
 impl<S: Service> Core<S> {
@@ -20,17 +21,18 @@ impl<S: Service> Core<S> {
             self.counters.sends_dropped.add(1);
             return Delivery::Dropped;
         }
-        let Some(conn) = self.table.conn_mut(key) else { return Delivery::Dropped };
-        let is_first = !conn.flags.any(Flags::STREAMING);
-        if conn.queued > 0 && conn.queued as usize + part.len() > self.config.outbox_bytes_max {
+        if !has_room(&self.config, self.queued_bytes(key), part.len()) {
             self.fail(key, Cause::OutboxFull);
+            self.counters.sends_dropped.add(1);
             return Delivery::Dropped;
         }
+        let Some(conn) = self.table.conn_mut(key) else { return Delivery::Dropped };
+        let is_first = !conn.flags.any(Flags::STREAMING);
         conn.flags.set(Flags::STREAMING);
         let mut bytes = self.store.buffers.take(part.len() + 14);
         let opcode = if is_first { opcode } else { Opcode::Continue };
         bytes.extend_from_slice(encode::header(opcode, is_last, part.len()).as_bytes());
-        bytes.extend_from_slice(part);
+        extend(&mut bytes, part);
         self.queue(key, Unit::own(bytes), false);
         let Some(conn) = self.table.conn_mut(key) else { return Delivery::Dropped };
         if is_last {

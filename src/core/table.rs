@@ -11,7 +11,7 @@ use slab::Slab;
 use super::conn::{Conn, Peer};
 use crate::base::id::Key;
 
-/// The connections of a shard. `T` is the stream, `D` what the service keeps of each.
+/// The connections of a shard. `D` is what the service keeps of each.
 #[derive(Debug)]
 pub struct Table<D> {
     conns: Slab<Conn<D>>,

@@ -55,6 +55,11 @@ impl<T> Timers<T> {
         TimerId { slot, set: self.sets }
     }
 
+    /// Whether a timer will still ring.
+    pub fn is_set(&self, id: TimerId) -> bool {
+        self.timers.get(id.slot as usize).is_some_and(|timer| timer.set == id.set)
+    }
+
     /// Takes a timer back; false where it is gone.
     pub fn cancel(&mut self, id: TimerId) -> bool {
         let is_set = self.is_set(id);
@@ -67,11 +72,6 @@ impl<T> Timers<T> {
             }
         }
         is_set
-    }
-
-    /// Whether it is set, or rings at this moment.
-    pub fn is_set(&self, id: TimerId) -> bool {
-        self.timers.get(id.slot as usize).is_some_and(|timer| timer.set == id.set)
     }
 
     /// The next timer that is due at `now`. One that rings again is to be [`put_back`](Self::put_back).

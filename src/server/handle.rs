@@ -19,7 +19,7 @@ use crate::core::publication::Publication;
 use crate::proto::ws::Message;
 use crate::sys::handoff::Handoff;
 
-use super::threads::{handoff_number, snapshot};
+use super::threads::snapshot;
 
 /// Reaches a running server from any thread. Cheap to clone. It outlives the server: what it sends then goes nowhere.
 #[derive(Clone)]
@@ -68,12 +68,21 @@ impl Handle {
         counters: Vec<Arc<Counters>>,
         turn_us: Vec<Arc<Mutex<Histogram<u32>>>>,
         outgoing: Option<Arc<[Handoff]>>,
-        handed: AtomicU64,
     ) -> Self {
-        Self(Arc::new(Inner { remote, counters, turn_us, outgoing, handed }))
+        Self(Arc::new(Inner { remote, counters, turn_us, outgoing, handed: AtomicU64::new(0) }))
     }
 
     /// Sends a message to a topic's subscribers on all shards. Messages that one thread publishes arrive in order.
+    ///
+    /// ```
+    /// # use throng::{Full, Handle};
+    /// /// Publishes, and waits while the shards are behind.
+    /// fn publish(server: &Handle, topic: &str, text: &str) {
+    ///     while let Err(Full) = server.publish(topic, text) {
+    ///         std::thread::sleep(std::time::Duration::from_millis(1));
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`Full`]: a mailbox has no free slot, and nobody gets it.
@@ -106,7 +115,9 @@ impl Handle {
     }
 
     /// Hands over a TCP connection on which another server has completed the WebSocket handshake; `bytes` is what that has
-    /// read behind it. The handler's [`adopt`](Handler::adopt) is given `value` and makes the connection's data.
+    /// read behind it. The handler's [`adopt`](Handler::adopt) is given `value` and makes the connection's data. What to
+    /// answer such a handshake with says [`handshake::answer`](crate::proto::ws::handshake::answer); `examples/axum.rs` shows
+    /// all of it.
     ///
     /// # Errors
     /// The stream has no peer any more, or the shard takes nothing: its mailbox or its fd table is full. The stream is
@@ -156,18 +167,21 @@ impl<H: Handler> Shards for Inner<H> {
         let peer = stream.peer_addr()?;
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
-        let shard = self.remote.census.emptiest();
-        let outgoing = self.outgoing.as_ref().map(|outgoing| &outgoing[shard]);
-        // Packed only once there is room: a stream that went to another fd table without a message would stay there.
-        self.remote.mail_made(shard, || {
-            let parcel = pack_foreign(stream, outgoing, handoff_number(&self.handed))?;
-            let adoption = Adoption { parcel, peer, bytes, role: Role::WebSocket(RawMail::Adopt(post)) };
-            Ok(Mail::Adopt(Box::new(adoption)))
+        let count = self.handed.fetch_add(1, Ordering::Relaxed);
+        let shard = self.remote.census.emptiest_from(count as usize);
+        // Packed only once there is a slot: what went into the hand-off and is never asked for would stay open there.
+        self.remote.try_mail(shard, || {
+            let handoff = self.outgoing.as_ref().map(|outgoing| &outgoing[shard]);
+            let parcel = pack_foreign(stream, handoff, count)?;
+            let role = Role::WebSocket(RawMail::Adopt(post));
+            Ok(Mail::Adopt(Box::new(Adoption { parcel, peer, bytes, role })))
         })
     }
 
     fn stop(&self, grace: Duration) {
-        self.remote.stop(in_millis(grace));
+        // Moments are told apart over half the range of 32 bits of milliseconds: 24.8 days.
+        let grace_ms = grace.as_millis().min(i32::MAX as u128) as u32;
+        self.remote.stop(grace_ms);
     }
 
     fn count(&self) -> usize {
@@ -188,26 +202,8 @@ impl<H: Handler> Shards for Inner<H> {
     }
 }
 
-/// A span in milliseconds, at most what can be told apart from the past where time wraps around: 24.8 days.
-fn in_millis(span: Duration) -> u32 {
-    span.as_millis().min(i32::MAX as u128) as u32
-}
-
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("count", &self.count()).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_longest_grace_does_not_end_before_it_begins() {
-        for (days, expected) in [(0, 0), (1, 86_400_000), (25, i32::MAX as u32), (40, i32::MAX as u32)] {
-            assert_eq!(in_millis(Duration::from_secs(days * 86_400)), expected);
-        }
-        assert_eq!(in_millis(Duration::MAX), i32::MAX as u32);
     }
 }

@@ -4,7 +4,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::{io, thread};
 
@@ -24,8 +24,8 @@ use crate::sys::fd_table;
 use crate::sys::handoff::Handoff;
 use crate::sys::pin::pin_to_nth_core;
 
-use super::builder::Plan;
 use super::handle::Handle;
+use super::plan::Plan;
 use super::running::Server;
 
 /// One shard's part, on its way to its thread.
@@ -34,8 +34,6 @@ struct Part<H: Handler> {
     io: EpollParts,
     /// Under own fd tables: the listeners of all shards, by number, to be taken over in the thread's own table.
     foreign: Vec<RawFd>,
-    is_own: bool,
-    pin: bool,
 }
 
 pub(super) fn start<H: Handler>(
@@ -48,6 +46,7 @@ pub(super) fn start<H: Handler>(
         |error| SetupError::host("set up the shards", error, "the fd limit may be too small: see ulimit -n");
     let addresses: Vec<SocketAddr> =
         listeners.iter().filter_map(|shards| shards[0].local_addr().ok()).collect();
+    let binds = listeners.len();
     let is_own = config.fd_tables == FdTables::Own;
     let config = Arc::new(config);
     let census = Arc::new(Census::new(plan.shards, plan.max_connections));
@@ -69,9 +68,12 @@ pub(super) fn start<H: Handler>(
         }
     }
     let outgoing: Arc<[Handoff]> = outgoing.into();
-    for (io, incoming) in ios.iter_mut().zip(incoming) {
-        io.transport = Transport::Own { incoming, outgoing: outgoing.clone() };
+    for (shard, (io, incoming)) in ios.iter_mut().zip(incoming).enumerate() {
+        io.transport = Transport::Own { shard: shard as u16, incoming, outgoing: outgoing.clone() };
     }
+
+    let left_behind: Vec<RawFd> =
+        if is_own { ios.iter().flat_map(EpollParts::left_behind).collect() } else { Vec::new() };
 
     let offload = Offload::start(config.offload_threads).map_err(refused)?;
     let remote = Arc::new(Remote {
@@ -91,7 +93,6 @@ pub(super) fn start<H: Handler>(
     for shards in listeners {
         per_shard.iter_mut().zip(shards).for_each(|(own, listener)| own.push(listener));
     }
-    let binds = addresses.len();
     let foreign: Vec<RawFd> =
         if is_own { per_shard.iter().flatten().map(AsRawFd::as_raw_fd).collect() } else { Vec::new() };
 
@@ -121,7 +122,7 @@ pub(super) fn start<H: Handler>(
             listeners,
             turn_us: turn_us[shard].clone(),
         };
-        let part = Part { seed, io, foreign: foreign.clone(), is_own, pin: config.pin };
+        let part = Part { seed, io, foreign: foreign.clone() };
         let (handler, remote, ready) = (handler.clone(), remote.clone(), ready.clone());
         let thread = thread::Builder::new()
             .name(format!("throng-{shard}"))
@@ -133,10 +134,14 @@ pub(super) fn start<H: Handler>(
     let started: Result<Vec<()>, io::Error> = readiness.iter().take(plan.shards).collect();
     // Every table has its own copy by now: the main thread's would keep the ports bound when the shards have ended.
     drop(kept);
-    let handle = Handle::new(remote, counters, turn_us, is_own.then_some(outgoing), AtomicU64::new(0));
+    let handle = Handle::new(remote, counters, turn_us, is_own.then_some(outgoing));
     let server = Server::new(handle, threads, addresses, plan);
     match started {
-        Ok(up) if up.len() == plan.shards => Ok(server),
+        Ok(up) if up.len() == plan.shards => {
+            // Every shard is in its own table, and with it what owned these.
+            left_behind.into_iter().for_each(|fd| drop(fd_table::take_over(fd)));
+            Ok(server)
+        }
         Ok(_) => Err(refused(io::Error::other("a shard's handler panicked before it was running"))),
         Err(error) => Err(refused(error)),
     }
@@ -173,13 +178,13 @@ fn set_up<H: Handler>(
     handler: &dyn Fn(usize) -> H,
     remote: Arc<Remote<H>>,
 ) -> io::Result<Shard<Raw<H>, Epoll>> {
-    let Part { seed, mut io, foreign, is_own, pin } = part;
-    if is_own {
+    let Part { seed, mut io, foreign } = part;
+    if seed.config.fd_tables == FdTables::Own {
         fd_table::unshare_fd_table()?;
         // Every listener has a copy in this table, under its old number and owned by nobody.
         io.listeners = foreign.into_iter().map(|fd| fd_table::take_over(fd).into()).collect();
     }
-    if pin {
+    if seed.config.pin {
         pin_to_nth_core(seed.shard)?;
     }
     let index = seed.shard;
@@ -195,9 +200,4 @@ fn turn_lengths() -> Histogram<u32> {
 /// Reads a histogram that another thread writes.
 pub(super) fn snapshot(lengths: &Mutex<Histogram<u32>>) -> Histogram<u32> {
     lengths.lock().map_or_else(|poisoned| poisoned.into_inner().clone(), |lengths| lengths.clone())
-}
-
-/// The number of a hand-off from outside: odd, so that no shard's own is equal.
-pub(super) fn handoff_number(count: &AtomicU64) -> u64 {
-    (count.fetch_add(1, Ordering::Relaxed) << 16) | 0xFFFF
 }

@@ -1,7 +1,7 @@
 //! What this host lacks for the connections that are wanted: each setting with what it is, what it should be, and how.
 //!
 //! [`Host::read`] reads, [`findings`] judges, and neither changes anything: `scripts/tune-host.sh` does, when a person says
-//! so. `server` prints the findings at start, `bench-client` before it opens its connections.
+//! so. the binary prints the findings at start, `bench-client` before it opens its connections.
 
 use std::str::FromStr;
 use std::{fmt, fs};

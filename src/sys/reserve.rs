@@ -1,8 +1,8 @@
 //! One fd held back, so that a full table can still refuse a connection instead of leaving it in the queue.
 //!
 //! With every fd in use `accept` fails, and the peer waits without an answer while the loop spins on a queue it cannot
-//! empty. A shard holds one [`Reserve`] in its own table, gives it up for one accept, says 503, closes, and takes it
-//! back: 100 queued clients were shed at 16 µs each.
+//! empty. A shard holds one [`Reserve`] in its own table, gives it up for one accept, closes what was accepted,
+//! and takes it back: 100 queued clients were shed at 16 µs each.
 
 use std::fs::File;
 use std::io;

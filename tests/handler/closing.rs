@@ -8,7 +8,7 @@ use throng::{Cause, Delivery};
 use tungstenite::Message;
 use tungstenite::protocol::CloseFrame;
 
-use super::probe::{Hooks, close_of, frame, send_raw, start, text, with_shards};
+use super::probe::{Hooks, close_of, frame, hang_up, send_raw, start, text, with_shards};
 
 #[test]
 fn by_the_application() {
@@ -78,6 +78,7 @@ fn by_the_peer() {
         let (mut client, id) = fixture.client();
         client.close(None).unwrap();
         assert_eq!(client.read().unwrap(), Message::Close(None));
+        hang_up(&mut client);
         let reason = fixture.closed(id);
         assert_eq!((reason.cause, reason.code), (Cause::PeerClosed, 1005));
         assert_eq!(fixture.stop().counter("peer_closed"), Some(8));
@@ -209,6 +210,7 @@ fn who_does_not_answer_a_ping() {
     let fixture = start(1, Hooks::default(), |config| {
         config.ping_interval = Duration::from_millis(40);
         config.pong_timeout = Duration::from_millis(60);
+        config.close_timeout = Duration::from_millis(60);
     });
     let (mut silent, id) = fixture.client();
     let mut bytes = Vec::new();

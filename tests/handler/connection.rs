@@ -3,7 +3,7 @@
 use throng::Delivery;
 use tungstenite::Message;
 
-use super::probe::{Hooks, start, text, with_shards};
+use super::probe::{Hooks, hang_up, start, text, with_shards};
 
 #[test]
 fn it_has_a_name_an_address_and_data() {
@@ -108,7 +108,7 @@ fn any_connection_is_reached_from_any_other() {
         // One that is gone gets nothing, and neither does the next tenant of its slot.
         let (mut gone, gone_id) = clients.pop().unwrap();
         gone.close(None).unwrap();
-        while gone.read().is_ok() {}
+        hang_up(&mut gone);
         fixture.closed(gone_id);
         let (mut newcomer, newcomer_id) = fixture.client_on(gone_id.shard());
         assert_ne!(newcomer_id, gone_id);

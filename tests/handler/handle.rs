@@ -2,14 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use throng::{Cause, Full};
 use tungstenite::Message;
 use tungstenite::protocol::Role;
 
-use super::probe::{Client, Hooks, PATIENCE, close_of, frame, start, text, with_shards};
+use super::probe::{Call, Client, Hooks, PATIENCE, close_of, frame, start, text, with_shards};
 
 #[test]
 fn it_sends_posts_and_closes() {
@@ -179,17 +180,32 @@ fn a_publish_is_in_every_mailbox_or_in_none() {
 
 #[test]
 fn a_stop_is_heard_in_a_flood() {
-    let fixture = start(1, Hooks::default(), |_| {});
-    let handle = fixture.handle.clone();
-    let (stopped, is_stopped) = mpsc::channel();
-    let flood = std::thread::spawn(move || {
-        while is_stopped.try_recv().is_err() {
-            let _full = handle.publish("nobody's", "x");
+    let fixture = start(1, Hooks::default(), |config| config.mails_per_turn = 16);
+    let (_client, id) = fixture.client();
+    let running = AtomicBool::new(true);
+    let (told, done) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let handle = fixture.handle.clone();
+            let (running, told) = (&running, told.clone());
+            scope.spawn(move || {
+                while running.load(Ordering::Relaxed) {
+                    let told = told.clone();
+                    // It takes the shard far longer than it takes this thread to send the next.
+                    let call: Call = Box::new(move |_, _| {
+                        let began = Instant::now();
+                        while began.elapsed() < Duration::from_micros(200) {}
+                        let _nobody_listens = told.send(());
+                    });
+                    let _full = handle.post(id, call);
+                }
+            });
         }
+        // It is under way, and the mailbox full.
+        (0..100).for_each(|_| done.recv_timeout(PATIENCE).unwrap());
+        fixture.stop();
+        running.store(false, Ordering::Relaxed);
     });
-    fixture.stop();
-    stopped.send(()).unwrap();
-    flood.join().unwrap();
 }
 
 #[test]

@@ -173,8 +173,8 @@ fn what_is_refused() {
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let version = "Sec-WebSocket-Version: 13\r\n";
     let table = [
-        (format!("nonsense\r\n\r\n"), 400, Cause::BadHead),
-        (format!("GET / HTTP/1.1\r\n\r\n"), 400, Cause::BadHead),
+        ("nonsense\r\n\r\n".to_owned(), 400, Cause::BadHead),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400, Cause::BadHead),
         (format!("{get}Content-Length: 1\r\nContent-Length: 2\r\n\r\n"), 400, Cause::BadHead),
         (format!("{get}Transfer-Encoding: chunked\r\n\r\nxyz\r\n"), 400, Cause::BadBody),
         (format!("{get}Transfer-Encoding: gzip\r\n\r\n"), 501, Cause::CodingNotSupported),
@@ -185,7 +185,7 @@ fn what_is_refused() {
             Cause::BodyTooLarge,
         ),
         (format!("{get}X: {}\r\n\r\n", "x".repeat(5000)), 431, Cause::HeadTooLarge),
-        (format!("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505, Cause::VersionNotSupported),
+        ("GET / HTTP/2.0\r\nHost: a\r\n\r\n".to_owned(), 505, Cause::VersionNotSupported),
         (format!("{upgrade}{version}\r\n"), 400, Cause::BadHandshake),
         (format!("{upgrade}{version}Sec-WebSocket-Key: short\r\n\r\n"), 400, Cause::BadHandshake),
         (format!("{upgrade}{key}\r\n"), 426, Cause::UpgradeRequired),
@@ -254,6 +254,7 @@ fn a_connection_that_falls_silent() {
     assert_eq!(ended(&fixture, &[get, get, ""]), "");
     let (mut client, id) = fixture.client();
     assert_eq!(client.get_mut().read(&mut [0]).unwrap(), 0);
+    drop(client);
     let reason = fixture.closed(id);
     assert_eq!((reason.cause, reason.code), (Cause::SilentTimeout, 1006));
     assert_eq!(fixture.stop().counter("silent_timeout"), Some(2));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use throng::{Cause, Conn, ConnId, Message as Ours, Post};
 use tungstenite::Message;
 
-use super::probe::{Client, Fixture, Hooks, Probe, close_of, start, text, with_shards};
+use super::probe::{Client, Fixture, Hooks, Probe, close_of, hang_up, start, text, with_shards};
 
 /// Runs `panics` on a connection of a server with these hooks, and sees what comes of it.
 fn costs_its_connection(hooks: Hooks, panics: impl Fn(&Fixture, &mut Client, ConnId)) {
@@ -25,7 +25,7 @@ fn costs_its_connection(hooks: Hooks, panics: impl Fn(&Fixture, &mut Client, Con
             }
         };
         assert_eq!(code, 1011);
-        while client.read().is_ok() {}
+        hang_up(&mut client);
         assert_eq!(fixture.closed(id).cause, Cause::HandlerPanicked);
         beside.send(Message::text("unharmed")).unwrap();
         assert_eq!(text(&mut beside), "unharmed");
@@ -101,7 +101,7 @@ fn in_on_close() {
             let (mut client, id) = fixture.client();
             fixture.on(id, |_, conn| _ = conn.subscribe("t"));
             client.close(None).unwrap();
-            while client.read().is_ok() {}
+            hang_up(&mut client);
             assert_eq!(fixture.closed(id).cause, Cause::PeerClosed);
             let (mut next, _) = fixture.client_on(id.shard());
             next.send(Message::text(format!("{n}"))).unwrap();

@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use throng::{
@@ -65,7 +65,7 @@ pub(crate) struct Probe {
 }
 
 /// What a test wants done on a connection's shard.
-type Call = Box<dyn FnOnce(&mut Probe, &mut Conn<'_, Probe>) + Send>;
+pub(crate) type Call = Box<dyn FnOnce(&mut Probe, &mut Conn<'_, Probe>) + Send>;
 
 impl Probe {
     pub(crate) fn say(&self, said: impl Into<String>) {
@@ -218,6 +218,7 @@ impl Fixture {
     }
 
     /// Asks for a WebSocket at a path, with more fields.
+    #[expect(clippy::result_large_err, reason = "the refusal is what the tests look at, once each")]
     pub(crate) fn ask(
         &self,
         path: &str,
@@ -247,6 +248,8 @@ impl Fixture {
             if id.shard() == shard {
                 return (client, id);
             }
+            drop(client);
+            self.closed(id);
         }
         panic!("200 connections, and none on shard {shard}");
     }
@@ -257,10 +260,23 @@ impl Fixture {
         id: ConnId,
         work: impl FnOnce(&mut Probe, &mut Conn<'_, Probe>) -> T + Send + 'static,
     ) -> T {
+        self.try_on(id, work).expect("the connection is gone")
+    }
+
+    /// The same for a connection that may be gone, or closing: then `None`.
+    pub(crate) fn try_on<T: Send + 'static>(
+        &self,
+        id: ConnId,
+        work: impl FnOnce(&mut Probe, &mut Conn<'_, Probe>) -> T + Send + 'static,
+    ) -> Option<T> {
         let (tell, told) = mpsc::channel();
         let call: Call = Box::new(move |probe, conn| tell.send(work(probe, conn)).unwrap());
         self.handle.post(id, call).unwrap();
-        told.recv_timeout(PATIENCE).expect("the connection is gone, or its shard is stuck")
+        match told.recv_timeout(PATIENCE) {
+            Ok(returned) => Some(returned),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("the shard is stuck"),
+        }
     }
 
     /// Runs `work` for a connection on its shard, which is not waited for: it may panic.
@@ -280,9 +296,9 @@ impl Fixture {
         rest_of(&mut stream)
     }
 
-    /// Stops the server, waits for it, and gives what it has counted.
+    /// Stops the server, waits for it, and gives what it has counted. Clients that are still there are not waited for.
     pub(crate) fn stop(self) -> Metrics {
-        self.handle.stop(Duration::from_secs(2));
+        self.handle.stop(Duration::from_millis(20));
         self.server.join().unwrap();
         let metrics = self.handle.metrics();
         let counted = |name| metrics.counter(name).unwrap();
@@ -308,10 +324,23 @@ pub(crate) fn text(client: &mut Client) -> String {
 pub(crate) fn close_of(client: &mut Client) -> (u16, String) {
     let message = client.read().unwrap();
     let tungstenite::Message::Close(Some(frame)) = message else { panic!("{message}") };
-    while client.read().is_ok() {}
+    hang_up(client);
+    (frame.code.into(), frame.reason.to_string())
+}
+
+/// Reads to the end, which the server makes, and then ends TCP as well.
+pub(crate) fn hang_up(client: &mut Client) {
+    loop {
+        match client.read() {
+            Ok(_) => {}
+            Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                panic!("the server does not end TCP")
+            }
+            Err(_) => break,
+        }
+    }
     // It may be broken already.
     drop(client.get_ref().shutdown(Shutdown::Both));
-    (frame.code.into(), frame.reason.to_string())
 }
 
 /// A frame as clients send them, its first byte given; masked with zeros.

@@ -13,7 +13,8 @@ impl World {
     /// After every step: nothing has gone wrong, and nobody sleeps who must not.
     pub(super) fn check(&mut self) -> Result<(), String> {
         let net = &mut *self.net.borrow_mut();
-        let first = net.violations.first().or(self.ledger.borrow().violations.first()).cloned();
+        let first = net.violations.first().cloned();
+        let first = first.or_else(|| self.ledger.borrow().violations.first().cloned());
         if let Some(first) = first {
             return Err(first);
         }
@@ -81,6 +82,17 @@ impl World {
                 continue;
             }
             let net = &mut *self.net.borrow_mut();
+            let is_idle =
+                self.shards.iter().flatten().map(|running| running.audit()).all(|audit| audit.spilled == 0);
+            if is_idle {
+                // An answer on its way would be a reason not to read on; none is.
+                let mut may_be_paused = vec![false; net.sockets.len()];
+                for peer in &self.peers {
+                    // What is held back behind a streamed message counts as queued until that is finished.
+                    may_be_paused[peer.socket] = peer.is_mute || peer.heard.is_assembling;
+                }
+                net.check_sockets(|socket| may_be_paused[socket]);
+            }
             let running = self.shards.iter().zip(&net.polls).filter(|one| one.0.is_some());
             let next = running.filter_map(|(_, poll)| poll.asleep_until).min();
             match next {
@@ -141,7 +153,7 @@ impl World {
         if let Some(owed) = ledger.owed.iter().find(|owed| !owed.is_answered && !owed.is_gone) {
             return Err(format!("connection {}: an answer is neither given nor given up", owed.uid));
         }
-        net.violations.first().or(ledger.violations.first()).cloned().map_or(Ok(()), Err)
+        net.violations.first().or_else(|| ledger.violations.first()).cloned().map_or(Ok(()), Err)
     }
 
     /// Every peer goes its way, and nothing is left.
@@ -176,6 +188,7 @@ impl World {
         // Some have something under way when it comes.
         for peer in &mut self.peers {
             let net = &mut *self.net.borrow_mut();
+            peer.is_mute |= self.random.chance(200);
             peer.next_command(net);
             let bytes = std::mem::take(&mut peer.out);
             let n = net.client_send(peer.socket, &bytes);
@@ -193,9 +206,14 @@ impl World {
         }
         self.settle(2_000_000)?;
         if let Some(late) = self.shards.iter().position(Option::is_some) {
-            return Err(format!("shard {late} has not ended {grace_ms} ms after it was stopped"));
+            return Err(format!("shard {late} has not ended two seconds after it was stopped"));
         }
-        let _since = began_us;
+        let took_ms = self.ended_us.saturating_sub(began_us) / 1000;
+        if took_ms > u64::from(grace_ms) + 5 {
+            return Err(format!(
+                "the last shard ended {took_ms} ms after the stop, and its grace was {grace_ms} ms"
+            ));
+        }
         Ok(())
     }
 

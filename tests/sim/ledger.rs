@@ -42,7 +42,6 @@ pub struct Owed {
     pub shard: usize,
     pub ticket: Ticket,
     pub uid: u32,
-    pub since_us: u64,
     pub is_answered: bool,
     pub is_gone: bool,
 }
@@ -113,8 +112,8 @@ impl Ledger {
         published.is_none_or(|one| !one.is_everywhere || one.except == Some(uid))
     }
 
-    pub fn owe(&mut self, shard: usize, ticket: Ticket, uid: u32, since_us: u64) {
-        self.owed.push(Owed { shard, ticket, uid, since_us, is_answered: false, is_gone: false });
+    pub fn owe(&mut self, shard: usize, ticket: Ticket, uid: u32) {
+        self.owed.push(Owed { shard, ticket, uid, is_answered: false, is_gone: false });
     }
 
     pub fn settle_owed(&mut self, shard: usize, ticket: Ticket, is_answered: bool) {

@@ -4,6 +4,11 @@
 //! `THRONG_SIM_SEED=n` runs one seed, `THRONG_SIM_SEEDS=n` so many from 1 on, `THRONG_SIM_FIRST=n` from another one on.
 //! A seed that fails is printed and fails again, always at the same step.
 
+#![allow(
+    unreachable_pub,
+    reason = "nothing of a test crate can be reached, and `pub` says what other modules use"
+)]
+
 mod ends;
 mod faults;
 mod io;
@@ -12,6 +17,7 @@ mod net;
 mod outside;
 mod peer;
 mod random;
+mod script;
 mod service;
 mod speak;
 mod talk;
@@ -81,7 +87,7 @@ fn hush() {
 #[test]
 fn every_seed_keeps_the_rules() {
     hush();
-    let first = setting("THRONG_SIM_SEED").or(setting("THRONG_SIM_FIRST")).unwrap_or(1);
+    let first = setting("THRONG_SIM_SEED").or_else(|| setting("THRONG_SIM_FIRST")).unwrap_or(1);
     let seeds =
         if setting("THRONG_SIM_SEED").is_some() { 1 } else { setting("THRONG_SIM_SEEDS").unwrap_or(SEEDS) };
     let (next, end) = (AtomicU64::new(first), first + seeds);

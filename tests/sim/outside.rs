@@ -31,7 +31,8 @@ impl World {
                 let key = self.key_of(uid);
                 let Some(key) = key else { return };
                 let mail = Mail::Close { key, code: 4321, reason: "by the handle".into() };
-                drop(self.put(net, shard, mail));
+                // Without a slot the handle is told Full, and nothing happens.
+                let _is_put = self.put(net, shard, mail);
             }
         }
     }

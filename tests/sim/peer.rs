@@ -86,6 +86,11 @@ impl Peer {
             return false;
         }
         let mut has_done = false;
+        if self.phase == Phase::Open && self.random.chance(4) {
+            // Out of the blue, whatever is under way.
+            self.reset(net);
+            return true;
+        }
         if self.random.chance(700) {
             has_done |= self.send(net);
         }
@@ -147,6 +152,12 @@ impl Peer {
         self.check_end(net, ledger);
     }
 
+    fn reset(&mut self, net: &mut Net) {
+        net.faults.count(Fault::Reset, 1);
+        net.client_end(self.socket, End::Reset);
+        self.phase = Phase::Over;
+    }
+
     /// Ends the connection in one of the ways there are.
     pub fn end(&mut self, net: &mut Net) {
         let may_be_mute = self.kind != Kind::Http;
@@ -167,11 +178,7 @@ impl Peer {
                     net.client_end(self.socket, End::Finished);
                 }
             }
-            7 => {
-                net.faults.count(Fault::Reset, 1);
-                net.client_end(self.socket, End::Reset);
-                self.phase = Phase::Over;
-            }
+            7 => self.reset(net),
             8 => {
                 net.faults.count(Fault::Gone, 1);
                 net.client_end(self.socket, End::Closed);

@@ -155,12 +155,18 @@ impl Service for SimService {
         if let Some(data) = core.data(key) {
             data.uid = uid;
         }
+        // One answer may take it above; whoever asks then waits until it has come down.
+        if core.queued_bytes(key) > core.config().outbox_bytes_high + 1000 {
+            let queued = core.queued_bytes(key);
+            self.ledger
+                .borrow_mut()
+                .violation(format!("connection {uid}: asked with {queued} bytes of answers queued"));
+        }
         match request.path() {
             "/move" if core.shard() != shard => return Reply::Move { shard },
             "/defer" => {
                 let ticket = core.ticket(key);
-                let now_us = self.net.borrow().now_us;
-                self.ledger.borrow_mut().owe(core.shard(), ticket, uid, now_us);
+                self.ledger.borrow_mut().owe(core.shard(), ticket, uid);
                 let home = core.shard();
                 core.mail(shard, SimMail::Ask { home, ticket, number, is_upgrade: asks_upgrade });
                 return Reply::Defer(ticket);

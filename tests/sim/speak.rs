@@ -50,7 +50,7 @@ impl Peer {
 
     /// One or more requests at once.
     fn request(&mut self) {
-        for _ in 0..self.random.pick(&[1, 1, 1, 3, 12]) {
+        for _ in 0..self.random.pick(&[1, 1, 1, 1, 3, 12, 150]) {
             self.requests += 1;
             let number = self.requests;
             let path = self.random.pick(&["/", "/", "/move", "/defer", "/defer"]);

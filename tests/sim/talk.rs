@@ -19,7 +19,7 @@ pub struct Heard {
     pub bytes: Vec<u8>,
     /// Fragments of a message.
     assembled: Vec<u8>,
-    is_assembling: bool,
+    pub is_assembling: bool,
     pub echoes: VecDeque<Vec<u8>>,
     pub pongs: VecDeque<u32>,
     /// The last of the numbered messages.

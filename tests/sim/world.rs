@@ -71,6 +71,8 @@ pub struct World {
     pub capacity: usize,
     pub turns: u64,
     pub steps: u64,
+    /// When the last shard has ended.
+    pub ended_us: u64,
     peers_max: usize,
 }
 
@@ -182,6 +184,7 @@ impl World {
             capacity,
             turns: 0,
             steps: 0,
+            ended_us: 0,
             peers_max,
             random,
         }
@@ -249,6 +252,7 @@ impl World {
             Ok(Turn::Again) => {}
             Ok(Turn::Ended) => {
                 self.shards[shard] = None;
+                self.ended_us = self.net.borrow().now_us;
                 return Ok(true);
             }
             Err(error) if error.kind() == ASLEEP => return Ok(false),
@@ -272,7 +276,7 @@ impl World {
         let socket = net.socket(uid, to_server_max, to_client_max);
         let shard = self.random.below(self.shards.len());
         if kind == Kind::Adopted {
-            drop(self.adopt(net, shard, socket, uid));
+            self.adopt(net, shard, socket, uid);
         } else {
             net.connect(socket, shard);
         }

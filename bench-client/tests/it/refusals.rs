@@ -127,13 +127,16 @@ fn without_a_url_a_throng_that_does_not_run_is_named() {
     let client = directory.join("bench-client");
     std::fs::copy(env!("CARGO_BIN_EXE_bench-client"), &client).unwrap();
     let throng = directory.join("throng");
-    std::fs::copy("/bin/false", &throng).unwrap();
+    std::fs::write(&throng, "#!/bin/sh\nprintf 'throng 9\\nno room for %s\\n\\n' \"$4\" >&2\nexit 3\n")
+        .unwrap();
+    std::fs::set_permissions(&throng, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let output = Command::new(&client).args(["echo", "--quiet"]).output().unwrap();
     let line = String::from_utf8(output.stderr).unwrap();
     std::fs::remove_dir_all(directory).unwrap();
     assert_eq!(output.status.code(), Some(3), "{line}");
     assert!(
-        line.contains("throng ended before it accepted a connection") && line.lines().count() == 1,
+        line.contains("throng ended before it accepted a connection: exit status: 3: no room for 116")
+            && line.lines().count() == 1,
         "{line}"
     );
 }

@@ -49,8 +49,8 @@ impl<D> Admission<D> {
 /// A client at the door: its request, to which it dereferences, and the way to answer later.
 pub struct Opening<'a, H: Handler> {
     pub(super) request: &'a Request<'a>,
-    pub(super) ticket: Cell<Option<Ticket>>,
-    pub(super) next_ticket: Ticket,
+    pub(super) ticket: Ticket,
+    pub(super) is_deferred: Cell<bool>,
     pub(super) shard: usize,
     pub(super) peer: std::net::SocketAddr,
     pub(super) remote: &'a Arc<Remote<H>>,
@@ -62,10 +62,30 @@ impl<H: Handler> Opening<'_, H> {
         self.peer
     }
 
-    /// Puts the decision off: return [`Admission::Deferred`], and answer through what this gives, from any thread.
+    /// Puts the decision off: return [`Admission::Deferred`], and answer through what this gives, from any thread, within
+    /// `admit_timeout`. The client waits; what it sends meanwhile is handed on behind `on_open`.
+    ///
+    /// ```
+    /// # use throng::{Admission, Conn, Handler, Message, Opening};
+    /// # struct Chat;
+    /// # fn look_up(token: &str) -> Option<u64> { token.len().checked_sub(1).map(|n| n as u64) }
+    /// # impl Handler for Chat {
+    /// #     type Data = u64;
+    /// fn admit(&mut self, opening: &Opening<'_, Self>) -> Admission<u64> {
+    ///     let Some(token) = opening.query().map(str::to_owned) else { return Admission::refuse(401) };
+    ///     let pending = opening.defer();
+    ///     std::thread::spawn(move || match look_up(&token) {
+    ///         Some(user) => pending.accept(user),
+    ///         None => pending.refuse(403),
+    ///     });
+    ///     Admission::Deferred
+    /// }
+    /// #     fn on_message(&mut self, _: &mut Conn<'_, Self>, _: Message<'_>) {}
+    /// # }
+    /// ```
     pub fn defer(&self) -> Pending<H> {
-        self.ticket.set(Some(self.next_ticket));
-        Pending { remote: self.remote.clone(), shard: self.shard, ticket: Some(self.next_ticket) }
+        self.is_deferred.set(true);
+        Pending { remote: self.remote.clone(), shard: self.shard, ticket: Some(self.ticket) }
     }
 }
 

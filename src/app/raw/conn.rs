@@ -11,6 +11,7 @@ use crate::hub::Subscribed;
 use crate::proto::ws::{Message, Opcode};
 
 use super::handler::Handler;
+use super::kept::Kept;
 use super::shard::{Shard, Timer, micros};
 
 /// A WebSocket connection, lent for the length of a call. It dereferences to its [`Shard`]. To reach it later, keep its
@@ -50,8 +51,8 @@ impl<H: Handler> Conn<'_, H> {
     /// # Panics
     /// Never: the data is there from admission until after `on_close`.
     pub fn data(&mut self) -> &mut H::Data {
-        let conn = self.shard.core.data(self.key).and_then(|conn| conn.data.as_mut());
-        conn.expect("a connection that a handler is lent has its data")
+        let data = self.shard.core.data(self.key).and_then(Kept::data);
+        data.expect("a connection that a handler is lent has its data")
     }
 
     /// Sends a message to the peer. It leaves with everything else that is sent to it in this turn.
@@ -63,7 +64,8 @@ impl<H: Handler> Conn<'_, H> {
     /// Sends a part of one large message, of which more parts follow. The first part decides whether the message is text
     /// or binary. Other messages to this peer wait until [`send_last_part`](Self::send_last_part), and count as queued.
     ///
-    /// A text is to be cut between characters, which `&str` sees to by itself.
+    /// A text is to be cut between characters, which `&str` sees to by itself. What is too large for the outbox goes part by
+    /// part: the first in any call, each next one in `on_drain`, while it is [`Delivery::Pressured`].
     pub fn send_part<'m>(&mut self, part: impl Into<Message<'m>>) -> Delivery {
         self.part(part.into(), false)
     }
@@ -125,7 +127,7 @@ impl<H: Handler> Conn<'_, H> {
         })
     }
 
-    /// Calls `ring` every `period` until the connection ends or the timer is cancelled.
+    /// Calls `ring` every `period` until the connection ends or the timer is [cancelled](Shard::cancel).
     pub fn every_on(
         &mut self,
         period: Duration,
@@ -152,18 +154,36 @@ impl<H: Handler> Conn<'_, H> {
                 }
             }),
         );
-        let core = &mut *self.shard.core;
-        let Some(mut timers) = core.data(key).map(|conn| conn.timers.take().unwrap_or_default()) else {
-            return Timer(id);
-        };
-        remember(&mut timers, id, |timer| core.is_timer_set(timer));
-        if let Some(conn) = core.data(key) {
-            conn.timers = Some(timers);
+        // The entry steps aside, because the core is asked about its timers.
+        let mut kept = self.shard.core.data(key).map(std::mem::take).unwrap_or_default();
+        kept.add_timer(id, |timer| self.shard.core.is_timer_set(timer));
+        if let Some(entry) = self.shard.core.data(key) {
+            *entry = kept;
         }
         Timer(id)
     }
 
-    /// Runs `job` on a helper thread, then `done` here with its result, unless the connection has ended by then.
+    /// Runs `job` on a helper thread, then `done` here with its result, unless the connection has ended by then. A job that
+    /// panics is counted, and `done` is not called.
+    ///
+    /// ```
+    /// # use throng::{Admission, Conn, Handler, Message, Opening};
+    /// # struct Files;
+    /// # impl Handler for Files {
+    /// #     type Data = ();
+    /// #     fn admit(&mut self, _: &Opening<'_, Self>) -> Admission<()> { Admission::accept(()) }
+    /// fn on_message(&mut self, conn: &mut Conn<'_, Self>, message: Message<'_>) {
+    ///     let Message::Text("motd") = message else { return };
+    ///     conn.offload_on(
+    ///         || std::fs::read_to_string("/etc/motd"),
+    ///         |_handler, conn, text| match text {
+    ///             Ok(text) => _ = conn.send(&text),
+    ///             Err(error) => conn.close(1011, &error.to_string()),
+    ///         },
+    ///     );
+    /// }
+    /// # }
+    /// ```
     pub fn offload_on<T: Send + 'static>(
         &mut self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -179,37 +199,8 @@ impl<H: Handler> Conn<'_, H> {
     }
 }
 
-/// Adds to a list of what is set. Those that have rung are forgotten before it grows, and it grows only where more than half
-/// are still set: a connection that sets a timer with every message does not remember all of them.
-fn remember<T: Copy>(timers: &mut Vec<T>, timer: T, is_set: impl Fn(T) -> bool) {
-    if timers.len() == timers.capacity() {
-        timers.retain(|&timer| is_set(timer));
-        if timers.len() > timers.capacity() / 2 {
-            timers.reserve(timers.capacity());
-        }
-    }
-    timers.push(timer);
-}
-
 impl<H: Handler> fmt::Debug for Conn<'_, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Conn").field("id", &self.id()).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_of_timers_is_as_long_as_there_are_timers() {
-        for live in [1, 3, 100] {
-            let mut timers = Vec::new();
-            for now in 0..1000 {
-                remember(&mut timers, now, |timer| timer + live > now);
-                assert!(timers.capacity() <= 4 * live.max(2), "{} for {live}", timers.capacity());
-                assert!((now.saturating_sub(live - 1)..=now).all(|timer| timers.contains(&timer)));
-            }
-        }
     }
 }

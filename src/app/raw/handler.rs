@@ -38,11 +38,32 @@ use super::shard::Shard;
 /// ```
 #[expect(unused_variables, reason = "the default methods name what they ignore")]
 pub trait Handler: Sized + 'static {
-    /// What the handler keeps of each connection. Up to 8 bytes it costs nothing beyond the connection's cache line.
+    /// What the handler keeps of each connection. It costs nothing beyond the connection's cache line while an `Option` of it
+    /// has up to 8 bytes: a `u32`, a `Box`, a small enum.
     type Data: 'static;
 
     /// A client asks for a WebSocket; the handshake is in order and the origin accepted. Accept with the connection's
-    /// data, refuse with a response, or defer and answer from any thread.
+    /// data, refuse with a response, or [defer](Opening::defer) and answer from any thread.
+    ///
+    /// ```
+    /// # use throng::{Admission, Conn, Handler, Message, Opening};
+    /// # struct Chat { members: usize }
+    /// # impl Handler for Chat {
+    /// type Data = String;
+    ///
+    /// fn admit(&mut self, opening: &Opening<'_, Self>) -> Admission<String> {
+    ///     let Some(name) = opening.path().strip_prefix("/chat/") else { return Admission::refuse(404) };
+    ///     if self.members == 1000 {
+    ///         return Admission::refuse(503);
+    ///     }
+    ///     match opening.subprotocols().find(|offered| *offered == "chat.v2") {
+    ///         Some(protocol) => Admission::accept_with(name.to_owned(), protocol),
+    ///         None => Admission::accept(name.to_owned()),
+    ///     }
+    /// }
+    /// #     fn on_message(&mut self, _: &mut Conn<'_, Self>, _: Message<'_>) {}
+    /// # }
+    /// ```
     fn admit(&mut self, opening: &Opening<'_, Self>) -> Admission<Self::Data>;
 
     /// The shard begins: set timers, prepare what the handler needs of it.
@@ -63,10 +84,29 @@ pub trait Handler: Sized + 'static {
     /// `outbox_bytes_low` bytes are queued. Once per such episode.
     fn on_drain(&mut self, conn: &mut Conn<'_, Self>) {}
 
-    /// The connection is over, exactly once after `on_open`. Nothing can be sent to it any more.
+    /// The connection is over, exactly once after `on_open`: the closing handshake is done or was given up, and TCP has
+    /// ended. Nothing can be sent to it any more; its data, its id and its address are still there.
     fn on_close(&mut self, conn: &mut Conn<'_, Self>, reason: CloseReason) {}
 
-    /// A value was posted to a connection through the [`Handle`](crate::Handle).
+    /// A value was posted to a connection through the [`Handle`](crate::Handle):
+    ///
+    /// ```
+    /// # use throng::{Admission, Conn, Handler, Message, Opening, Post};
+    /// struct Kick(&'static str);
+    ///
+    /// # struct Chat;
+    /// # impl Handler for Chat {
+    /// #     type Data = ();
+    /// #     fn admit(&mut self, _: &Opening<'_, Self>) -> Admission<()> { Admission::accept(()) }
+    /// #     fn on_message(&mut self, _: &mut Conn<'_, Self>, _: Message<'_>) {}
+    /// fn on_post(&mut self, conn: &mut Conn<'_, Self>, post: Post) {
+    ///     match post.take() {
+    ///         Ok(Kick(reason)) => conn.close(4000, reason),
+    ///         Err(_other) => {}
+    ///     }
+    /// }
+    /// # }
+    /// ```
     fn on_post(&mut self, conn: &mut Conn<'_, Self>, post: Post) {}
 
     /// A WebSocket that another server has opened is to be adopted, with the value that was given along. `None`, which it

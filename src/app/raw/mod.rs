@@ -6,6 +6,7 @@
 mod admission;
 mod conn;
 mod handler;
+mod kept;
 mod offload;
 mod remote;
 mod service;

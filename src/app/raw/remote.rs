@@ -1,5 +1,6 @@
 //! The shards, as other threads and the handler's own loose ends reach them.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,17 +28,24 @@ pub(crate) struct Remote<H: Handler> {
 impl<H: Handler> Remote<H> {
     /// Puts a message into a shard's mailbox, if there is room.
     pub(crate) fn mail(&self, shard: usize, mail: Mail<RawMail<H>>) -> Result<(), Full> {
-        self.mail_made(shard, || Ok(mail))
+        let Some(outlet) = self.outlets.get(shard).filter(|outlet| outlet.reserve()) else {
+            return Err(Full);
+        };
+        self.put(shard, outlet, mail);
+        Ok(())
     }
 
-    /// Puts what `make` makes into a shard's mailbox; it is called only if there is room.
-    pub(crate) fn mail_made<E: From<Full>>(
+    /// Puts a message into a shard's mailbox that is made only if there is room.
+    pub(crate) fn try_mail(
         &self,
         shard: usize,
-        make: impl FnOnce() -> Result<Mail<RawMail<H>>, E>,
-    ) -> Result<(), E> {
-        let outlet = self.outlets.get(shard).filter(|outlet| outlet.reserve()).ok_or(Full)?;
-        match make() {
+        mail: impl FnOnce() -> io::Result<Mail<RawMail<H>>>,
+    ) -> io::Result<()> {
+        let outlet = &self.outlets[shard];
+        if !outlet.reserve() {
+            return Err(io::Error::other(Full));
+        }
+        match mail() {
             Ok(mail) => self.put(shard, outlet, mail),
             Err(error) => {
                 outlet.free();
@@ -87,10 +95,10 @@ impl<H: Handler> Remote<H> {
         }
     }
 
-    pub(super) fn offload(self: &Arc<Self>, shard: usize, ticket: usize, work: Work) {
+    pub(super) fn offload(self: &Arc<Self>, shard: usize, job_id: usize, work: Work) {
         let remote = self.clone();
         self.offload.run(Box::new(move || {
-            let owed = Owed { remote, shard, ticket, result: Some(Box::new(Panicked)) };
+            let owed = Owed { remote, shard, job_id, result: None };
             owed.finish(work());
         }));
     }
@@ -103,7 +111,7 @@ struct Panicked;
 struct Owed<H: Handler> {
     remote: Arc<Remote<H>>,
     shard: usize,
-    ticket: usize,
+    job_id: usize,
     result: Option<Box<dyn std::any::Any + Send>>,
 }
 
@@ -115,10 +123,10 @@ impl<H: Handler> Owed<H> {
 
 impl<H: Handler> Drop for Owed<H> {
     fn drop(&mut self) {
-        let Some(result) = self.result.take() else { return };
-        if result.is::<Panicked>() {
+        let result = self.result.take().unwrap_or_else(|| {
             self.remote.jobs_panicked.fetch_add(1, Ordering::Relaxed);
-        }
-        self.remote.answer(self.shard, RawMail::Done(self.ticket, result));
+            Box::new(Panicked)
+        });
+        self.remote.answer(self.shard, RawMail::Done(self.job_id, result));
     }
 }

@@ -10,13 +10,13 @@ use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
 use crate::core::core::Core;
 use crate::core::service::{Reply, Service, Ticket};
-use crate::core::timers::TimerId;
 use crate::proto::http::Request;
 use crate::proto::ws::Message;
 
 use super::admission::{Admission, Opening};
 use super::conn::Conn;
 use super::handler::{Handler, Post};
+use super::kept::Kept;
 use super::remote::Remote;
 use super::shard::Shard;
 
@@ -37,30 +37,16 @@ pub(crate) enum RawMail<H: Handler> {
     Unanswered(Ticket),
     /// A value for a connection.
     Post(Key, Post),
-    /// A job is done.
+    /// The job with this id is done.
     Done(usize, Box<dyn Any + Send>),
     /// A WebSocket is to be adopted.
     Adopt(Post),
 }
 
-/// What the service keeps per connection beyond the handler's data.
-pub(crate) struct RawConn<H: Handler> {
-    pub(super) data: Option<H::Data>,
-    /// Timers that end with the connection; most have none.
-    #[expect(clippy::box_collection, reason = "8 bytes instead of 24, and only where there are timers")]
-    pub(super) timers: Option<Box<Vec<TimerId>>>,
-}
-
-impl<H: Handler> Default for RawConn<H> {
-    fn default() -> Self {
-        Self { data: None, timers: None }
-    }
-}
-
 /// What a shard keeps beside the handler, so that both can be lent at once.
 pub(crate) struct Desk<H: Handler> {
     pub(super) remote: Arc<Remote<H>>,
-    /// Jobs that are under way, by ticket.
+    /// What is to be done with the results of the jobs that are under way, by the jobs' ids.
     pub(super) jobs: Slab<Done<H>>,
 }
 
@@ -94,8 +80,8 @@ impl<H: Handler> Raw<H> {
     fn reply(core: &mut Core<Self>, key: Key, admission: Admission<H::Data>) -> Reply {
         match admission {
             Admission::Accept { data, subprotocol } => {
-                if let Some(conn) = core.data(key) {
-                    conn.data = Some(data);
+                if let Some(kept) = core.data(key) {
+                    *kept = Kept::Data(data);
                 }
                 Reply::Upgrade { subprotocol }
             }
@@ -107,7 +93,7 @@ impl<H: Handler> Raw<H> {
 }
 
 impl<H: Handler> Service for Raw<H> {
-    type Conn = RawConn<H>;
+    type Conn = Kept<H::Data>;
     type Mail = RawMail<H>;
     type Timer = Ring<H>;
 
@@ -128,21 +114,21 @@ impl<H: Handler> Service for Raw<H> {
         };
         let opening = Opening {
             request,
-            ticket: Cell::new(None),
-            next_ticket: core.ticket(key),
+            ticket: core.ticket(key),
+            is_deferred: Cell::new(false),
             shard: core.shard(),
             peer,
             remote: &self.desk.remote,
         };
-        match (self.handler.admit(&opening), opening.ticket.get()) {
-            (Admission::Deferred, Some(ticket)) => Reply::Defer(ticket),
+        match (self.handler.admit(&opening), opening.is_deferred.get()) {
+            (Admission::Deferred, true) => Reply::Defer(opening.ticket),
             (admission, _) => Self::reply(core, key, admission),
         }
     }
 
     fn opened(&mut self, core: &mut Core<Self>, key: Key) {
         // One that was closed before it was announced has no data, and the handler never hears of it.
-        if core.data(key).is_some_and(|conn| conn.data.is_some()) {
+        if core.data(key).is_some_and(|kept| kept.has_data()) {
             self.with(core, key, |handler, conn| handler.on_open(conn));
         }
     }
@@ -151,7 +137,7 @@ impl<H: Handler> Service for Raw<H> {
         let RawMail::Adopt(post) = mail else { return };
         let data = self.handler.adopt(&mut Shard { core, desk: &mut self.desk }, post);
         match (data, core.data(key)) {
-            (Some(data), Some(conn)) => conn.data = Some(data),
+            (Some(data), Some(kept)) => *kept = Kept::Data(data),
             _ => core.close(key, 1008, "not adopted"),
         }
     }
@@ -173,8 +159,8 @@ impl<H: Handler> Service for Raw<H> {
                 core.works_for(key);
                 self.with(core, key, |handler, conn| handler.on_post(conn, post));
             }
-            RawMail::Done(ticket, result) => {
-                if let Some(done) = self.desk.jobs.try_remove(ticket) {
+            RawMail::Done(job_id, result) => {
+                if let Some(done) = self.desk.jobs.try_remove(job_id) {
                     done(&mut self.handler, &mut Shard { core, desk: &mut self.desk }, result);
                 }
             }
@@ -191,9 +177,9 @@ impl<H: Handler> Service for Raw<H> {
     }
 
     fn closed(&mut self, core: &mut Core<Self>, key: Key, reason: CloseReason) {
-        let timers = core.data(key).and_then(|conn| conn.timers.take());
-        timers.iter().flat_map(|timers| timers.iter()).for_each(|&timer| _ = core.cancel_timer(timer));
-        if core.data(key).is_some_and(|conn| conn.data.is_some()) {
+        let timers = core.data(key).map(Kept::take_timers).unwrap_or_default();
+        timers.into_iter().for_each(|timer| _ = core.cancel_timer(timer));
+        if core.data(key).is_some_and(|kept| kept.has_data()) {
             self.with(core, key, |handler, conn| handler.on_close(conn, reason));
         }
     }

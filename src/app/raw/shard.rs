@@ -125,13 +125,13 @@ impl<H: Handler> Shard<'_, H> {
         job: impl FnOnce() -> T + Send + 'static,
         done: impl FnOnce(&mut H, &mut Shard<'_, H>, T) + 'static,
     ) {
-        let ticket = self.desk.jobs.insert(Box::new(move |handler, shard, result: Box<dyn Any + Send>| {
+        let job_id = self.desk.jobs.insert(Box::new(move |handler, shard, result: Box<dyn Any + Send>| {
             if let Ok(result) = result.downcast::<T>() {
                 done(handler, shard, *result);
             }
         }));
         let shard = self.index();
-        self.desk.remote.offload(shard, ticket, Box::new(move || Box::new(job())));
+        self.desk.remote.offload(shard, job_id, Box::new(move || Box::new(job())));
     }
 }
 

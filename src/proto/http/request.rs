@@ -2,12 +2,12 @@
 //!
 //! Whatever exists as a [`Request`] has passed every check: its target has a path, its lengths do not contradict each
 //! other, it names at most one host and one origin. Called by the core with the bytes that
-//! [`HeadScan`](super::HeadScan) delimited, and by whoever adopts a connection that something else has read from.
+//! [`HeadScan`](super::HeadScan) delimited.
 
 use httparse::Status;
 
 use super::framing::Framing;
-use super::grammar::{elements, is_authority, is_token, is_value_byte};
+use super::grammar::{elements, is_authority, is_token};
 use super::scan::{Leading, skip_leading};
 use super::target::Target;
 use crate::base::cause::Cause;
@@ -88,32 +88,6 @@ impl<'a> Request<'a> {
             return Err(Cause::BadHead);
         }
         Ok(request)
-    }
-
-    /// A request that something else has read: an adopted upgrade, or a test. It counts as HTTP/1.1 and needs no
-    /// `Host`.
-    ///
-    /// # Errors
-    /// As [`parse`](Self::parse), judged by the same rules.
-    pub fn from_parts<'b: 'a>(
-        method: &'b str,
-        target: &'b str,
-        headers: impl IntoIterator<Item = (&'b str, &'b [u8])>,
-        slots: &'a mut HeaderSlots<'b>,
-    ) -> Result<Self, Cause> {
-        if !is_token(method.as_bytes()) {
-            return Err(Cause::BadHead);
-        }
-        let mut count = 0;
-        for (name, value) in headers {
-            let slot = slots.0.get_mut(count).ok_or(Cause::HeadTooLarge)?;
-            if !is_token(name.as_bytes()) || !value.iter().copied().all(is_value_byte) {
-                return Err(Cause::BadHead);
-            }
-            *slot = httparse::Header { name, value: value.trim_ascii() };
-            count += 1;
-        }
-        Self::check(method, target, 1, &slots.0[..count])
     }
 
     /// The checks that need the whole head.

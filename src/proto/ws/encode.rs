@@ -71,17 +71,6 @@ pub fn append(out: &mut Vec<u8>, message: Message<'_>) {
     extend(out, payload);
 }
 
-/// A message as one unmasked frame in a buffer of its own, to be shared by everybody it goes to.
-#[must_use]
-pub fn frame(message: Message<'_>) -> Vec<u8> {
-    let payload = message.as_bytes();
-    let header = header(message.opcode(), true, payload.len());
-    let mut out = Vec::with_capacity(header.as_bytes().len() + payload.len());
-    out.extend_from_slice(header.as_bytes());
-    extend(&mut out, payload);
-    out
-}
-
 /// Appends an unmasked control frame. A payload is cut to 125 bytes (RFC 6455 §5.5).
 #[inline]
 pub fn append_control(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
@@ -157,8 +146,6 @@ mod tests {
             append(&mut out, message);
             let expected = [header(Opcode::Binary, true, len).as_bytes(), &payload].concat();
             assert_eq!(&out[6..], expected);
-            assert_eq!(frame(message), expected);
-            assert_eq!(frame(message).capacity(), expected.len());
             let mut masked = Vec::new();
             append_masked(&mut masked, Opcode::Binary, true, &payload, [5, 6, 7, 8]);
             let head_len = masked.len() - len;

@@ -53,13 +53,6 @@ pub fn check(request: &Request<'_>) -> Result<Accept, Cause> {
     Ok(Accept { key, offered })
 }
 
-/// The value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key` (RFC 6455 §4.2.2): for whoever answers a
-/// handshake that throng then adopts.
-#[must_use]
-pub fn derive_accept(key: &str) -> String {
-    tungstenite::handshake::derive_accept_key(key.as_bytes())
-}
-
 /// What a handshake that another HTTP server has read is to be answered with, before its connection is
 /// [adopted](crate::Handle::adopt): the fields of the 101. That server has seen to it that the method is GET.
 ///
@@ -367,11 +360,5 @@ mod tests {
                 assert_eq!(answer[header::UPGRADE], "websocket");
             }
         }
-    }
-
-    #[test]
-    fn the_key_is_answered_as_in_the_rfc() {
-        // RFC 6455 §1.3.
-        assert_eq!(derive_accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }

@@ -268,32 +268,3 @@ fn parse_takes_a_head_and_nothing_else() {
         assert_eq!(Request::parse(bytes, &mut HeaderSlots::new()).map(|_| ()), Err(BadHead), "{bytes:?}");
     }
 }
-
-#[test]
-fn a_request_from_parts_is_judged_by_the_same_rules() {
-    type Field = (&'static str, &'static [u8]);
-    type Row = (&'static str, &'static str, &'static [Field], Result<&'static str, Cause>);
-    let table: &[Row] = &[
-        ("GET", "/a?b", &[("Upgrade", b" websocket ")], Ok("/a")),
-        ("GET", "http://h/x", &[], Ok("/x")),
-        ("GET", "/a b", &[], Err(BadHead)),
-        ("GET", "/a\r\n", &[], Err(BadHead)),
-        ("GE T", "/", &[], Err(BadHead)),
-        ("", "/", &[], Err(BadHead)),
-        ("GET", "", &[], Err(BadHead)),
-        ("GET", "/", &[("X:", b"1")], Err(BadHead)),
-        ("GET", "/", &[("X", b"1\r\nY: 2")], Err(BadHead)),
-        ("GET", "/", &[("Host", b"a"), ("host", b"a")], Err(BadHead)),
-        ("GET", "/", &[("Content-Length", b"1"), ("Transfer-Encoding", b"chunked")], Err(BadHead)),
-        ("GET", "/", &[("X", b"1" as &[u8]); HEAD_FIELDS_MAX + 1], Err(HeadTooLarge)),
-    ];
-    for (method, target, fields, expected) in table {
-        let mut slots = HeaderSlots::new();
-        let judged = Request::from_parts(method, target, fields.iter().copied(), &mut slots);
-        assert_eq!(judged.map(|request| request.path()), *expected, "{method} {target} {fields:?}");
-    }
-    let mut slots = HeaderSlots::new();
-    let fields = [("Connection", &b"Upgrade"[..]), ("Upgrade", b" websocket ")];
-    let request = Request::from_parts("GET", "/", fields, &mut slots).unwrap();
-    assert_eq!((request.header("upgrade"), request.is_upgrade()), (Some("websocket"), true));
-}
