@@ -160,3 +160,50 @@ fn the_limit_counts_per_table_and_a_full_one_still_answers() {
     assert_eq!(raised.soft, raised.hard);
     assert_eq!(fd_limit(), raised);
 }
+
+/// Says on a channel that it has entered a message, and leaves it when another one is closed.
+struct Held {
+    entered: mpsc::Sender<()>,
+    gate: std::sync::Arc<Mutex<mpsc::Receiver<()>>>,
+}
+
+impl throng::Handler for Held {
+    type Data = ();
+
+    fn admit(&mut self, _: &throng::Opening<'_, Self>) -> throng::Admission<()> {
+        throng::Admission::accept(())
+    }
+
+    fn on_message(&mut self, _: &mut throng::Conn<'_, Self>, _: throng::Message<'_>) {
+        self.entered.send(()).unwrap();
+        let _closed = self.gate.lock().unwrap().recv();
+    }
+}
+
+#[test]
+fn a_stream_that_a_full_mailbox_does_not_take_is_closed_in_every_table() {
+    let _turn = one_at_a_time();
+    let ((entered, is_in), (go, gate)) = (mpsc::channel(), mpsc::channel());
+    let gate = std::sync::Arc::new(Mutex::new(gate));
+    let server = throng::Server::builder().bind("127.0.0.1:0").unwrap().configure(|config| {
+        (config.shards, config.max_connections, config.mailbox_slots) = (1, 50, 16);
+        config.fd_tables = throng::FdTables::Own;
+    });
+    let server = server.serve(move |_| Held { entered: entered.clone(), gate: gate.clone() }).unwrap();
+    let (address, handle) = (server.local_addrs()[0], server.handle());
+    let stream = TcpStream::connect(address).unwrap();
+    let mut holder = tungstenite::client(format!("ws://{address}/"), stream).unwrap().0;
+    holder.send(tungstenite::Message::text("hold")).unwrap();
+    is_in.recv().unwrap();
+    while handle.publish("nobody's", "x").is_ok() {}
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    client.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+    let refused = handle.adopt(listener.accept().unwrap().0, Vec::new(), ()).unwrap_err();
+    assert!(refused.to_string().contains("mailbox is full"), "{refused}");
+    assert_eq!(client.read(&mut [0]).unwrap(), 0, "the stream lives on in the shard's table");
+    drop((go, holder));
+    handle.stop(std::time::Duration::from_secs(1));
+    server.join().unwrap();
+}

@@ -77,7 +77,8 @@ pub struct Config {
     pub ping_interval: Duration,
     /// How long after a ping a peer may stay silent. 20 s; then close 1001.
     pub pong_timeout: Duration,
-    /// How long a closing handshake may take. 5 s; then TCP is closed.
+    /// How long a closing handshake may take. 5 s; then TCP is closed. The last HTTP response of a connection has as long
+    /// for every part of it that the peer takes.
     pub close_timeout: Duration,
 
     /// Queued bytes at which a `Pressured` connection is called drained and read again. 32 KiB.

@@ -45,14 +45,18 @@ impl<S: Service, I: Io> Shard<S, I> {
     /// Takes a connection in that another shard, or the handle, has sent.
     pub(super) fn adopt(&mut self, adoption: Adoption<S::Mail>) {
         let Adoption { parcel, peer, bytes, role } = adoption;
-        let Ok(stream) = self.io.unpack(parcel) else { return self.core.counters.connections_shed.add(1) };
+        let Ok(stream) = self.io.unpack(parcel) else {
+            self.core.counters.connections_shed.add(1);
+            return self.discard(role);
+        };
         if self.core.table.is_full() || self.stop_by.is_some() {
-            return match role {
+            match role {
                 Role::Request => self.turn_away(stream),
                 Role::WebSocket(_) => self.close_foreign(stream),
-            };
+            }
+            return self.discard(role);
         }
-        let Some(key) = self.take_in(stream, peer) else { return };
+        let Some(key) = self.take_in(stream, peer) else { return self.discard(role) };
         match role {
             Role::Request => {
                 self.core.watch_head(key);

@@ -73,6 +73,8 @@ flags! {
     HEAD_FILED = 12,
     /// A silence deadline is filed.
     SILENT_FILED = 13,
+    /// An admission deadline is filed.
+    ADMIT_FILED = 14,
 }
 
 impl Flags {

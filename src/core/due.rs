@@ -92,6 +92,11 @@ impl<S: Service> Core<S> {
         self.file_once(Class::Silent, Flags::SILENT_FILED, key);
     }
 
+    /// Files an admission deadline, unless one is.
+    pub(super) fn watch_answer(&mut self, key: Key) {
+        self.file_once(Class::Admit, Flags::ADMIT_FILED, key);
+    }
+
     fn file_once(&mut self, class: Class, filed: Flags, key: Key) {
         let Some(conn) = self.table.conn_mut(key) else { return };
         if !conn.flags.any(filed) && !self.deadlines.is_off(class) {
@@ -102,7 +107,8 @@ impl<S: Service> Core<S> {
 
     /// An answer is owed. An entry of an earlier request on the same connection finds a younger one: it files again.
     fn due_admit(&mut self, key: Key) {
-        let Some(conn) = self.table.conn(key) else { return };
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        conn.flags.clear(Flags::ADMIT_FILED);
         let Arrived::Http(exchange) = &conn.arrived else { return };
         let Some(awaited) = exchange.awaited.as_ref().filter(|_| conn.stage == Stage::Waiting) else {
             return;
@@ -110,7 +116,7 @@ impl<S: Service> Core<S> {
         if self.deadlines.has_passed(Class::Admit, awaited.since, self.now) {
             self.fail(key, Cause::NotAnswered);
         } else {
-            self.deadlines.file(Class::Admit, key, self.now);
+            self.watch_answer(key);
         }
     }
 
@@ -151,6 +157,14 @@ impl<S: Service> Core<S> {
     }
 
     fn due_close(&mut self, key: Key) {
+        let Some(conn) = self.table.conn(key) else { return };
+        // The last response is no closing handshake: it has the time for every part of it that the peer takes.
+        let is_answered = conn.stage == Stage::Leaving && !conn.flags.any(Flags::OPENED);
+        if let Some(outbox) = conn.outbox.as_ref().filter(|_| is_answered)
+            && !self.deadlines.has_passed(Class::Close, outbox.moved_at, self.now)
+        {
+            return self.deadlines.file(Class::Close, key, self.now);
+        }
         // A connection ends once, and files this when its end begins: nothing it may be in now is before that.
         self.vanish(key, Cause::CloseTimeout);
     }

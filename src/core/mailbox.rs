@@ -70,10 +70,14 @@ impl<M> Outlet<M> {
         self.free.fetch_add(1, Ordering::Release);
     }
 
-    /// Fills a reserved slot. False: the shard is gone, and the message with it.
+    /// Fills a reserved slot. False: the shard is gone, and the message with it; the slot is free again.
     pub fn put(&self, message: M) -> bool {
         // The channel has as many places as there are slots, so it is never full here.
-        self.sender.try_send(message).is_ok()
+        let is_put = self.sender.try_send(message).is_ok();
+        if !is_put {
+            self.free();
+        }
+        is_put
     }
 
     /// Puts in a message that somebody waits for, and that takes no slot: there are never more than there are answers owed.
@@ -238,6 +242,13 @@ mod tests {
         assert!(!outlet.reserve());
         assert_eq!(inbox.take(), Some(1));
         assert!(outlet.reserve());
+    }
+
+    #[test]
+    fn a_shard_that_is_gone_swallows_what_it_is_sent_without_end() {
+        let (outlet, inbox) = mailbox(2);
+        drop(inbox);
+        assert!((0..10).all(|n| outlet.reserve() && !outlet.put(n)));
     }
 
     #[test]

@@ -34,6 +34,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         let core = &mut self.core;
         core.hub.remove(key.slot);
         let Some(conn) = core.table.remove(key) else { return };
+        let data = conn.data;
         core.batches.release(conn.batch, &mut core.store.buffers);
         if let Some(outbox) = conn.outbox {
             core.outboxes.give(outbox, &mut core.store.buffers);
@@ -49,6 +50,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         if let Some(stream) = self.streams[key.slot as usize].take() {
             self.io.close(stream);
         }
+        self.discard(data);
         self.room_again();
     }
 

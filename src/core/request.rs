@@ -13,7 +13,6 @@ use crate::proto::ws::handshake::{self, Accept};
 
 use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
-use super::deadlines::Class;
 use super::exchange::{Awaited, Exchange, Incoming, Manner};
 use super::io::Io;
 use super::outbox::Unit;
@@ -235,7 +234,7 @@ impl<S: Service> Core<S> {
                 if let Some(conn) = self.table.conn_mut(key) {
                     conn.stage = Stage::Waiting;
                 }
-                self.deadlines.file(Class::Admit, key, self.now);
+                self.watch_answer(key);
                 return Ok(Dispatched::Deferred(Awaited {
                     number: ticket.number,
                     since: self.now,

@@ -321,7 +321,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         for _ in 0..self.core.timers.len() {
             let Some((id, mut timer)) = self.core.timers.next_due(self.core.now_us) else { break };
             self.guard(None, |service, core| service.timer(core, &mut timer));
-            self.core.timers.put_back(id, timer);
+            self.guard(None, |_, core| core.timers.put_back(id, timer));
         }
     }
 
@@ -351,6 +351,11 @@ impl<S: Service, I: Io> Shard<S, I> {
         if catch_unwind(AssertUnwindSafe(|| work(service, core))).is_err() {
             core.blame(core.working_for);
         }
+    }
+
+    /// Drops what belongs to the service: its drop may panic like any other of its code.
+    pub(super) fn discard<T>(&mut self, value: T) {
+        self.guard(None, |_, _| drop(value));
     }
 
     fn free_idle_buffers(&mut self) {

@@ -1,7 +1,7 @@
 //! Timers of any duration, which a service sets for itself: a heap, and a slab that makes cancelling cheap.
 //!
-//! A cancelled timer's heap entry stays until it comes up; there are never more of those than there are live timers
-//! and those cancelled within the longest duration.
+//! A cancelled timer's heap entry stays until it comes up, or until there are more of those than of live timers: a handler
+//! that sets a timeout anew with every message has one entry per connection, not one per message of the last minute.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -65,6 +65,11 @@ impl<T> Timers<T> {
         let is_set = self.is_set(id);
         if is_set {
             self.timers.remove(id.slot as usize);
+            if self.heap.len() > 2 * self.timers.len() + STALE_KEPT {
+                // Every second entry at least is a cancelled one, so a cancellation costs two entries' time on average.
+                let timers = &self.timers;
+                self.heap.retain(|Reverse(entry)| is_live(timers, entry));
+            }
         }
         is_set
     }
@@ -112,7 +117,7 @@ impl<T> Timers<T> {
 
     fn forget_cancelled(&mut self) {
         while let Some(Reverse(entry)) = self.heap.peek() {
-            if self.timers.get(entry.slot as usize).is_some_and(|timer| timer.set == entry.set) {
+            if is_live(&self.timers, entry) {
                 return;
             }
             self.heap.pop();
@@ -120,9 +125,31 @@ impl<T> Timers<T> {
     }
 }
 
+/// Whether an entry's timer is still set.
+fn is_live<T>(timers: &Slab<Timer<T>>, entry: &Entry) -> bool {
+    timers.get(entry.slot as usize).is_some_and(|timer| timer.set == entry.set)
+}
+
+/// Entries of cancelled timers that are kept however few live ones there are.
+const STALE_KEPT: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cancelled_timers_do_not_pile_up() {
+        let mut timers = Timers::default();
+        let mut last: Vec<_> = (0..100).map(|n| timers.set(1000 + n, 0, n)).collect();
+        for n in 0..10_000 {
+            let place = n as usize % last.len();
+            assert!(timers.cancel(last[place]) && !timers.is_set(last[place]));
+            last[place] = timers.set(2000 + n, 0, n);
+            assert!(timers.heap.len() <= 2 * 100 + STALE_KEPT + 1);
+        }
+        let rung: Vec<_> = std::iter::from_fn(|| timers.next_due(u64::MAX)).map(|(_, n)| n).collect();
+        assert_eq!(rung, (9900..10_000).collect::<Vec<_>>());
+    }
 
     #[test]
     fn timers_ring_in_order_and_cancelled_ones_do_not() {

@@ -3,6 +3,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::{io, thread};
@@ -167,6 +168,8 @@ fn run<H: Handler>(
     };
     shard.start(|service, core| service.start(core));
     while shard.turn()? == Turn::Again {}
+    // All connections are gone. If dropping the handler panics, that is nobody's business any more but its own.
+    let _panicked = catch_unwind(AssertUnwindSafe(|| drop(shard)));
     Ok(())
 }
 

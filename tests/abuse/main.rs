@@ -1,4 +1,6 @@
 //! Hostile peers and hostile handlers, on real sockets: what they may cost, and that others notice nothing.
 
 mod floods;
+mod handlers;
 mod peer;
+mod requests;

@@ -17,7 +17,8 @@ use crate::proto::http::Request;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Accept {
     key: String,
-    offered: Vec<Box<str>>,
+    /// The subprotocols, each behind a comma, which no name contains: one allocation, however many names are offered.
+    offered: String,
 }
 
 /// The subprotocol chosen is not one that the client offered; it would have to fail the connection (RFC 6455 §4.1).
@@ -48,7 +49,8 @@ pub fn check(request: &Request<'_>) -> Result<Accept, Cause> {
     let response = create_response(&judged_by_tungstenite(request)?).map_err(|error| cause_of(&error))?;
     let key = response.headers().get(header::SEC_WEBSOCKET_ACCEPT).and_then(|key| key.to_str().ok());
     let key = key.ok_or(Cause::BadHandshake)?.to_owned();
-    Ok(Accept { key, offered: request.subprotocols().map(Box::from).collect() })
+    let offered = request.subprotocols().fold(String::new(), |offered, name| offered + "," + name);
+    Ok(Accept { key, offered })
 }
 
 /// What a handshake that another HTTP server has read is to be answered with, before its connection is
@@ -100,7 +102,9 @@ impl Accept {
     /// [`NotOffered`], and nothing is appended, where the client did not offer this subprotocol. They are compared
     /// exactly (RFC 6455 §4.2.2).
     pub fn encode(&self, subprotocol: Option<&str>, out: &mut Vec<u8>) -> Result<(), NotOffered> {
-        if subprotocol.is_some_and(|chosen| !self.offered.iter().any(|offered| **offered == *chosen)) {
+        // What comes before the first comma is no name.
+        let is_offered = |chosen: &str| self.offered.split(',').skip(1).any(|offered| offered == chosen);
+        if subprotocol.is_some_and(|chosen| !is_offered(chosen)) {
             return Err(NotOffered);
         }
         out.extend_from_slice(
