@@ -167,7 +167,11 @@ fn an_echo_allocates_nothing() {
                 echo(&mut client, &frames, echoed, piece, 200);
                 let after = counts(&mut client);
                 let messages = 200 * depth;
-                assert_eq!(after.0 - before.0, 0, "{messages} of {size} B, {depth} at a time, cut at {piece}");
+                assert_eq!(
+                    after.0 - before.0,
+                    0,
+                    "{messages} of {size} B, {depth} at a time, cut at {piece}"
+                );
             }
         }
     }
@@ -188,7 +192,8 @@ fn a_broadcast_allocates_per_publish_and_not_per_subscriber() {
                 asked[counts(client).2] = n;
             }
             assert!(!asked.contains(&usize::MAX), "{subscribers} connections reach every shard");
-            let all = |clients: &mut Vec<Client>| asked.iter().map(|n| counts(&mut clients[*n]).0).sum::<u64>();
+            let all =
+                |clients: &mut Vec<Client>| asked.iter().map(|n| counts(&mut clients[*n]).0).sum::<u64>();
             let publish = |clients: &mut Vec<Client>, publishes: u64, at_once: u64| {
                 for round in 0..publishes / at_once {
                     let publisher = &mut clients[round as usize % subscribers];
@@ -244,7 +249,9 @@ fn what_is_over_is_not_kept() {
             stream.write_all("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100).as_bytes()).unwrap();
             let mut chunk = [0; 16 << 10];
             answers.clear();
-            while answers.windows(9).filter(|window| window == b"HTTP/1.1 ").count() < 100 || answers.len() % 100 != 0 {
+            while answers.windows(9).filter(|window| window == b"HTTP/1.1 ").count() < 100
+                || answers.len() % 100 != 0
+            {
                 let n = stream.read(&mut chunk).unwrap();
                 answers.extend_from_slice(&chunk[..n]);
             }

@@ -129,7 +129,8 @@ impl<S: Service, I: Io> Shard<S, I> {
             };
             core.counters.bytes_out.add(sent as u64);
             if sent < bytes {
-                let mut units = core.cork.leftover(sent, &self.scratch, &mut retired, &mut core.store.buffers);
+                let mut units =
+                    core.cork.leftover(sent, &self.scratch, &mut retired, &mut core.store.buffers);
                 core.queue_begun(key, &mut units, bytes - sent);
                 core.cork.keep(units);
             }

@@ -13,7 +13,8 @@ impl World {
     /// After every step: nothing has gone wrong, and nobody sleeps who must not.
     pub(super) fn check(&mut self) -> Result<(), String> {
         let net = &mut *self.net.borrow_mut();
-        let first = net.violations.first().or(self.ledger.borrow().violations.first()).cloned();
+        let first =
+            net.violations.first().cloned().or_else(|| self.ledger.borrow().violations.first().cloned());
         if let Some(first) = first {
             return Err(first);
         }
@@ -152,7 +153,7 @@ impl World {
         if let Some(owed) = ledger.owed.iter().find(|owed| !owed.is_answered && !owed.is_gone) {
             return Err(format!("connection {}: an answer is neither given nor given up", owed.uid));
         }
-        net.violations.first().or(ledger.violations.first()).cloned().map_or(Ok(()), Err)
+        net.violations.first().or_else(|| ledger.violations.first()).cloned().map_or(Ok(()), Err)
     }
 
     /// Every peer goes its way, and nothing is left.

@@ -86,7 +86,7 @@ fn hush() {
 #[test]
 fn every_seed_keeps_the_rules() {
     hush();
-    let first = setting("THRONG_SIM_SEED").or(setting("THRONG_SIM_FIRST")).unwrap_or(1);
+    let first = setting("THRONG_SIM_SEED").or_else(|| setting("THRONG_SIM_FIRST")).unwrap_or(1);
     let seeds =
         if setting("THRONG_SIM_SEED").is_some() { 1 } else { setting("THRONG_SIM_SEEDS").unwrap_or(SEEDS) };
     let (next, end) = (AtomicU64::new(first), first + seeds);
