@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,6 +65,16 @@ impl EpollParts {
     /// What wakes this shard.
     pub fn waker(&self) -> Arc<Waker> {
         self.waker.clone()
+    }
+
+    /// The numbers of the fds that go with it to its thread. Where that has a table of its own, the main thread's table
+    /// keeps a copy of each that nobody owns any more.
+    pub fn left_behind(&self) -> Vec<RawFd> {
+        let mut fds = vec![self.poll.as_raw_fd()];
+        if let Transport::Own { incoming, .. } = &self.transport {
+            fds.push(incoming.as_raw_fd());
+        }
+        fds
     }
 }
 

@@ -72,6 +72,9 @@ pub(super) fn start<H: Handler>(
         io.transport = Transport::Own { incoming, outgoing: outgoing.clone() };
     }
 
+    let left_behind: Vec<RawFd> =
+        if is_own { ios.iter().flat_map(EpollParts::left_behind).collect() } else { Vec::new() };
+
     let offload = Offload::start(config.offload_threads).map_err(refused)?;
     let remote = Arc::new(Remote {
         outlets: outlets.clone(),
@@ -135,7 +138,11 @@ pub(super) fn start<H: Handler>(
     let handle = Handle::new(remote, counters, turn_us, is_own.then_some(outgoing), AtomicU64::new(0));
     let server = Server::new(handle, threads, addresses, plan);
     match started {
-        Ok(up) if up.len() == plan.shards => Ok(server),
+        Ok(up) if up.len() == plan.shards => {
+            // Every shard is in its own table, and with it what owned these.
+            left_behind.into_iter().for_each(|fd| drop(fd_table::take_over(fd)));
+            Ok(server)
+        }
         Ok(_) => Err(refused(io::Error::other("a shard's handler panicked before it was running"))),
         Err(error) => Err(refused(error)),
     }

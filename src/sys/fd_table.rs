@@ -55,13 +55,14 @@ pub fn unshare_fd_table_by_close_range() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Takes over an fd that the calling thread's own table got as a copy when it unshared, under the number it had before.
+/// Takes over an fd that the calling thread's table has as a copy since one of two threads unshared, under the number it has
+/// in both, and whose owner is in the other table.
 ///
 /// The number must be one that something in another table owned at that moment and that nothing owns in this one; each is
 /// taken over once.
 #[allow(unsafe_code)]
 pub fn take_over(number: RawFd) -> OwnedFd {
-    // SAFETY: this table is the calling thread's alone, and the copy under this number has no owner in it: the object that
-    // owns the original lives in, and closes, another table. The contract above rules out a second owner here.
+    // SAFETY: the copy under this number has no owner in the calling thread's table: the object that owns the original lives
+    // in, and closes, another table. The contract above rules out a second owner here.
     unsafe { OwnedFd::from_raw_fd(number) }
 }
