@@ -22,7 +22,7 @@ pub use core::service::Delivery;
 pub use hub::Subscribed;
 pub use proto::http::{Request, Response};
 pub use proto::ws::Message;
-pub use server::{Builder, Handle, Metrics, Server};
+pub use server::{Builder, Handle, Metrics, Plan, Server};
 
 /// Compiles what the readme shows.
 #[cfg(doctest)]

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use throng::sys::fd_table::unshare_fd_table;
-use throng::{Admission, Conn, FdTables, Handler, Message, Opening, Post, Server, SetupError, Shard};
+use throng::sys::limits::open_fds;
+use throng::{Admission, Conn, FdTables, Handler, Message, Opening, Plan, Post, Server, SetupError, Shard};
 use tungstenite::WebSocket;
 use tungstenite::protocol::Role;
 
@@ -94,7 +95,8 @@ fn more_connections_than_one_table_holds() {
                 scope.spawn(|| {
                     unshare_fd_table().unwrap();
                     let mut clients: Vec<_> = (0..CONNECTIONS / 5).map(|_| connect(address)).collect();
-                    let on: Vec<usize> = clients.iter_mut().map(|client| said(client, "shard").parse().unwrap()).collect();
+                    let on: Vec<usize> =
+                        clients.iter_mut().map(|client| said(client, "shard").parse().unwrap()).collect();
                     connected.wait();
                     for client in &mut clients {
                         assert_eq!(client.read().unwrap(), tungstenite::Message::text("to all"));
@@ -167,7 +169,10 @@ fn streams_of_the_main_table_are_adopted() {
     handle.stop(Duration::from_secs(5));
     for client in &mut clients {
         let closed = client.read().unwrap();
-        assert!(matches!(&closed, tungstenite::Message::Close(Some(frame)) if u16::from(frame.code) == 1001), "{closed}");
+        assert!(
+            matches!(&closed, tungstenite::Message::Close(Some(frame)) if u16::from(frame.code) == 1001),
+            "{closed}"
+        );
         while client.read().is_ok() {}
         drop(client.get_ref().shutdown(std::net::Shutdown::Both));
     }
@@ -179,4 +184,30 @@ fn more_than_the_tables_hold_is_refused_at_the_start() {
     let _turn = small_tables();
     let refused = serve(2, 1000).unwrap_err().to_string();
     assert!(refused.contains("max_connections") && refused.contains("2 tables"), "{refused}");
+}
+
+#[test]
+fn as_many_shards_as_can_be_planned_do_serve_and_one_more_is_refused() {
+    let _turn = small_tables();
+    let open = open_fds().unwrap();
+    for tables in [FdTables::Shared, FdTables::Own] {
+        let with = |shards| {
+            let builder = Server::builder().bind("127.0.0.1:0").unwrap();
+            builder.configure(|config| (config.shards, config.fd_tables) = (shards, tables))
+        };
+        let planned: Vec<Plan> = (1..).map_while(|shards| with(shards).plan().ok()).collect();
+        let most = planned.last().unwrap();
+        assert!(most.shards > 20 && most.max_connections > 0, "{most:?}");
+        let refused = with(most.shards + 1).plan().unwrap_err();
+        assert!(matches!(refused, SetupError::FdLimit { limit: TABLE, .. }), "{refused}");
+
+        let server = with(most.shards).serve(|_| Echo).unwrap();
+        assert_eq!(server.plan(), *most);
+        let mut client = connect(server.local_addrs()[0]);
+        assert_eq!(said(&mut client, "there"), "there");
+        drop(client);
+        server.handle().stop(Duration::from_millis(20));
+        server.join().unwrap();
+        assert_eq!(open_fds().unwrap(), open, "nothing is left behind");
+    }
 }

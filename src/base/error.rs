@@ -15,6 +15,15 @@ pub enum SetupError {
         /// What would be right.
         right: String,
     },
+    /// The fd limit is too small for the shards alone, let alone for a connection.
+    FdLimit {
+        /// `RLIMIT_NOFILE`, fds of a table.
+        limit: u64,
+        /// The least to serve one connection with.
+        least: u64,
+        /// Shards that were planned.
+        shards: usize,
+    },
     /// The host refused something: an address in use, too few fds, a missing privilege.
     Host {
         /// What was attempted.
@@ -40,6 +49,15 @@ impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Setting { setting, was, right } => write!(f, "{setting} is {was}; it must be {right}"),
+            Self::FdLimit { limit, least, shards } => {
+                let (plural, fewer) = if *shards == 1 { ("", "") } else { ("s", ", or set fewer shards") };
+                let right = (*least).max(1024).next_power_of_two();
+                write!(
+                    f,
+                    "the fd limit is {limit}, and {least} is the least to serve with on {shards} shard{plural}; raise it: \
+                     `ulimit -n {right}`, or LimitNOFILE={right} in the service's unit{fewer}"
+                )
+            }
             Self::Host { attempt, source, advice } => write!(f, "cannot {attempt}: {source}; {advice}"),
         }
     }
@@ -48,7 +66,7 @@ impl fmt::Display for SetupError {
 impl std::error::Error for SetupError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Setting { .. } => None,
+            Self::Setting { .. } | Self::FdLimit { .. } => None,
             Self::Host { source, .. } => Some(source),
         }
     }

@@ -89,12 +89,11 @@ fn wait(server: Server) -> Result<(), Failure> {
 }
 
 fn build(settled: &Settled) -> Result<(Prepared, Builder), Failure> {
-    let prepared = prepare::prepare(&settled.options)?;
-    let mut builder = Server::builder().config(prepared.config.clone());
+    let mut builder = Server::builder();
     for name in &settled.options.own.bind {
         builder = builder.bind(name).map_err(|error| settled.name_source(error))?;
     }
-    Ok((prepared, builder))
+    prepare::prepare(&settled.options, builder).map_err(|error| settled.name_source(error))
 }
 
 /// What `THRONG_LOG` lets through goes to stderr: warnings and worse by default.

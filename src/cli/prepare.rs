@@ -1,9 +1,8 @@
 //! What the host allows: raises the fd limit, and decides which fd tables the shards use.
 
-use throng::sys::limits::{self, FDS_RESERVED, FdLimit};
-use throng::{Config, FdTables};
+use throng::sys::limits::{self, FdLimit};
+use throng::{Builder, Config, FdTables, SetupError};
 
-use super::failure::Failure;
 use super::settings::{Options, Tables};
 use super::value::grouped;
 
@@ -19,8 +18,12 @@ pub(super) struct Prepared {
     pub(super) not_raised: Option<String>,
 }
 
-/// Decides. The fd limit is raised on the way, as far as it may be without a privilege.
-pub(super) fn prepare(options: &Options) -> Result<Prepared, Failure> {
+/// Decides, and gives the settings to the builder that listens where they say. The fd limit is raised on the way, as far as
+/// it may be without a privilege.
+///
+/// # Errors
+/// Nothing that the tables may be holds what is asked for.
+pub(super) fn prepare(options: &Options, builder: Builder) -> Result<(Prepared, Builder), SetupError> {
     let (fds, not_raised) = match limits::raise_fd_limit() {
         Ok(fds) => (fds, None),
         Err(error) => {
@@ -28,30 +31,21 @@ pub(super) fn prepare(options: &Options) -> Result<Prepared, Failure> {
             (fds, Some(format!("cannot raise the fd limit from {} to {}: {error}", fds.soft, fds.hard)))
         }
     };
-    let open = limits::open_fds().unwrap_or(0) as u64;
-    let free = fds.soft.saturating_sub(open);
-    let shared = limits::connections_per_shared_table(free);
     let mut config = options.config.clone();
-    let is_outgrown = config.max_connections as u64 > shared;
-    config.fd_tables = match options.own.fd_tables {
-        Tables::Own => FdTables::Own,
-        Tables::Auto if is_outgrown => FdTables::Own,
-        Tables::Auto | Tables::Shared => FdTables::Shared,
-    };
-    // One connection is one fd; where tables are the shards' own, n take n + 5 √n.
-    let (held, one) = match config.fd_tables {
-        FdTables::Own => (limits::connections_per_own_table(free), 6),
-        _ => (shared, 1),
-    };
-    if held == 0 {
-        let (limit, least) = (fds.soft, FDS_RESERVED + open + one);
-        return Err(Failure::failed(format!(
-            "the fd limit is {limit}, and {least} is the least to serve with; raise it: `ulimit -n 1024`, \
-             or LimitNOFILE=1024 in the service's unit"
-        )));
+    config.fd_tables = if options.own.fd_tables == Tables::Own { FdTables::Own } else { FdTables::Shared };
+    let mut builder = builder.config(config.clone());
+    let mut outgrown = None;
+    if let Err(error) = builder.plan() {
+        if options.own.fd_tables != Tables::Auto {
+            return Err(error);
+        }
+        let all_it_holds = builder.clone().configure(|config| config.max_connections = 0);
+        config.fd_tables = FdTables::Own;
+        builder = builder.config(config.clone());
+        builder.plan()?;
+        outgrown = Some(all_it_holds.plan()?.max_connections as u64);
     }
-    let is_chosen = options.own.fd_tables == Tables::Auto && is_outgrown;
-    Ok(Prepared { config, fds, outgrown: is_chosen.then_some(shared), not_raised })
+    Ok((Prepared { config, fds, outgrown, not_raised }, builder))
 }
 
 impl Prepared {
@@ -83,18 +77,19 @@ mod tests {
     #[test]
     fn own_tables_are_taken_only_where_a_shared_one_is_too_small() {
         let limit = limits::raise_fd_limit().unwrap().soft as usize;
-        for (tables, connections, expected, is_told) in [
-            (Tables::Auto, 0, FdTables::Shared, false),
-            (Tables::Auto, 1, FdTables::Shared, false),
-            (Tables::Auto, limit, FdTables::Own, true),
-            (Tables::Shared, limit, FdTables::Shared, false),
-            (Tables::Own, 1, FdTables::Own, false),
+        for (tables, connections, expected) in [
+            (Tables::Auto, 0, Some((FdTables::Shared, false))),
+            (Tables::Auto, 1, Some((FdTables::Shared, false))),
+            (Tables::Auto, limit, Some((FdTables::Own, true))),
+            (Tables::Shared, limit, None),
+            (Tables::Own, 1, Some((FdTables::Own, false))),
         ] {
             let mut options = Options::default();
             options.own.fd_tables = tables;
             options.config.max_connections = connections;
-            let prepared = prepare(&options).unwrap();
-            assert_eq!((prepared.config.fd_tables, prepared.outgrown.is_some()), (expected, is_told));
+            let prepared = prepare(&options, throng::Server::builder()).ok().map(|(prepared, _)| prepared);
+            let decided = prepared.map(|prepared| (prepared.config.fd_tables, prepared.outgrown.is_some()));
+            assert_eq!(decided, expected, "{tables:?}, {connections} connections");
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use crate::app::raw::Handler;
-use crate::base::config::{Config, FdTables};
+use crate::base::config::Config;
 use crate::base::error::SetupError;
-use crate::sys::limits;
 
 use super::addresses;
+use super::plan::{self, Host, Plan};
 use super::running::Server;
 use super::threads;
 
@@ -16,17 +16,6 @@ use super::threads;
 pub struct Builder {
     config: Config,
     names: Vec<Vec<SocketAddr>>,
-}
-
-/// What the settings and the host come to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Plan {
-    /// Shards.
-    pub shards: usize,
-    /// Connections in all.
-    pub max_connections: usize,
-    /// Connections a single shard may hold.
-    pub per_shard: usize,
 }
 
 impl Builder {
@@ -61,10 +50,10 @@ impl Builder {
     /// What a server built from this would run with on this host.
     ///
     /// # Errors
-    /// A setting that cannot be right, in itself or here.
+    /// A setting that cannot be right, in itself or here, or an fd limit that the shards alone exceed.
     pub fn plan(&self) -> Result<Plan, SetupError> {
         self.config.check()?;
-        plan(&self.config)
+        plan::plan(&self.config, self.names.iter().map(Vec::len).sum(), Host::read())
     }
 
     /// Starts the server: `handler` is called once on each shard's thread, with the shard's number.
@@ -81,64 +70,5 @@ impl Builder {
         let plan = self.plan()?;
         let listeners = addresses::listen(&self.names, plan.shards, &self.config)?;
         threads::start(self.config, plan, listeners, handler)
-    }
-}
-
-fn plan(config: &Config) -> Result<Plan, SetupError> {
-    let limit = limits::fd_limit().soft;
-    let open = limits::open_fds().unwrap_or(0) as u64;
-    let shared = limits::connections_per_shared_table(limit.saturating_sub(open)) as usize;
-    let own = limits::connections_per_own_table(limit.saturating_sub(open)) as usize;
-    let cores = limits::allowed_cores().map_or(1, |cores| cores.len().max(1));
-    let mut shards = if config.shards == 0 { cores } else { config.shards };
-    let wanted = config.max_connections;
-    match config.fd_tables {
-        FdTables::Shared if wanted > shared => Err(SetupError::setting(
-            "max_connections",
-            wanted,
-            format!(
-                "at most {shared} here: one fd table holds {limit} fds; own fd tables hold more, or raise `ulimit -n`"
-            ),
-        )),
-        FdTables::Shared => {
-            let max_connections = if wanted == 0 { shared } else { wanted };
-            Ok(Plan { shards, max_connections, per_shard: max_connections })
-        }
-        FdTables::Own => {
-            if config.shards == 0 {
-                shards = shards.max(wanted.div_ceil(own.max(1)));
-            }
-            let held = shards * own;
-            if wanted > held {
-                let right =
-                    format!("at most {held}: {shards} tables of {own} each; raise shards or `ulimit -n`");
-                return Err(SetupError::setting("max_connections", wanted, right));
-            }
-            let max_connections = if wanted == 0 { held } else { wanted };
-            // The kernel spreads connections at random: a shard takes up to five deviations above the mean.
-            let mean = max_connections.div_ceil(shards) as f64;
-            let per_shard = (mean + 5.0 * mean.sqrt()).ceil() as usize + 1;
-            Ok(Plan { shards, max_connections, per_shard: per_shard.min(max_connections) })
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shared_table_refuses_more_than_it_holds_and_own_ones_take_more_shards() {
-        let limit = limits::fd_limit().soft as usize;
-        let mut config = Config { max_connections: limit + 1, ..Config::default() };
-        let said = plan(&config).unwrap_err().to_string();
-        assert!(said.contains("max_connections") && said.contains("own fd tables"), "{said}");
-        config.fd_tables = FdTables::Own;
-        config.max_connections = limit * 5;
-        let planned = plan(&config).unwrap();
-        assert!(planned.shards >= 6 && planned.max_connections == limit * 5, "{planned:?}");
-        assert!(planned.per_shard * planned.shards >= limit * 5);
-        config.shards = 2;
-        assert!(plan(&config).unwrap_err().to_string().contains("2 tables"));
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::base::error::SetupError;
 
-use super::builder::{Builder, Plan};
+use super::builder::Builder;
 use super::handle::Handle;
+use super::plan::Plan;
 
 /// A running server. Dropping it stops it and waits for its shards.
 #[derive(Debug)]

@@ -23,8 +23,8 @@ use crate::sys::fd_table;
 use crate::sys::handoff::Handoff;
 use crate::sys::pin::pin_to_nth_core;
 
-use super::builder::Plan;
 use super::handle::Handle;
+use super::plan::Plan;
 use super::running::Server;
 
 /// One shard's part, on its way to its thread.

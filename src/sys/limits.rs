@@ -62,27 +62,41 @@ pub fn open_fds() -> io::Result<usize> {
     Ok(fs::read_dir("/proc/thread-self/fd")?.count().saturating_sub(1))
 }
 
-/// Fds of a table that are not for connections: polls, wakers, listeners, hand-offs, logs, the reserve, and one or two that
-/// libraries open for a moment.
+/// Fds of a table that are not for connections, at least: polls, wakers, listeners, hand-offs, logs, the reserve, and one
+/// or two that libraries open for a moment.
 pub const FDS_RESERVED: u64 = 64;
 
-/// The most connections to plan for in a table that has the `limit` to itself.
-///
-/// The kernel spreads connections over listeners at random, so shards that get `n` on average get up to `n + 5 √n`:
-/// measured with 1,000,000 over 54 tables, mean 18,518 and largest 18,787. Five standard deviations and
-/// [`FDS_RESERVED`] must fit: 19,242 of 20,000.
+/// Of these, what is not counted by the shard: logs, the signals' pipe, a file that is read once.
+const FDS_SPARE: u64 = 16;
+
+/// Fds that are not for connections where `shards` have one table: each has a poll, a waker, a reserve, and a listener for
+/// every one of the `addresses`.
 #[must_use]
-pub fn connections_per_own_table(limit: u64) -> u64 {
-    // n + 5 √n = room, solved for √n.
-    let room = limit.saturating_sub(FDS_RESERVED) as f64;
-    let root = ((25.0 + 4.0 * room).sqrt() - 5.0) / 2.0;
-    (root * root) as u64
+pub fn fds_reserved_shared(shards: usize, addresses: usize) -> u64 {
+    let (shards, addresses) = (shards as u64, addresses as u64);
+    (FDS_SPARE + shards * (3 + addresses)).max(FDS_RESERVED)
 }
 
-/// The most connections that fit one shared table.
+/// Fds that are not for connections in every table, where `shards` have one each.
+///
+/// A table is a copy of the main thread's, in which every shard has a poll, a waker, both ends of its hand-off, and a
+/// listener for every one of the `addresses`. The reserve is the table's own. 54 shards on two addresses take 341 of each.
 #[must_use]
-pub fn connections_per_shared_table(limit: u64) -> u64 {
-    limit.saturating_sub(FDS_RESERVED)
+pub fn fds_reserved_own(shards: usize, addresses: usize) -> u64 {
+    let (shards, addresses) = (shards as u64, addresses as u64);
+    (FDS_SPARE + shards * (4 + addresses) + 1).max(FDS_RESERVED)
+}
+
+/// The most connections to plan for in a table of its own, of which `room` fds are for connections.
+///
+/// The kernel spreads connections over listeners at random, so shards that get `n` on average get up to `n + 5 √n`:
+/// measured with 1,000,000 over 54 tables, mean 18,518 and largest 18,787. Five standard deviations must fit: 19,242 of
+/// 20,000 less [`FDS_RESERVED`].
+#[must_use]
+pub fn connections_per_own_table(room: u64) -> u64 {
+    // n + 5 √n = room, solved for √n.
+    let root = ((25.0 + 4.0 * room as f64).sqrt() - 5.0) / 2.0;
+    (root * root) as u64
 }
 
 /// The numbers of the cores this process may run on, ascending: what a cpuset or `taskset` left of the machine.
@@ -102,26 +116,25 @@ mod tests {
 
     #[test]
     fn a_plan_leaves_room_for_five_deviations() {
-        for limit in [0_u64, 64, 65, 100, 1024, 20_000, 1_048_576, 1 << 30] {
-            let planned = connections_per_own_table(limit);
+        for room in [0_u64, 1, 5, 6, 36, 960, 19_936, 1_048_512, 1 << 30] {
+            let planned = connections_per_own_table(room);
             let worst = planned as f64 + 5.0 * (planned as f64).sqrt();
-            let room = limit.saturating_sub(FDS_RESERVED);
-            assert!(worst <= room as f64 + 0.5, "{limit}: {planned}");
-            assert!(planned <= connections_per_shared_table(limit));
+            assert!(worst <= room as f64 + 0.5, "{room}: {planned}");
             let more = planned as f64 + 2.0;
-            assert!(more + 5.0 * more.sqrt() > room as f64, "{limit}: {planned} is too careful");
+            assert!(more + 5.0 * more.sqrt() > room as f64, "{room}: {planned} is too careful");
         }
-        assert_eq!(connections_per_own_table(20_000), 19_242);
+        assert_eq!(connections_per_own_table(20_000 - FDS_RESERVED), 19_242);
+        assert_eq!((connections_per_own_table(5), connections_per_own_table(6)), (0, 1));
     }
 
     #[test]
-    fn the_limit_of_a_process_is_read_from_its_table() {
-        let limits = "Limit      Soft Limit  Hard Limit  Units\nMax open files   1024   4096   files\nMax locked memory 1 1 bytes\n";
-        assert_eq!(soft_fds(limits), Some(1024));
-        assert_eq!(soft_fds(&limits.replace("1024", "unlimited")), Some(u64::MAX));
-        assert_eq!(soft_fds("Max processes 1 1"), None);
-        assert_eq!(fd_limit_of(std::process::id()).unwrap(), fd_limit().soft);
-        assert!(fd_limit_of(u32::MAX).is_err());
+    fn what_the_shards_need_is_counted_above_the_least() {
+        for (shards, addresses, shared, own) in
+            [(1, 1, 64, 64), (2, 2, 64, 64), (30, 2, 166, 197), (60, 1, 256, 317), (54, 2, 286, 341)]
+        {
+            assert_eq!(fds_reserved_shared(shards, addresses), shared);
+            assert_eq!(fds_reserved_own(shards, addresses), own);
+        }
     }
 
     #[test]

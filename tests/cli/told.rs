@@ -99,6 +99,11 @@ fn check_config_says_what_would_not_start() {
         (command_with_fds(200, &shared), "--max-connections is 500; it must be at most"),
         (command_with_fds(200, &few), "2 tables of"),
         (command_with_fds(40, &["check-config"]), "the fd limit is 40"),
+        (command_with_fds(100, &["check-config", "--shards", "30"]), "to serve with on 30 shards"),
+        (
+            command_with_fds(300, &["check-config", "--shards", "60", "--fd-tables", "own"]),
+            "the fd limit is 300",
+        ),
     ] {
         let (code, _, said) = run(command);
         assert_eq!(code, Some(2), "{said}");
