@@ -223,14 +223,14 @@ impl Fixture {
         &self,
         path: &str,
         fields: &[(&'static str, &str)],
-    ) -> Result<Client, http::Response<Option<Vec<u8>>>> {
+    ) -> Result<Client, Box<http::Response<Option<Vec<u8>>>>> {
         let mut request = format!("ws://{}{path}", self.address).into_client_request().unwrap();
         for (name, value) in fields {
             request.headers_mut().insert(*name, http::HeaderValue::from_str(value).unwrap());
         }
         match tungstenite::client(request, self.stream()) {
             Ok((client, _)) => Ok(client),
-            Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(response))) => Err(*response),
+            Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(response))) => Err(response),
             Err(other) => panic!("{other}"),
         }
     }
