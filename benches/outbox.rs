@@ -41,14 +41,15 @@ fn outbox(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 for _ in 0..units {
-                    outbox.push(match kind {
+                    let unit = match kind {
                         "own" => {
                             let mut bytes = pool.take(PAYLOAD.len());
                             bytes.extend_from_slice(PAYLOAD);
                             Unit::own(bytes)
                         }
                         _ => Unit::Shared(shared.clone()),
-                    });
+                    };
+                    outbox.push(unit, &mut pool);
                 }
                 drain(&mut outbox, write, &mut pool)
             });

@@ -218,7 +218,6 @@ impl Fixture {
     }
 
     /// Asks for a WebSocket at a path, with more fields.
-    #[expect(clippy::result_large_err, reason = "the refusal is what the tests look at, once each")]
     pub(crate) fn ask(
         &self,
         path: &str,
