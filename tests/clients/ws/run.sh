@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# npm's `ws`, as it is published, against throng.
+#
+#   tests/clients/ws/run.sh [--check | --install]
+#
+# Needs node and npm; the package goes under target/clients/ws. --check says by its status whether a run is possible.
+set -euo pipefail
+cd "$(dirname "$0")/../../.."
+
+version=8.23.0
+home=target/clients/ws-$version
+
+case ${1:-} in
+--check) command -v node >/dev/null && [ -d $home/node_modules/ws ] && exit ;;
+--install) npm install --silent --no-audit --no-fund --prefix $home ws@$version && exit ;;
+'') NODE_PATH=$home/node_modules tests/clients/serve.sh node tests/clients/ws/client.js && exit ;;
+esac
+exit 1
