@@ -199,6 +199,10 @@ pub(crate) struct Common {
     /// Also write the response times to this file, in HdrHistogram's percentile format, in microseconds
     #[arg(long, value_name = "FILE")]
     pub(crate) hgrm: Option<PathBuf>,
+    /// Never sleep: each worker thread takes a whole core and asks for what has come without waiting. To wake a sleeping
+    /// client is part of what a send costs its server, and how often that happens varies; without it figures are steadier
+    #[arg(long)]
+    pub(crate) spin: bool,
     /// Show no progress
     #[arg(long)]
     pub(crate) quiet: bool,

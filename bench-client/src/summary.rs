@@ -51,7 +51,7 @@ pub(crate) fn summarise(
     };
     let busiest_thread = measured.own_cpu.iter().max().copied().unwrap_or(0) as f64 / 1e9 / seconds;
     let slip = Times::of(stats.slip.window());
-    if busiest_thread > BUSY && messages > 0 {
+    if busiest_thread > BUSY && messages > 0 && !settings.common.spin {
         warnings.push(format!(
             "a thread of this client was busy {:.0} % of the time: it may be the bottleneck; use more --threads or cores",
             busiest_thread * 100.0

@@ -149,7 +149,7 @@ impl Worker {
 
     /// How long the poll may sleep. What falls due within it is left to the timer, which knows microseconds.
     fn timeout(&mut self) -> io::Result<Duration> {
-        if !(self.more.is_empty() && self.beginners.is_empty()) {
+        if self.shared.settings.common.spin || !(self.more.is_empty() && self.beginners.is_empty()) {
             return Ok(Duration::ZERO);
         }
         let now = self.shared.clock.now();
