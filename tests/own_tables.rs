@@ -211,3 +211,50 @@ fn as_many_shards_as_can_be_planned_do_serve_and_one_more_is_refused() {
         assert_eq!(open_fds().unwrap(), open, "nothing is left behind");
     }
 }
+
+/// Takes fds until its table is full, and gives them back when it is told.
+struct Hoarder(Vec<std::fs::File>);
+
+impl Handler for Hoarder {
+    type Data = ();
+
+    fn admit(&mut self, _opening: &Opening<'_, Self>) -> Admission<()> {
+        Admission::accept(())
+    }
+
+    fn on_message(&mut self, conn: &mut Conn<'_, Self>, message: Message<'_>) {
+        match message {
+            Message::Text("fill") => {
+                self.0.extend(std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()))
+            }
+            _ => self.0.clear(),
+        }
+        conn.send(&self.0.len().to_string());
+    }
+}
+
+#[test]
+fn a_full_table_refuses_with_an_answer_and_takes_connections_again() {
+    let _turn = small_tables();
+    let builder = Server::builder().bind("127.0.0.1:0").unwrap().configure(|config| {
+        config.shards = 1;
+        config.fd_tables = FdTables::Own;
+        config.max_connections = 20;
+    });
+    let server = builder.serve(|_| Hoarder(Vec::new())).unwrap();
+    let address = server.local_addrs()[0];
+    let mut client = connect(address);
+    assert_ne!(said(&mut client, "fill"), "0");
+    let mut refused = TcpStream::connect(address).unwrap();
+    refused.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut answer = String::new();
+    refused.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: "), "{answer}");
+    assert_eq!(said(&mut client, "free"), "0");
+    // The listener rests for a moment, and the backlog waits with it.
+    assert_eq!(said(&mut connect(address), "hello"), "0");
+    let metrics = server.handle().metrics();
+    assert_eq!((metrics.counter("connections_shed"), metrics.counter("fd_table_full")), (Some(1), Some(1)));
+    server.handle().stop(Duration::from_millis(20));
+    server.join().unwrap();
+}

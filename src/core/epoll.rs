@@ -5,7 +5,7 @@
 //! its own fd table if it is to have one.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +17,9 @@ use crate::sys::handoff::Handoff;
 use crate::sys::reserve::Reserve;
 
 use super::io::{Event, Io, Parcel};
+
+/// Bytes read of the request of a connection that is shed: most requests are smaller.
+const SHED_READ_BYTES: usize = 4 << 10;
 
 /// Events taken from the kernel at once; more makes no difference, fewer makes timers fresher and calls more.
 const EVENTS_PER_POLL: usize = 1024;
@@ -161,9 +164,18 @@ impl Io for Epoll {
         self.listeners[listener].accept()
     }
 
-    fn shed(&mut self, listener: usize) -> bool {
+    fn shed(&mut self, listener: usize, answer: &[u8]) -> bool {
         let Self { reserve, listeners, .. } = self;
-        reserve.spend(|| listeners[listener].accept().is_ok()).unwrap_or(false)
+        let shed = reserve.spend(|| {
+            let Ok((mut stream, _)) = listeners[listener].accept() else { return false };
+            // There is no fd to wait for its request with: what has come of it is read, or closing would reset the connection
+            // and take the answer along. Whoever is gone, or has not asked yet, is not told.
+            let _asked = stream.read(&mut [0; SHED_READ_BYTES]);
+            let _told = stream.write(answer);
+            let _ended = stream.shutdown(Shutdown::Write);
+            true
+        });
+        shed.unwrap_or(false)
     }
 
     fn listen(&mut self, listener: usize, on: bool) -> io::Result<()> {

@@ -38,9 +38,9 @@ pub trait Io {
     /// Takes a connection from a listener's queue. `WouldBlock`: there is none.
     fn accept(&mut self, listener: usize) -> io::Result<(Self::Stream, SocketAddr)>;
 
-    /// With the fd table full: takes one connection from the queue and closes it, by means of the reserve fd. False:
-    /// there was none, or no reserve.
-    fn shed(&mut self, listener: usize) -> bool;
+    /// With the fd table full: takes one connection from the queue, gives it `answer` and closes it, by means of the reserve
+    /// fd. False: there was none, or no reserve.
+    fn shed(&mut self, listener: usize, answer: &[u8]) -> bool;
 
     /// Starts or stops events of a listener. The first event after a start comes even if nothing new arrived.
     fn listen(&mut self, listener: usize, on: bool) -> io::Result<()>;

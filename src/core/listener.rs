@@ -120,7 +120,8 @@ impl<S: Service, I: Io> Shard<S, I> {
                 }
                 Err(error) if is_exhausted(&error) => return self.shed(number),
                 // The peer gave up before it was accepted, or a signal came: the next one may be fine.
-                Err(_) => {}
+                Err(error) if is_passing(&error) => {}
+                Err(_) => return self.rest(number),
             }
         }
     }
@@ -198,13 +199,21 @@ impl<S: Service, I: Io> Shard<S, I> {
 
     fn shed(&mut self, number: usize) {
         self.core.counters.fd_table_full.add(1);
+        let mut answer = self.core.store.buffers.take(512);
+        Response::refusal(Cause::Full).encode(&mut answer, false, false);
         for _ in 0..SHED_PER_TURN {
-            if !self.io.shed(number) {
+            if !self.io.shed(number, &answer) {
                 break;
             }
             self.core.counters.end(Cause::Full);
             self.core.counters.connections_shed.add(1);
         }
+        self.core.store.buffers.give(answer);
+        self.rest(number);
+    }
+
+    /// Leaves a listener alone for a while: to try it again at once would be to spin.
+    fn rest(&mut self, number: usize) {
         self.listen(number, false);
         self.listeners[number].rests_until = Some(self.core.now.wrapping_add(REST_MS));
     }
@@ -271,6 +280,29 @@ impl<S: Service, I: Io> Shard<S, I> {
 }
 
 /// Whether there is no fd or no memory left.
+/// An error of the one connection that was to be accepted (accept(2) lists those that TCP passes on), not of the listener.
+fn is_passing(error: &io::Error) -> bool {
+    use libc::{
+        ECONNABORTED, EHOSTDOWN, EHOSTUNREACH, EINTR, ENETDOWN, ENETUNREACH, ENOPROTOOPT, EOPNOTSUPP, EPERM,
+        EPROTO,
+    };
+    matches!(
+        error.raw_os_error(),
+        Some(
+            ECONNABORTED
+                | EHOSTDOWN
+                | EHOSTUNREACH
+                | EINTR
+                | ENETDOWN
+                | ENETUNREACH
+                | ENOPROTOOPT
+                | EOPNOTSUPP
+                | EPERM
+                | EPROTO
+        )
+    )
+}
+
 fn is_exhausted(error: &io::Error) -> bool {
     use libc::{EMFILE, ENFILE, ENOBUFS, ENOMEM};
     matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM))

@@ -126,7 +126,7 @@ impl Io for SimIo {
         Ok((Stream(socket), address))
     }
 
-    fn shed(&mut self, listener: usize) -> bool {
+    fn shed(&mut self, listener: usize, _answer: &[u8]) -> bool {
         let net = &mut *self.net.borrow_mut();
         let Some(socket) = net.backlogs[self.listeners[listener]].queue.pop_front() else { return false };
         Self::close_socket(net, socket);
