@@ -6,7 +6,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use throng::Message;
 use throng::core::bell::Bell;
 use throng::core::mail::Mail;
-use throng::core::mailbox::{Post, Posted, mailbox};
+use throng::core::mailbox::{Outlets, Posted, mailbox};
 use throng::core::publication::Publication;
 
 type Letter = Mail<()>;
@@ -36,16 +36,16 @@ fn publish(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mailbox/publish");
     for shards in [2, 8] {
         let (outlets, inboxes): (Vec<_>, Vec<_>) = (0..shards).map(|_| mailbox::<Letter>(4096)).unzip();
-        let (mut post, mut assembly) = (Post::new(outlets, 64 << 20), Vec::new());
+        let (mut outlets, mut assembly) = (Outlets::new(outlets, 64 << 20), Vec::new());
         group.throughput(Throughput::Elements(shards as u64));
         group.bench_function(BenchmarkId::from_parameter(shards), |bencher| {
             bencher.iter(|| {
                 let publication = publication(&mut assembly);
                 for shard in 0..shards {
                     let mail = Mail::Publish(publication.clone());
-                    assert_eq!(post.send_droppable(shard, mail, publication.bytes()), Posted::Sent);
+                    assert_eq!(outlets.send_droppable(shard, mail, publication.bytes()), Posted::Sent);
                 }
-                post.ring(|_| unreachable!("all of them are awake"));
+                outlets.ring(|_| unreachable!("all of them are awake"));
                 inboxes.iter().filter_map(|inbox| black_box(inbox.take())).count()
             });
         });

@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 use throng::base::config::Config;
 use throng::base::id::Key;
 use throng::core::io::{Event, Io, Parcel};
-use throng::core::mail::{Adoption, Mail, Role};
+use throng::core::mail::{Adopted, Adoption, Mail};
 use throng::core::mailbox::mailbox;
 use throng::core::service::{Reply, Service, Ticket};
 use throng::core::shard::{Seed, Shard, Turn};
@@ -49,7 +49,7 @@ impl Io for Memory {
         Err(io::ErrorKind::WouldBlock.into())
     }
 
-    fn shed(&mut self, _listener: usize) -> bool {
+    fn shed(&mut self, _listener: usize, _answer: &[u8]) -> bool {
         false
     }
 
@@ -135,7 +135,7 @@ fn shard(connections: usize, requests: Vec<u8>, is_broadcast: bool) -> Shard<Ech
     let (outlet, inbox) = mailbox(config.mailbox_slots);
     for _ in 0..connections {
         let peer = SocketAddr::from(([127, 0, 0, 1], 9));
-        let adoption = Adoption { parcel: Box::new(()), peer, bytes: Vec::new(), role: Role::WebSocket(()) };
+        let adoption = Adoption { parcel: Box::new(()), peer, bytes: Vec::new(), adopted: Adopted::WebSocket(()) };
         assert!(outlet.reserve() && outlet.put(Mail::Adopt(Box::new(adoption))));
     }
     let seed = Seed {

@@ -79,8 +79,6 @@ causes! {
     PongTimeout, Close(1001), "pong_timeout", "no answer to a ping";
     /// Nothing was heard for `silent_timeout`.
     SilentTimeout, Silent, "silent_timeout", "silent for too long";
-    /// The closing handshake was not finished within `close_timeout`.
-    CloseTimeout, Silent, "close_timeout", "the closing handshake was not finished in time";
     /// The outbox passed `outbox_bytes_max`.
     OutboxFull, Close(1008), "outbox_full", "reads too slowly: too much is queued";
     /// The outbox was not empty and nothing was taken from it for `stall_timeout`.

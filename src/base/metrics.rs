@@ -29,6 +29,8 @@ counters! {
     connections_closed,
     /// Connections closed at accept or adoption because the server or the fd table was full.
     connections_shed,
+    /// Closing handshakes and last responses that were cut at `close_timeout`. Why they began stays the connection's cause.
+    closes_cut,
     /// WebSocket handshakes completed.
     websockets_opened,
     /// WebSocket messages handed to a handler.

@@ -7,7 +7,7 @@ use crate::proto::ws::encode;
 use super::conn::{Arrived, Stage};
 use super::exchange::Exchange;
 use super::io::Io;
-use super::mail::{Adoption, Mail, Role};
+use super::mail::{Adopted, Adoption, Mail};
 use super::service::Service;
 use super::shard::Shard;
 
@@ -26,7 +26,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         let Some(stream) = self.streams[key.slot as usize].take() else { return };
         match self.io.pack(stream, shard) {
             Ok(parcel) => {
-                let adoption = Adoption { parcel, peer, bytes, role: Role::Request };
+                let adoption = Adoption { parcel, peer, bytes, adopted: Adopted::Request };
                 self.core.post_mail(shard, Mail::Adopt(Box::new(adoption)));
             }
             // The stream is closed with the failed attempt; its peer connects again.
@@ -44,21 +44,21 @@ impl<S: Service, I: Io> Shard<S, I> {
 
     /// Takes a connection in that another shard, or the handle, has sent.
     pub(super) fn adopt(&mut self, adoption: Adoption<S::Mail>) {
-        let Adoption { parcel, peer, bytes, role } = adoption;
+        let Adoption { parcel, peer, bytes, adopted } = adoption;
         let Ok(stream) = self.io.unpack(parcel) else {
             self.core.counters.connections_shed.add(1);
-            return self.discard(role);
+            return self.discard(adopted);
         };
         if self.core.table.is_full() || self.stop_by.is_some() {
-            match role {
-                Role::Request => self.turn_away(stream),
-                Role::WebSocket(_) => self.close_foreign(stream),
+            match adopted {
+                Adopted::Request => self.turn_away(stream),
+                Adopted::WebSocket(_) => self.close_foreign(stream),
             }
-            return self.discard(role);
+            return self.discard(adopted);
         }
-        let Some(key) = self.take_in(stream, peer) else { return self.discard(role) };
-        match role {
-            Role::Request => {
+        let Some(key) = self.take_in(stream, peer) else { return self.discard(adopted) };
+        match adopted {
+            Adopted::Request => {
                 self.core.watch_head(key);
                 let since = self.core.now;
                 if let Some(conn) = self.core.table.conn_mut(key) {
@@ -66,7 +66,7 @@ impl<S: Service, I: Io> Shard<S, I> {
                 }
                 self.pending_requests(key);
             }
-            Role::WebSocket(mail) => {
+            Adopted::WebSocket(mail) => {
                 self.core.open(key);
                 self.guard(Some(key), |service, core| service.adopted(core, key, mail));
                 self.call_opened();

@@ -20,7 +20,7 @@ use super::conn::{Flags, Stage};
 use super::cork::Cork;
 use super::deadlines::Deadlines;
 use super::mail::{MAIL_BYTES, Mail};
-use super::mailbox::{Post, Posted};
+use super::mailbox::{Outlets, Posted};
 use super::outbox::{Outboxes, Unit, has_room};
 use super::service::{Delivery, Service, Ticket};
 use super::table::Table;
@@ -52,7 +52,7 @@ pub struct Core<S: Service> {
     pub(super) hub: Hub,
     pub(super) deadlines: Deadlines,
     pub(super) timers: Timers<S::Timer>,
-    pub(super) post: Post<Mail<S::Mail>>,
+    pub(super) outlets: Outlets<Mail<S::Mail>>,
     /// Connections with something to flush, to read again, that are over, that are open, that are drained.
     pub(super) dirty: VecDeque<Key>,
     pub(super) more: VecDeque<Key>,
@@ -71,13 +71,13 @@ pub(super) struct Parts<M> {
     pub(super) config: Arc<Config>,
     pub(super) counters: Arc<Counters>,
     pub(super) census: Arc<Census>,
-    pub(super) post: Post<Mail<M>>,
+    pub(super) outlets: Outlets<Mail<M>>,
     pub(super) capacity: usize,
 }
 
 impl<S: Service> Core<S> {
     pub(super) fn new(parts: Parts<S::Mail>, scratch: &[u8]) -> Self {
-        let Parts { shard, config, counters, census, post, capacity } = parts;
+        let Parts { shard, config, counters, census, outlets, capacity } = parts;
         // One read may bring a quarter more in answers before the outbox is needed.
         let cork = Cork::new(scratch.len() + scratch.len() / 4, config.outbox_bytes_max, scratch);
         Self {
@@ -100,7 +100,7 @@ impl<S: Service> Core<S> {
             batches: Batches::new(),
             hub: Hub::new(),
             timers: Timers::default(),
-            post,
+            outlets,
             dirty: VecDeque::new(),
             more: VecDeque::new(),
             dead: Vec::new(),
@@ -119,7 +119,7 @@ impl<S: Service> Core<S> {
 
     /// How many shards there are.
     pub fn shards(&self) -> usize {
-        self.post.shards()
+        self.outlets.shards()
     }
 
     /// The settings.
@@ -270,12 +270,12 @@ impl<S: Service> Core<S> {
 
     /// Sends a message to a connection of another shard. `Queued` says that it is on its way there.
     pub fn send_to(&mut self, id: ConnId, message: Message<'_>) -> Delivery {
-        if id.shard() >= self.post.shards() {
+        if id.shard() >= self.outlets.shards() {
             self.counters.sends_dropped.add(1);
             return Delivery::Dropped;
         }
         let mail = Mail::Send { key: id.key, opcode: message.opcode(), payload: message.as_bytes().to_vec() };
-        match self.post.send_droppable(id.shard(), mail, message.len() + MAIL_BYTES) {
+        match self.outlets.send_droppable(id.shard(), mail, message.len() + MAIL_BYTES) {
             Posted::Sent => Delivery::Queued,
             Posted::Spilled => {
                 self.counters.mails_spilled.add(1);
@@ -306,7 +306,7 @@ impl<S: Service> Core<S> {
     }
 
     pub(super) fn post_mail(&mut self, shard: usize, mail: Mail<S::Mail>) {
-        if self.post.send(shard, mail) == Posted::Spilled {
+        if self.outlets.send(shard, mail) == Posted::Spilled {
             self.counters.mails_spilled.add(1);
         }
     }

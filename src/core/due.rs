@@ -165,8 +165,9 @@ impl<S: Service> Core<S> {
         {
             return self.deadlines.file(Class::Close, key, self.now);
         }
-        // A connection ends once, and files this when its end begins: nothing it may be in now is before that.
-        self.vanish(key, Cause::CloseTimeout);
+        // A connection ends once, and files this when its end begins: what began it stays its cause.
+        self.counters.closes_cut.add(1);
+        self.vanish(key, Cause::PeerVanished);
     }
 
     fn due_stall(&mut self, key: Key) {

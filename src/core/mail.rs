@@ -68,12 +68,12 @@ pub struct Adoption<M> {
     /// What was read from it and not understood yet.
     pub bytes: Vec<u8>,
     /// What it is.
-    pub role: Role<M>,
+    pub adopted: Adopted<M>,
 }
 
 /// What an adopted connection is.
 #[derive(Debug)]
-pub enum Role<M> {
+pub enum Adopted<M> {
     /// An HTTP connection whose bytes begin with the request that made it move.
     Request,
     /// A WebSocket that was opened elsewhere; its bytes are frames.

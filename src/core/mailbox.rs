@@ -150,12 +150,12 @@ struct Route<M> {
 
 /// A shard's outgoing side: a route to every shard, itself included.
 #[derive(Debug)]
-pub struct Post<M> {
+pub struct Outlets<M> {
     routes: Vec<Route<M>>,
     spilled_bytes_max: usize,
 }
 
-impl<M> Post<M> {
+impl<M> Outlets<M> {
     /// Routes to these shards. Each may hold `spilled_bytes_max` bytes of droppable messages in its spill.
     pub fn new(outlets: Vec<Outlet<M>>, spilled_bytes_max: usize) -> Self {
         let route = |outlet| Route { outlet, spill: VecDeque::new(), spilled_bytes: 0, is_mailed: false };
@@ -254,19 +254,19 @@ mod tests {
     #[test]
     fn what_does_not_fit_waits_in_order() {
         let (outlet, inbox) = mailbox(3);
-        let mut post = Post::new(vec![outlet], 100);
+        let mut outlets = Outlets::new(vec![outlet], 100);
         for n in 0..3 {
-            assert_eq!(post.send(0, n), Posted::Sent);
+            assert_eq!(outlets.send(0, n), Posted::Sent);
         }
         for n in 3..10 {
-            assert_eq!(post.send_droppable(0, n, 10), Posted::Spilled);
+            assert_eq!(outlets.send_droppable(0, n, 10), Posted::Spilled);
         }
         assert_eq!(inbox.take(), Some(0));
         // There is a slot again, yet a newcomer goes behind those that wait.
-        assert_eq!(post.send(0, 10), Posted::Spilled);
+        assert_eq!(outlets.send(0, 10), Posted::Spilled);
         let mut taken = vec![0];
         loop {
-            let is_left = post.unspill();
+            let is_left = outlets.unspill();
             taken.extend(std::iter::from_fn(|| inbox.take()));
             if !is_left {
                 break;
@@ -278,28 +278,28 @@ mod tests {
     #[test]
     fn the_spill_is_bounded_for_what_may_be_dropped_and_only_for_that() {
         let (outlet, _inbox) = mailbox(1);
-        let mut post = Post::new(vec![outlet], 100);
-        assert_eq!(post.send(0, 0), Posted::Sent);
-        assert_eq!(post.send_droppable(0, 1, 99), Posted::Spilled);
-        assert_eq!(post.send_droppable(0, 2, 2), Posted::Dropped);
-        assert_eq!(post.send_droppable(0, 3, 1), Posted::Spilled);
-        assert_eq!(post.send(0, 4), Posted::Spilled);
+        let mut outlets = Outlets::new(vec![outlet], 100);
+        assert_eq!(outlets.send(0, 0), Posted::Sent);
+        assert_eq!(outlets.send_droppable(0, 1, 99), Posted::Spilled);
+        assert_eq!(outlets.send_droppable(0, 2, 2), Posted::Dropped);
+        assert_eq!(outlets.send_droppable(0, 3, 1), Posted::Spilled);
+        assert_eq!(outlets.send(0, 4), Posted::Spilled);
     }
 
     #[test]
     fn only_a_sleeper_is_woken_and_only_once() {
         let (outlet, inbox) = mailbox(8);
-        let mut post = Post::new(vec![outlet.clone()], 100);
+        let mut outlets = Outlets::new(vec![outlet.clone()], 100);
         let mut woken = Vec::new();
-        assert_eq!(post.send(0, 1), Posted::Sent);
-        post.ring(|shard| woken.push(shard));
+        assert_eq!(outlets.send(0, 1), Posted::Sent);
+        outlets.ring(|shard| woken.push(shard));
         assert!(woken.is_empty(), "it was awake");
         assert!(!inbox.may_sleep(), "it has mail");
         assert_eq!(inbox.take(), Some(1));
         assert!(inbox.may_sleep());
-        assert_eq!(post.send(0, 2), Posted::Sent);
-        post.ring(|shard| woken.push(shard));
-        post.ring(|shard| woken.push(shard));
+        assert_eq!(outlets.send(0, 2), Posted::Sent);
+        outlets.ring(|shard| woken.push(shard));
+        outlets.ring(|shard| woken.push(shard));
         assert_eq!(woken, [0]);
         assert!(!outlet.must_wake());
     }

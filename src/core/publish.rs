@@ -19,7 +19,7 @@ impl<S: Service> Core<S> {
     /// Puts a connection into a topic.
     pub fn subscribe(&mut self, key: Key, topic: &str) -> Subscribed {
         if !self.is_open(key) {
-            return Subscribed::TooMany;
+            return Subscribed::Closed;
         }
         self.hub.subscribe(key.slot, topic, self.config.topics_per_connection_max)
     }
@@ -42,9 +42,9 @@ impl<S: Service> Core<S> {
         let publication = Publication::new(topic, message, &mut self.assembly);
         self.deliver(&publication, except);
         let mut is_everywhere = true;
-        for shard in (0..self.post.shards()).filter(|&shard| shard != self.shard as usize) {
+        for shard in (0..self.outlets.shards()).filter(|&shard| shard != self.shard as usize) {
             let bytes = publication.bytes() + MAIL_BYTES;
-            match self.post.send_droppable(shard, Mail::Publish(publication.clone()), bytes) {
+            match self.outlets.send_droppable(shard, Mail::Publish(publication.clone()), bytes) {
                 Posted::Sent => {}
                 Posted::Spilled => self.counters.mails_spilled.add(1),
                 Posted::Dropped => {

@@ -32,7 +32,7 @@ use super::core::{Core, Parts};
 use super::io::{Event, Io};
 use super::listener::Listener;
 use super::mail::Mail;
-use super::mailbox::{Inbox, Outlet, Post};
+use super::mailbox::{Inbox, Outlet, Outlets};
 use super::service::Service;
 
 /// Whether a shard goes on.
@@ -95,14 +95,14 @@ impl<S: Service, I: Io> Shard<S, I> {
     /// A shard, ready for its first turn, on its own thread.
     pub fn new(seed: Seed<S::Mail>, service: S, mut io: I) -> Self {
         let scratch = vec![0; seed.config.read_bytes_per_turn].into_boxed_slice();
-        let post = Post::new(seed.outlets, seed.config.mailbox_bytes_max);
+        let outlets = Outlets::new(seed.outlets, seed.config.mailbox_bytes_max);
         let listeners = seed.listeners.iter().map(|&is_own| Listener::new(is_own)).collect();
         let parts = Parts {
             shard: seed.shard as u16,
             config: seed.config,
             counters: seed.counters,
             census: seed.census,
-            post,
+            outlets,
             capacity: seed.capacity,
         };
         let mut core = Core::new(parts, &scratch);
@@ -168,10 +168,10 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.reap();
         self.retry_listeners();
         self.close_read_answers();
-        self.core.post.unspill();
+        self.core.outlets.unspill();
         let io = &mut self.io;
         let counters = &self.core.counters;
-        self.core.post.ring(|shard| {
+        self.core.outlets.ring(|shard| {
             counters.wakes.add(1);
             io.wake(shard);
         });
@@ -218,7 +218,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
         // Another shard's mailbox was full. It empties it in its next turn; a millisecond is about that long. The end of
         // this shard's turn then tries again, and rings.
-        let spill = (core.post.spilled() > 0).then_some(1);
+        let spill = (core.outlets.spilled() > 0).then_some(1);
         let due = core.deadlines.until_next(core.now);
         let now_us = core.now_us;
         let timer = core.timers.due().map(|due| due.saturating_sub(now_us).div_ceil(1000));

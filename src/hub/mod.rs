@@ -18,6 +18,8 @@ pub enum Subscribed {
     Already,
     /// `topics_per_connection_max` is reached; nothing changed.
     TooMany,
+    /// The connection is closing or gone; nothing changed.
+    Closed,
 }
 
 /// A member's entry in a topic: who, and where in the member's own list this topic stands.

@@ -14,7 +14,7 @@ use crate::base::error::Full;
 use crate::base::id::ConnId;
 use crate::base::metrics::Counters;
 use crate::core::epoll::pack_foreign;
-use crate::core::mail::{Adoption, Mail, Role};
+use crate::core::mail::{Adopted, Adoption, Mail};
 use crate::core::publication::Publication;
 use crate::proto::ws::Message;
 use crate::sys::handoff::Handoff;
@@ -173,8 +173,8 @@ impl<H: Handler> Shards for Inner<H> {
         self.remote.try_mail(shard, || {
             let handoff = self.outgoing.as_ref().map(|outgoing| &outgoing[shard]);
             let parcel = pack_foreign(stream, handoff, count)?;
-            let role = Role::WebSocket(RawMail::Adopt(post));
-            Ok(Mail::Adopt(Box::new(Adoption { parcel, peer, bytes, role })))
+            let adopted = Adopted::WebSocket(RawMail::Adopt(post));
+            Ok(Mail::Adopt(Box::new(Adoption { parcel, peer, bytes, adopted })))
         })
     }
 

@@ -154,6 +154,7 @@ fn run<H: Handler>(
     remote: Arc<Remote<H>>,
     ready: Sender<io::Result<()>>,
 ) -> io::Result<()> {
+    let others = remote.clone();
     let mut shard = match set_up(part, handler, remote) {
         Ok(shard) => {
             // The main thread waits for exactly this, or until nobody is left who could say it.
@@ -167,10 +168,20 @@ fn run<H: Handler>(
         }
     };
     shard.start(|service, core| service.start(core));
-    while shard.turn()? == Turn::Again {}
+    let ended = loop {
+        match shard.turn() {
+            Ok(Turn::Again) => {}
+            Ok(_) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    if ended.is_err() {
+        // Whoever joins the server is to hear of it, and waits for all shards.
+        others.stop(0);
+    }
     // All connections are gone. If dropping the handler panics, that is nobody's business any more but its own.
     let _panicked = catch_unwind(AssertUnwindSafe(|| drop(shard)));
-    Ok(())
+    ended
 }
 
 fn set_up<H: Handler>(

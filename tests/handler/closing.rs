@@ -123,8 +123,9 @@ fn a_closing_handshake_that_is_not_finished() {
     let mut rest = Vec::new();
     client.get_mut().read_to_end(&mut rest).unwrap();
     assert_eq!(rest, [0x88, 2, 0x0f, 0xa0]);
-    assert_eq!(fixture.closed(id).code, 4000);
-    fixture.stop();
+    let reason = fixture.closed(id);
+    assert_eq!((reason.cause, reason.code), (Cause::Requested, 4000));
+    assert_eq!(fixture.stop().counter("closes_cut"), Some(1));
 }
 
 /// What a peer may not send, what it is told, and under what it is counted. A client beside it notices nothing.

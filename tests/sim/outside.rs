@@ -1,7 +1,7 @@
 //! What other threads do to the shards: the handle's publishes, letters, closes and adoptions.
 
 use throng::core::io::Parcel;
-use throng::core::mail::{Adoption, Mail, Role};
+use throng::core::mail::{Adopted, Adoption, Mail};
 use throng::core::publication::Publication;
 use throng::proto::ws::{Message, Opcode};
 
@@ -100,8 +100,8 @@ impl World {
         }
         let parcel: Parcel = Box::new(Packed(socket));
         let peer = ([127, 0, 0, 2], uid as u16).into();
-        let role = Role::WebSocket(SimMail::Adopted { uid });
-        let adoption = Adoption { parcel, peer, bytes: Vec::new(), role };
+        let adopted = Adopted::WebSocket(SimMail::Adopted { uid });
+        let adoption = Adoption { parcel, peer, bytes: Vec::new(), adopted };
         if !self.put(net, shard, Mail::Adopt(Box::new(adoption))) {
             if let Some(table) = net.sockets[socket].table.take() {
                 net.fds[table] -= 1;

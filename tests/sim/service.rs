@@ -237,7 +237,8 @@ impl Service for SimService {
                 }
             }
             b'S' => {
-                let is_in = core.subscribe(key, &topic(arg(1))) != Subscribed::TooMany;
+                let is_in =
+                    matches!(core.subscribe(key, &topic(arg(1))), Subscribed::New | Subscribed::Already);
                 let mut ledger = self.ledger.borrow_mut();
                 let now = ledger.tick();
                 if is_in {

@@ -259,8 +259,7 @@ impl Peer {
     pub(super) fn check_end(&mut self, net: &mut Net, ledger: &mut Ledger) {
         let is_reset = net.sockets[self.socket].server == End::Reset;
         let life = ledger.life(self.uid);
-        let was_told =
-            life.reason.is_none_or(|reason| !matches!(reason.cause, Cause::CloseTimeout | Cause::PeerReset));
+        let was_told = life.reason.is_none_or(|reason| reason.cause != Cause::PeerReset);
         if self.phase == Phase::Over
             && self.heard.got_code.is_some()
             && is_reset
