@@ -87,6 +87,10 @@ stage library cargo clippy --locked --package throng --no-default-features --lib
 stage test cargo test --locked --workspace --no-fail-fast
 stage doc documented
 stage release cargo build --locked --release --workspace --bins --examples
+# The long runs in short: that they work, not what they measure.
+stage simulate scripts/simulate.sh --seeds 1000
+stage bench-100k scripts/bench-100k.sh --no-build --connections 2000 --seconds 2 --report "$logs/bench-100k"
+stage bench-limit scripts/bench-limit.sh --no-build --pairs 1 --seconds 0.3 --workload echo-500-20b-p1 --workload broadcast-1000-20b
 if command -v cargo-deny >/dev/null; then
     stage deny cargo deny check
 fi
@@ -106,6 +110,7 @@ suites() {
     fi
 }
 
+suites scripts/fuzz.sh fuzz 3
 suites scripts/autobahn.sh autobahn --short
 for client in tests/clients/*/run.sh; do
     [ ! -x "$client" ] || suites "$client" "$(basename "$(dirname "$client")")"
