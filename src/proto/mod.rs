@@ -3,4 +3,6 @@
 #[cfg(feature = "socketio")]
 pub mod engineio;
 pub mod http;
+#[cfg(feature = "socketio")]
+pub mod socketio;
 pub mod ws;

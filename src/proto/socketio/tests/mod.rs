@@ -1,0 +1,5 @@
+//! The codec against the protocol's texts, against `serde_json`, and against whatever can go wrong.
+
+mod args;
+mod packets;
+mod random;
