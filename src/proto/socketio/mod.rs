@@ -2,7 +2,7 @@
 //!
 //! Owns the bytes: [`Packet::parse`] checks a packet whole, in one pass and without allocating, so that whatever is handed
 //! on is well-formed whether or not anybody looks at it; [`Args`] turns into a handler's argument through [`Payload`];
-//! It knows nothing of namespaces that exist, of sockets or of acks that are awaited: a
+//! [`encode`] writes packets. It knows nothing of namespaces that exist, of sockets or of acks that are awaited: a
 //! packet that is right in itself but not now is the session's to judge. `app::io` calls it for every message, the
 //! load generator in the client's role.
 
@@ -11,8 +11,11 @@ mod binary;
 mod bytes;
 mod decode;
 mod element;
+pub mod encode;
 mod json;
+mod number;
 mod packet;
+mod spread;
 mod value;
 
 #[cfg(test)]
@@ -21,4 +24,5 @@ mod tests;
 pub use args::{Args, Mismatch, Payload, RawArgs};
 pub use binary::{Assembly, Decoder};
 pub use bytes::{Binary, BinaryBuf};
+pub use encode::{EmitArgs, EncodeError};
 pub use packet::{Kind, Limits, Malformed, Packet, RESERVED_EVENTS};
