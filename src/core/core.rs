@@ -305,6 +305,22 @@ impl<S: Service> Core<S> {
         self.post_mail(shard, Mail::Service(mail));
     }
 
+    /// Sends the service of another shard a message that may be dropped: false where the spill to that shard is full.
+    /// `bytes` is what the message occupies beside its own entry.
+    pub fn mail_droppable(&mut self, shard: usize, mail: S::Mail, bytes: usize) -> bool {
+        match self.outlets.send_droppable(shard, Mail::Service(mail), bytes + MAIL_BYTES) {
+            Posted::Sent => true,
+            Posted::Spilled => {
+                self.counters.mails_spilled.add(1);
+                true
+            }
+            Posted::Dropped => {
+                self.counters.publishes_dropped.add(1);
+                false
+            }
+        }
+    }
+
     pub(super) fn post_mail(&mut self, shard: usize, mail: Mail<S::Mail>) {
         if self.outlets.send(shard, mail) == Posted::Spilled {
             self.counters.mails_spilled.add(1);

@@ -10,6 +10,7 @@ use crate::proto::ws::{Opcode, encode};
 use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
 use super::deadlines::{CLASSES, Class};
+use super::exchange::Awaited;
 use super::io::Io;
 use super::outbox::Unit;
 use super::service::Service;
@@ -110,9 +111,8 @@ impl<S: Service> Core<S> {
         let Some(conn) = self.table.conn_mut(key) else { return };
         conn.flags.clear(Flags::ADMIT_FILED);
         let Arrived::Http(exchange) = &conn.arrived else { return };
-        let Some(awaited) = exchange.awaited.as_ref().filter(|_| conn.stage == Stage::Waiting) else {
-            return;
-        };
+        let is_watched = |awaited: &&Awaited| conn.stage == Stage::Waiting && !awaited.is_held;
+        let Some(awaited) = exchange.awaited.as_ref().filter(is_watched) else { return };
         if self.deadlines.has_passed(Class::Admit, awaited.since, self.now) {
             self.fail(key, Cause::NotAnswered);
         } else {

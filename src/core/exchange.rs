@@ -35,6 +35,8 @@ pub struct Awaited {
     pub(super) number: u32,
     /// When it was deferred, in the shard's milliseconds.
     pub(super) since: u32,
+    /// The service has a deadline of its own for it.
+    pub(super) is_held: bool,
     pub(super) manner: Manner,
     /// The handshake to complete, where the request asked for WebSocket.
     pub(super) accept: Option<Accept>,

@@ -26,6 +26,11 @@ impl Publication {
         publication
     }
 
+    /// Shares frames that are encoded already, for a service that finds the subscribers by itself.
+    pub fn of_frames(frames: &[u8]) -> Self {
+        Self { bytes: frames.into(), frame_at: 0 }
+    }
+
     /// The topic's name.
     pub fn topic(&self) -> &str {
         std::str::from_utf8(&self.bytes[..self.frame_at as usize]).expect("it was made from a str")

@@ -73,6 +73,18 @@ impl<S: Service> Core<S> {
         self.is_fanned_out = self.deliveries_left == 0;
     }
 
+    /// Queues a publication for one connection of this shard, if it is open. Unlike [`send`](Self::send) it may be given to
+    /// many at the cost of one: they share its bytes.
+    #[inline]
+    pub fn hand(&mut self, key: Key, publication: &Publication) {
+        if self.table.contains(key) {
+            self.counters.deliveries.add(1);
+            self.deliveries_left = self.deliveries_left.saturating_sub(1);
+            self.is_fanned_out = self.deliveries_left == 0;
+            self.deliver_to(key.slot, publication);
+        }
+    }
+
     #[inline]
     fn deliver_to(&mut self, slot: u32, publication: &Publication) {
         let frame_bytes = publication.frame().len();

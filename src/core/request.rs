@@ -230,17 +230,16 @@ impl<S: Service> Core<S> {
                 return Ok(Dispatched::Upgraded);
             }
             (Reply::Upgrade { .. }, None) => return Err(Cause::UpgradeRequired),
-            (Reply::Defer(ticket), accept) => {
+            (reply @ (Reply::Defer(ticket) | Reply::Hold(ticket)), accept) => {
                 if let Some(conn) = self.table.conn_mut(key) {
                     conn.stage = Stage::Waiting;
                 }
-                self.watch_answer(key);
-                return Ok(Dispatched::Deferred(Awaited {
-                    number: ticket.number,
-                    since: self.now,
-                    manner,
-                    accept,
-                }));
+                let is_held = matches!(reply, Reply::Hold(_));
+                if !is_held {
+                    self.watch_answer(key);
+                }
+                let (number, since) = (ticket.number, self.now);
+                return Ok(Dispatched::Deferred(Awaited { number, since, is_held, manner, accept }));
             }
             (Reply::Move { shard }, _) => return Ok(Dispatched::Moves(shard)),
         }

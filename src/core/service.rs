@@ -69,8 +69,11 @@ pub enum Reply {
         /// The subprotocol, one of those the client offered, or none.
         subprotocol: Option<String>,
     },
-    /// The answer comes later by [`Core::answer`], with the ticket that [`Core::ticket`] gave.
+    /// The answer comes later by [`Core::answer`], with the ticket that [`Core::ticket`] gave, and within `admit_timeout`.
     Defer(Ticket),
+    /// The same, but only the service knows how long that may take: nothing but the peer's end is watched. So it must have
+    /// a deadline of its own.
+    Hold(Ticket),
     /// Another shard is to have the connection and be asked the same again. Not one that still has answers to take: it is
     /// refused (503).
     Move {

@@ -1,0 +1,43 @@
+//! What Socket.IO asks of the shard it lives on: sockets, mail, a timer. The core's end of it knows the handler's type;
+//! everything in this room is free of it.
+
+use crate::base::cause::Cause;
+use crate::base::id::Key;
+use crate::core::publication::Publication;
+use crate::core::service::{Delivery, Ticket};
+use crate::proto::http::Response;
+use crate::proto::ws::Message;
+
+use super::mail::IoMail;
+
+/// The shard, as Socket.IO sees it.
+pub(crate) trait Port {
+    /// This shard's number, from 0.
+    fn shard(&self) -> usize;
+    /// How many shards there are.
+    fn shards(&self) -> usize;
+    /// The time of this turn, in microseconds since the shard began.
+    fn now_us(&self) -> u64;
+    /// Sends a message on a WebSocket of this shard.
+    fn send(&mut self, key: Key, message: Message<'_>) -> Delivery;
+    /// Queues shared frames for a WebSocket of this shard.
+    fn hand(&mut self, key: Key, frames: &Publication);
+    /// Bytes queued for a connection and not yet taken by the kernel.
+    fn queued_bytes(&self, key: Key) -> usize;
+    /// Begins the closing handshake of a WebSocket of this shard.
+    fn close(&mut self, key: Key, code: u16);
+    /// Answers a request of this shard that is held.
+    fn answer(&mut self, ticket: Ticket, response: Response);
+    /// A ticket for the request that is being asked about.
+    fn ticket(&mut self, key: Key) -> Ticket;
+    /// Sends another shard, or this one, a message that is never dropped.
+    fn mail(&mut self, shard: usize, mail: IoMail);
+    /// Sends another shard a message that may be: false where that one is too far behind.
+    fn mail_droppable(&mut self, shard: usize, mail: IoMail, bytes: usize) -> bool;
+    /// Has the shard's Socket.IO ticked at this moment, in its microseconds; the moment set before does not count any more.
+    fn tick_at(&mut self, due_us: u64);
+    /// Says for which connection what runs now works: if it panics, that is the one that ends.
+    fn works_for(&mut self, key: Key);
+    /// Counts a session that ended because of what its client sent.
+    fn count(&mut self, cause: Cause);
+}
