@@ -13,6 +13,7 @@ pub mod proto;
 mod server;
 pub mod sys;
 
+pub use app::http::{Allow, Files, Found, Params, Routes};
 pub use app::raw::{Admission, Conn, Handler, Offload, Opening, Pending, Post, Shard, Timer};
 pub use base::cause::{Cause, CloseReason};
 pub use base::config::{Config, FdTables, Origins};

@@ -1,3 +1,4 @@
 //! The programming models: what a program that embeds throng writes against. Knows the core, no socket and no mio.
 
+pub mod http;
 pub mod raw;

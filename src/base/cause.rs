@@ -107,6 +107,10 @@ causes! {
     UpgradeRequired, Status(426), "upgrade_required", "WebSocket version 13 is spoken here";
     /// A head above `head_bytes_max` or with too many fields.
     HeadTooLarge, Status(431), "head_too_large", "the request head is too large";
+    /// A file above `file_bytes_max` was asked for as a whole.
+    FileTooLarge, Status(500), "file_too_large", "the file is too large to be sent in one response";
+    /// A file is there and could not be read.
+    FileUnreadable, Status(500), "file_unreadable", "the file could not be read";
     /// A transfer coding other than chunked.
     CodingNotSupported, Status(501), "coding_not_supported", "this transfer coding is not supported";
     /// A deferred admission or answer was dropped, or not given within `admit_timeout`.

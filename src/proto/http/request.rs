@@ -4,8 +4,11 @@
 //! other, it names at most one host and one origin. Called by the core with the bytes that
 //! [`HeadScan`](super::HeadScan) delimited.
 
+use std::borrow::Cow;
+
 use httparse::Status;
 
+use super::escape::query_params;
 use super::framing::Framing;
 use super::grammar::{elements, is_authority, is_token};
 use super::scan::{Leading, skip_leading};
@@ -35,7 +38,8 @@ impl Default for HeaderSlots<'_> {
 
 /// A request's head.
 ///
-/// Names of fields are compared without regard to case. Text is as it was sent: nothing is percent-decoded.
+/// Names of fields are compared without regard to case. Text is as it was sent: nothing is percent-decoded, but for
+/// [`query_param`](Self::query_param) and [`query_params`](Self::query_params).
 ///
 /// ```
 /// use throng::proto::http::{HeadScan, HeaderSlots, Request};
@@ -128,6 +132,28 @@ impl<'a> Request<'a> {
     #[must_use]
     pub const fn query(&self) -> Option<&'a str> {
         self.query
+    }
+
+    /// The value that the query gives a name, decoded; the first where there are several. `Some("")` for a name without
+    /// a value, `None` where the name is missing or its value cannot be decoded: a broken escape, or no UTF-8.
+    ///
+    /// ```
+    /// # use throng::proto::http::{HeaderSlots, Request};
+    /// # let mut slots = HeaderSlots::new();
+    /// let request = Request::parse(b"GET /chat?name=J%C3%BCrgen+K&quiet HTTP/1.0\r\n\r\n", &mut slots).unwrap();
+    /// assert_eq!(request.query_param("name").as_deref(), Some("Jürgen K"));
+    /// assert_eq!(request.query_param("quiet").as_deref(), Some(""));
+    /// assert_eq!(request.query_param("room"), None);
+    /// ```
+    #[must_use]
+    pub fn query_param(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.query_params().find(|(one, _)| one == name).map(|(_, value)| value)
+    }
+
+    /// The names and values of the query, decoded as forms encode them (`+` is a space), in order. What cannot be decoded
+    /// is left out.
+    pub fn query_params(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
+        query_params(self.query.unwrap_or_default())
     }
 
     /// 0 for HTTP/1.0, 1 for HTTP/1.1.

@@ -1,6 +1,7 @@
 //! What only tests of this room need: tables, splits, damage.
 
 mod bodies;
+mod fields;
 mod heads;
 mod responses;
 mod splits;
