@@ -63,6 +63,8 @@ async function talk(transports) {
   await socket.emitWithAck("echo", "last");
   assert.deepStrictEqual(answers, [...answers.keys()]);
   assert.strictEqual(answers.length, 500);
+  // An answer may be here before the POST that asked for it is: until then a volatile event is dropped.
+  while (!socket.io.engine.transport.writable || socket.io.engine.upgrading) await turn();
   assert.strictEqual(await socket.volatile.emitWithAck("echo", "nothing waits"), "nothing waits");
 }
 
@@ -262,6 +264,12 @@ async function givesUp() {
   await heard(socket.io, "reconnect_failed");
   assert.deepStrictEqual(told, ["xhr poll error", 1, "xhr poll error", 2, "xhr poll error", "reconnect_failed"]);
 
+  const again = open({ forceNew: true });
+  while ((await heard(again.io, "reconnect_attempt"))[0] < 3);
+  again.disconnect().connect();
+  assert.deepStrictEqual(await heard(again.io, "reconnect_attempt"), [1]);
+  again.disconnect();
+
   assert.strictEqual(socket.io.reconnection(), true);
   assert.strictEqual(socket.io.reconnection(false), socket.io);
   assert.strictEqual(socket.io.reconnection(), false);
@@ -352,6 +360,33 @@ async function malformed() {
   }
 }
 
+// What an honest server never does, and hides where the client does it.
+async function onTheWire() {
+  const server = falseServer(HANDSHAKE, '40{"sid":"false"}', '427["question"]\x1e430["one"]\x1e430["two"]', "6");
+  const packets = [];
+  server.on("packet", (packet) => packets.push(packet));
+  const socket = io(await listen(server), { transports: ["polling"], auth: { a: 1 } });
+  sockets.push(socket);
+  // The official client asks a second time.
+  if (!official) socket.io.on("open", () => socket.connect());
+  const answers = [];
+  socket.emit("early", (answer) => answers.push(answer));
+  await heard(socket, "question").then(([ack]) => {
+    ack(1);
+    ack(2);
+  });
+  socket.emit("end");
+  await heard(server, "packet");
+  while (!packets.includes('42["end"]')) await heard(server, "packet");
+  assert.deepStrictEqual(packets, ['40{"a":1}', '420["early"]', "437[1]", '42["end"]']);
+  assert.deepStrictEqual(answers, ["one"]);
+  socket.disconnect();
+  while (!packets.includes("1")) await heard(server, "packet");
+  assert.deepStrictEqual(packets.slice(4), ["41", "1"]);
+  server.close();
+  server.closeAllConnections();
+}
+
 async function offline() {
   const socket = await opened({ transports: ["websocket"] });
   const lost = heard(socket, "disconnect");
@@ -396,9 +431,10 @@ const OWN = {
     const admin = open({ transports: ["websocket"], auth: { token: "right" } }, "/admin");
     admin.disconnect();
     for (let n = 0; n < 3; n++) await main.emitWithAck("echo");
+    main.on("disconnect", () => assert.fail("the server takes a second CONNECT for an error"));
     admin.connect();
     await heard(admin, "connect");
-    main.off("disconnect").on("disconnect", (reason) => assert.strictEqual(reason, "io client disconnect"));
+    main.off("disconnect");
     assert.strictEqual(await admin.emitWithAck("echo", 1), 1);
   },
   async unwritable() {
@@ -488,7 +524,7 @@ async function run(name, test, transports) {
   const tests = [];
   for (const test of [talk, binary, acknowledgements, ends, chat, namespaces, restart, silence])
     for (const name of Object.keys(TRANSPORTS)) tests.push([`${test.name} by ${name}`, test, TRANSPORTS[name]]);
-  const apart = [upgrade, noWebSocket, givesUp, payloads, options, listeners, malformed, offline];
+  const apart = [upgrade, noWebSocket, givesUp, payloads, options, listeners, malformed, onTheWire, offline];
   for (const test of [...apart, ...(official ? [] : Object.values(OWN))]) tests.push([test.name, test]);
   for (const [name, test, transports] of tests) {
     if (process.env.ONLY && !name.includes(process.env.ONLY)) continue;

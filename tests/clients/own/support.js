@@ -70,14 +70,20 @@ class Proxy {
   }
 }
 
-// A server of polling alone that says each of `bodies` to one GET of a session, and the last to all that follow.
+// A server of polling alone that says each of `bodies` to one GET of a session, and the last to all that follow. It tells
+// each packet that it gets as "packet".
 const falseServer = (...bodies) => {
   let gets = 0;
-  return http.createServer((request, response) => {
-    if (request.method === "POST") return request.resume().on("end", () => response.end("ok"));
+  const server = http.createServer(async (request, response) => {
+    if (request.method === "POST") {
+      const packets = Buffer.concat(await request.toArray()).toString();
+      for (const packet of packets.split("\x1e")) server.emit("packet", packet);
+      return response.end("ok");
+    }
     gets = request.url.includes("sid=") ? Math.min(gets + 1, bodies.length - 1) : 0;
     return response.end(bodies[gets]);
   });
+  return server;
 };
 
 module.exports = { Proxy, falseServer, heard, io, listen, official, page };
