@@ -437,6 +437,28 @@ const OWN = {
     main.off("disconnect");
     assert.strictEqual(await admin.emitWithAck("echo", 1), 1);
   },
+  // A number that is the session's own must not answer the next session's question.
+  async lateAnswer() {
+    const server = falseServer(HANDSHAKE, '40{"sid":"of session #"}', '427["question"]', "6");
+    const packets = [];
+    server.on("packet", (packet) => packets.push(packet));
+    const socket = io(await listen(server), { transports: ["polling"], reconnectionDelay: 30 });
+    sockets.push(socket);
+    const [stale] = await heard(socket, "question");
+    const lost = heard(socket, "disconnect");
+    socket.io.engine.close();
+    await lost;
+    const [fresh] = await heard(socket, "question");
+    stale("stale");
+    fresh("fresh");
+    socket.emit("end");
+    while (!packets.includes('42["end"]')) await heard(server, "packet");
+    assert.deepStrictEqual(packets, ["40", "1", "40", '437["fresh"]', '42["end"]']);
+    socket.disconnect();
+    while (packets.pop() !== "1") await heard(server, "packet");
+    server.close();
+    server.closeAllConnections();
+  },
   async unwritable() {
     const thrown = once(process, "uncaughtException");
     const socket = open({ transports: ["polling"] });

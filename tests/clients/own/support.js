@@ -70,10 +70,11 @@ class Proxy {
   }
 }
 
-// A server of polling alone that says each of `bodies` to one GET of a session, and the last to all that follow. It tells
-// each packet that it gets as "packet".
+// A server of polling alone that says each of `bodies` to one GET of a session, and the last to all that follow, "#" in it
+// being the session's number. It tells each packet that it gets as "packet".
 const falseServer = (...bodies) => {
   let gets = 0;
+  let sessions = 0;
   const server = http.createServer(async (request, response) => {
     if (request.method === "POST") {
       const packets = Buffer.concat(await request.toArray()).toString();
@@ -81,7 +82,8 @@ const falseServer = (...bodies) => {
       return response.end("ok");
     }
     gets = request.url.includes("sid=") ? Math.min(gets + 1, bodies.length - 1) : 0;
-    return response.end(bodies[gets]);
+    if (gets === 0) sessions++;
+    return response.end(bodies[gets].replace("#", sessions));
   });
   return server;
 };

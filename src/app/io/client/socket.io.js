@@ -289,6 +289,7 @@
       }
     }
     write(...packets) {
+      if (this.readyState !== "open") return;
       this.writeBuffer.push(...packets);
       this._flush();
     }
@@ -685,9 +686,11 @@
       this._tell("connect");
     }
     _event(id, data) {
+      // The number means this event in this session alone: an answer that comes late would be taken for another's.
+      const session = this.id;
       let answered = false;
       const ack = (...answer) => {
-        if (!answered) this.io._send({ type: ACK, nsp: this.nsp, id, data: answer });
+        if (!answered && this.id === session) this.io._send({ type: ACK, nsp: this.nsp, id, data: answer });
         answered = true;
       };
       const args = id === undefined ? data : [...data, ack];
