@@ -110,6 +110,12 @@ impl Hub {
         topic.into_iter().flat_map(|topic| topic.members.iter().map(|member| member.id))
     }
 
+    /// The topics that `id` is in, in no order that means anything.
+    pub fn topics(&self, id: u32) -> impl Iterator<Item = &str> + '_ {
+        let own = self.memberships.get(id as usize).into_iter().flatten();
+        own.map(|membership| &*self.topics[membership.topic as usize].name)
+    }
+
     /// How many members the topic `name` has on this shard.
     pub fn count(&self, name: &str) -> usize {
         self.names.get(name).map_or(0, |&topic| self.topics[topic as usize].members.len())

@@ -1,10 +1,10 @@
 //! What Socket.IO asks of the shard it lives on: sockets, mail, a timer. The core's end of it knows the handler's type;
 //! everything in this room is free of it.
 
-use crate::base::cause::Cause;
 use crate::base::id::Key;
 use crate::core::publication::Publication;
 use crate::core::service::{Delivery, Ticket};
+use crate::core::timers::TimerId;
 use crate::proto::http::Response;
 use crate::proto::ws::Message;
 
@@ -34,10 +34,10 @@ pub(crate) trait Port {
     fn mail(&mut self, shard: usize, mail: IoMail);
     /// Sends another shard a message that may be: false where that one is too far behind.
     fn mail_droppable(&mut self, shard: usize, mail: IoMail, bytes: usize) -> bool;
-    /// Has the shard's Socket.IO ticked at this moment, in its microseconds; the moment set before does not count any more.
-    fn tick_at(&mut self, due_us: u64);
+    /// Has the shard's Socket.IO ticked at this moment, in its microseconds.
+    fn set_tick(&mut self, due_us: u64) -> TimerId;
+    /// Takes such a moment back.
+    fn cancel_tick(&mut self, tick: TimerId);
     /// Says for which connection what runs now works: if it panics, that is the one that ends.
     fn works_for(&mut self, key: Key);
-    /// Counts a session that ended because of what its client sent.
-    fn count(&mut self, cause: Cause);
 }

@@ -12,6 +12,7 @@ use crate::proto::ws::{Message, Opcode};
 
 use super::handler::Handler;
 use super::kept::Kept;
+use super::service::Alarm;
 use super::shard::{Shard, Timer, micros};
 
 /// A WebSocket connection, lent for the length of a call. It dereferences to its [`Shard`]. To reach it later, keep its
@@ -147,12 +148,12 @@ impl<H: Handler> Conn<'_, H> {
         let id = self.shard.core.set_timer(
             after,
             period,
-            Box::new(move |handler, shard| {
+            Alarm::Ring(Box::new(move |handler, shard| {
                 if let Some(mut conn) = shard.conn_of(key) {
                     conn.shard.core.works_for(key);
                     ring(handler, &mut conn);
                 }
-            }),
+            })),
         );
         // The entry steps aside, because the core is asked about its timers.
         let mut kept = self.shard.core.data(key).map(std::mem::take).unwrap_or_default();

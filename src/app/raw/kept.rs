@@ -3,6 +3,8 @@
 //! The core has 16 bytes for it in the connection's cache line. Data of up to 8 bytes lies there by itself; most
 //! connections have no timers of their own, and one that has shares a box with its data. Never looks at either.
 
+#[cfg(feature = "socketio")]
+use crate::app::io::Handshake;
 use crate::core::timers::TimerId;
 
 /// What is kept of a connection.
@@ -15,6 +17,12 @@ pub(crate) enum Kept<D> {
     Data(D),
     /// The handler's data, and timers.
     Timed(Box<Timed<D>>),
+    /// It is a WebSocket of Socket.IO's: of the session in this slot.
+    #[cfg(feature = "socketio")]
+    Session(u32),
+    /// It is about to be one.
+    #[cfg(feature = "socketio")]
+    Opening(u32, Option<Box<Handshake>>),
 }
 
 #[derive(Debug)]
@@ -32,23 +40,23 @@ impl<D> Kept<D> {
     #[inline]
     pub(super) fn data(&mut self) -> Option<&mut D> {
         match self {
-            Self::Nothing => None,
             Self::Data(data) => Some(data),
             Self::Timed(timed) => Some(&mut timed.data),
+            _ => None,
         }
     }
 
     pub(super) const fn has_data(&self) -> bool {
-        !matches!(self, Self::Nothing)
+        matches!(self, Self::Data(_) | Self::Timed(_))
     }
 
     /// Takes note of a timer. Where the list would grow, those that `is_set` no longer knows make room, so a connection
     /// may set one with every message.
     pub(super) fn add_timer(&mut self, timer: TimerId, is_set: impl Fn(TimerId) -> bool) {
         let mut timed = match std::mem::take(self) {
-            Self::Nothing => return,
             Self::Data(data) => Box::new(Timed { data, timers: Vec::new() }),
             Self::Timed(timed) => timed,
+            other => return *self = other,
         };
         if timed.timers.len() == timed.timers.capacity() {
             timed.timers.retain(|&timer| is_set(timer));
@@ -61,7 +69,7 @@ impl<D> Kept<D> {
     pub(super) fn take_timers(&mut self) -> Vec<TimerId> {
         match self {
             Self::Timed(timed) => std::mem::take(&mut timed.timers),
-            Self::Nothing | Self::Data(_) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 }

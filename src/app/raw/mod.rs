@@ -8,6 +8,8 @@ mod conn;
 mod handler;
 mod kept;
 mod offload;
+#[cfg(feature = "socketio")]
+mod port;
 mod remote;
 mod service;
 mod shard;

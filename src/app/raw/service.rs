@@ -8,6 +8,8 @@ use slab::Slab;
 
 use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
+#[cfg(feature = "socketio")]
+use crate::app::io::{Asked, IoMail, IoShard};
 use crate::core::core::Core;
 use crate::core::service::{Reply, Service, Ticket};
 use crate::proto::http::Request;
@@ -26,6 +28,15 @@ pub(super) type Done<H> = Box<dyn FnOnce(&mut H, &mut Shard<'_, H>, Box<dyn Any 
 /// What runs when a timer rings.
 pub(super) type Ring<H> = Box<dyn FnMut(&mut H, &mut Shard<'_, H>)>;
 
+/// What a timer is for.
+pub(crate) enum Alarm<H: Handler> {
+    /// The handler's own.
+    Ring(Ring<H>),
+    /// Something of Socket.IO's is due.
+    #[cfg(feature = "socketio")]
+    Tick,
+}
+
 /// Decides on a client, on its shard.
 pub(crate) type Decide<H> = Box<dyn FnOnce(&mut H) -> Admission<<H as Handler>::Data> + Send>;
 
@@ -41,6 +52,9 @@ pub(crate) enum RawMail<H: Handler> {
     Done(usize, Box<dyn Any + Send>),
     /// A WebSocket is to be adopted.
     Adopt(Post),
+    /// For the shard's Socket.IO.
+    #[cfg(feature = "socketio")]
+    Io(IoMail),
 }
 
 /// What a shard keeps beside the handler, so that both can be lent at once.
@@ -54,11 +68,48 @@ pub(crate) struct Desk<H: Handler> {
 pub(crate) struct Raw<H: Handler> {
     handler: H,
     desk: Desk<H>,
+    #[cfg(feature = "socketio")]
+    io: Option<Box<IoShard>>,
 }
 
 impl<H: Handler> Raw<H> {
     pub(crate) fn new(handler: H, remote: Arc<Remote<H>>) -> Self {
-        Self { handler, desk: Desk { remote, jobs: Slab::new() } }
+        Self {
+            handler,
+            desk: Desk { remote, jobs: Slab::new() },
+            #[cfg(feature = "socketio")]
+            io: None,
+        }
+    }
+
+    /// The same, with Socket.IO.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn with_io(mut self, io: IoShard) -> Self {
+        self.io = Some(Box::new(io));
+        self
+    }
+
+    /// Puts a request to Socket.IO, if it is one of its.
+    #[cfg(feature = "socketio")]
+    fn io_request(
+        &mut self,
+        core: &mut Core<Self>,
+        key: Key,
+        request: &Request<'_>,
+        body: &[u8],
+        asks_upgrade: bool,
+    ) -> Option<Reply> {
+        let io = self.io.as_mut().filter(|io| io.serves(request.path()))?;
+        let Some(address) = core.peer_addr(key) else { return Some(Reply::Refuse(Cause::NotAnswered)) };
+        match io.request(core, key, address, request, body, asks_upgrade) {
+            Asked::Reply(reply) => Some(reply),
+            Asked::WebSocket(slot, handshake) => {
+                if let Some(kept) = core.data(key) {
+                    *kept = Kept::Opening(slot, handshake);
+                }
+                Some(Reply::Upgrade { subprotocol: None })
+            }
+        }
     }
 
     pub(crate) fn start(&mut self, core: &mut Core<Self>) {
@@ -95,7 +146,7 @@ impl<H: Handler> Raw<H> {
 impl<H: Handler> Service for Raw<H> {
     type Conn = Kept<H::Data>;
     type Mail = RawMail<H>;
-    type Timer = Ring<H>;
+    type Timer = Alarm<H>;
 
     fn request(
         &mut self,
@@ -105,6 +156,10 @@ impl<H: Handler> Service for Raw<H> {
         body: &[u8],
         asks_upgrade: bool,
     ) -> Reply {
+        #[cfg(feature = "socketio")]
+        if let Some(reply) = self.io_request(core, key, request, body, asks_upgrade) {
+            return reply;
+        }
         if !asks_upgrade {
             let mut shard = Shard { core, desk: &mut self.desk };
             return Reply::Respond(self.handler.on_request(&mut shard, request, body));
@@ -127,6 +182,17 @@ impl<H: Handler> Service for Raw<H> {
     }
 
     fn opened(&mut self, core: &mut Core<Self>, key: Key) {
+        #[cfg(feature = "socketio")]
+        if let Some(kept) = core.data(key)
+            && let Kept::Opening(slot, handshake) = kept
+        {
+            let (slot, handshake) = (*slot, handshake.take());
+            if let Some(io) = &mut self.io {
+                let slot = io.opened(core, key, slot, handshake);
+                core.data(key).into_iter().for_each(|kept| *kept = Kept::Session(slot));
+            }
+            return;
+        }
         // One that was closed before it was announced has no data, and the handler never hears of it.
         if core.data(key).is_some_and(|kept| kept.has_data()) {
             self.with(core, key, |handler, conn| handler.on_open(conn));
@@ -144,6 +210,12 @@ impl<H: Handler> Service for Raw<H> {
 
     #[inline]
     fn message(&mut self, core: &mut Core<Self>, key: Key, message: Message<'_>) {
+        #[cfg(feature = "socketio")]
+        if let Some(io) = &mut self.io
+            && let Some(&mut Kept::Session(slot)) = core.data(key)
+        {
+            return io.message(core, key, slot, message);
+        }
         self.with(core, key, |handler, conn| handler.on_message(conn, message));
     }
 
@@ -165,18 +237,42 @@ impl<H: Handler> Service for Raw<H> {
                 }
             }
             RawMail::Post(..) | RawMail::Adopt(_) => core.counters().stale_keys.add(1),
+            #[cfg(feature = "socketio")]
+            RawMail::Io(mail) => {
+                if let Some(io) = &mut self.io {
+                    io.mail(core, mail);
+                }
+            }
         }
     }
 
-    fn timer(&mut self, core: &mut Core<Self>, ring: &mut Ring<H>) {
-        ring(&mut self.handler, &mut Shard { core, desk: &mut self.desk });
+    fn timer(&mut self, core: &mut Core<Self>, alarm: &mut Alarm<H>) {
+        match alarm {
+            Alarm::Ring(ring) => ring(&mut self.handler, &mut Shard { core, desk: &mut self.desk }),
+            #[cfg(feature = "socketio")]
+            Alarm::Tick => {
+                if let Some(io) = &mut self.io {
+                    io.tick(core);
+                }
+            }
+        }
     }
 
     fn drained(&mut self, core: &mut Core<Self>, key: Key) {
+        #[cfg(feature = "socketio")]
+        if let Some(Kept::Session(_)) = core.data(key) {
+            return;
+        }
         self.with(core, key, |handler, conn| handler.on_drain(conn));
     }
 
     fn closed(&mut self, core: &mut Core<Self>, key: Key, reason: CloseReason) {
+        #[cfg(feature = "socketio")]
+        if let Some(io) = &mut self.io
+            && let Some(&mut Kept::Session(slot)) = core.data(key)
+        {
+            return io.closed(core, key, slot, reason);
+        }
         let timers = core.data(key).map(Kept::take_timers).unwrap_or_default();
         timers.into_iter().for_each(|timer| _ = core.cancel_timer(timer));
         if core.data(key).is_some_and(|kept| kept.has_data()) {
@@ -184,7 +280,12 @@ impl<H: Handler> Service for Raw<H> {
         }
     }
 
-    fn gone(&mut self, _core: &mut Core<Self>, _ticket: Ticket) {
+    #[cfg_attr(not(feature = "socketio"), expect(unused_variables, reason = "only Socket.IO holds answers"))]
+    fn gone(&mut self, core: &mut Core<Self>, ticket: Ticket) {
         // Nothing is kept for a client at the door; its answer, when it comes, is counted as stale.
+        #[cfg(feature = "socketio")]
+        if let Some(io) = &mut self.io {
+            io.gone(core, ticket);
+        }
     }
 }

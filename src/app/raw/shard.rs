@@ -13,7 +13,7 @@ use crate::proto::ws::Message;
 
 use super::conn::Conn;
 use super::handler::Handler;
-use super::service::{Desk, Raw};
+use super::service::{Alarm, Desk, Raw};
 
 /// The handler's shard, lent for the length of a call.
 pub struct Shard<'a, H: Handler> {
@@ -100,7 +100,7 @@ impl<H: Handler> Shard<'_, H> {
                 ring(handler, shard);
             }
         };
-        Timer(self.core.set_timer(micros(delay), 0, Box::new(once)))
+        Timer(self.core.set_timer(micros(delay), 0, Alarm::Ring(Box::new(once))))
     }
 
     /// Calls `ring` every `period`, counted from now without drift. A shard that is held up skips what it missed.
@@ -110,7 +110,7 @@ impl<H: Handler> Shard<'_, H> {
         ring: impl FnMut(&mut H, &mut Shard<'_, H>) + 'static,
     ) -> Timer {
         let period = micros(period).max(1);
-        Timer(self.core.set_timer(period, period, Box::new(ring)))
+        Timer(self.core.set_timer(period, period, Alarm::Ring(Box::new(ring))))
     }
 
     /// Cancels a timer; false where it has rung for the last time, or was cancelled.

@@ -1,0 +1,129 @@
+//! The settings of Socket.IO: what each means, its unit, its default and why, and what happens at a limit.
+
+use std::time::Duration;
+
+use crate::base::error::SetupError;
+use crate::proto::engineio::Transports;
+use crate::proto::socketio::Limits;
+
+/// The settings of Socket.IO, by the official server's names where it has them. Checked when the server is built.
+///
+/// ```
+/// let mut config = throng::io::IoConfig::default();
+/// config.ping_interval = std::time::Duration::from_secs(10);
+/// config.check().unwrap();
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct IoConfig {
+    /// The path it is served under. `/socket.io/`.
+    pub path: String,
+    /// Which transports are served. Polling and WebSocket.
+    pub transports: Transports,
+    /// Whether a polling client may move to WebSocket. Yes.
+    pub allow_upgrades: bool,
+    /// Between the answer to one ping and the next. 25 s.
+    pub ping_interval: Duration,
+    /// How long after a ping a client may stay silent. 20 s; then `ping timeout`.
+    pub ping_timeout: Duration,
+    /// How long an upgrade may take from its WebSocket on. 10 s; then that WebSocket is closed and polling goes on.
+    pub upgrade_timeout: Duration,
+    /// How long a client may be connected to no namespace. 45 s; then its session is closed.
+    pub connect_timeout: Duration,
+    /// Bytes of one request's body or one message (`maxHttpBufferSize`). 1,000,000; beyond it 413, or close 1009.
+    pub max_payload: usize,
+    /// Packets of one request's body. 4,096; beyond it the session is closed.
+    pub packets_per_payload_max: u32,
+    /// Bytes that may wait for a client between two of its polls. 2 MiB; beyond it the session is closed.
+    pub polling_bytes_max: usize,
+    /// What a packet may consist of; whatever exceeds a limit closes its session (`parse error`).
+    pub packet_limits: Limits,
+    /// Namespaces a session may be connected to. 16; beyond it it is closed.
+    pub namespaces_per_session_max: u16,
+    /// Rooms a socket may be in. 1,024; beyond it `join` says so.
+    pub rooms_per_socket_max: usize,
+    /// Acks that may be awaited of a socket. 4,096; beyond it the oldest is given up.
+    pub acks_per_socket_max: usize,
+    /// Which pages of other origins may use polling. None.
+    pub cors: Cors,
+}
+
+/// Cross-origin requests of browsers (`cors`). WebSocket handshakes are judged by `Config::origins`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Cors {
+    /// Which origins are told that they may.
+    pub origins: CorsOrigins,
+    /// Whether they may send cookies (`Access-Control-Allow-Credentials`). No.
+    pub credentials: bool,
+}
+
+/// Origins of [`Cors`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum CorsOrigins {
+    /// None: only pages of the server's own origin.
+    #[default]
+    Own,
+    /// Every origin (`*`).
+    Any,
+    /// These, compared exactly.
+    Only(Vec<String>),
+}
+
+impl Default for IoConfig {
+    fn default() -> Self {
+        Self {
+            path: "/socket.io/".to_owned(),
+            transports: Transports::default(),
+            allow_upgrades: true,
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            upgrade_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(45),
+            max_payload: 1_000_000,
+            packets_per_payload_max: 4096,
+            polling_bytes_max: 2 << 20,
+            packet_limits: Limits::default(),
+            namespaces_per_session_max: 16,
+            rooms_per_socket_max: 1024,
+            acks_per_socket_max: 4096,
+            cors: Cors::default(),
+        }
+    }
+}
+
+impl IoConfig {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// The first that cannot be right, with what it was and what would be right.
+    pub fn check(&self) -> Result<(), SetupError> {
+        let Self { path, .. } = self;
+        if path.len() < 2 || !path.starts_with('/') || !path.ends_with('/') || path.contains(['?', '#', ' ']) {
+            return Err(SetupError::setting("io.path", path, "a path between two slashes, as /socket.io/".to_owned()));
+        }
+        if !self.transports.polling && !self.transports.websocket {
+            return Err(SetupError::setting("io.transports", "none", "polling, WebSocket or both".to_owned()));
+        }
+        for (setting, value) in [
+            ("io.ping_interval", self.ping_interval),
+            ("io.ping_timeout", self.ping_timeout),
+            ("io.upgrade_timeout", self.upgrade_timeout),
+            ("io.connect_timeout", self.connect_timeout),
+        ] {
+            if !(Duration::from_millis(1)..=DAY).contains(&value) {
+                return Err(SetupError::setting(setting, format!("{value:?}"), "a time from 1ms to a day".to_owned()));
+            }
+        }
+        if !(1..=1 << 30).contains(&self.max_payload) {
+            return Err(SetupError::setting("io.max_payload", self.max_payload, "from 1 to 1073741824 bytes".to_owned()));
+        }
+        if self.namespaces_per_session_max == 0 {
+            return Err(SetupError::setting("io.namespaces_per_session_max", 0, "1 at least".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);

@@ -1,0 +1,88 @@
+//! When sessions are due: one first-in-first-out list per kind, as the core has them for connections.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::config::IoConfig;
+
+/// The kinds of deadline.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(usize)]
+pub(super) enum Due {
+    /// A ping is to be sent.
+    Ping,
+    /// Its answer must be there.
+    Pong,
+    /// The upgrade must be done.
+    Upgrade,
+    /// A namespace must be connected to.
+    Connect,
+}
+
+const KINDS: [Due; 4] = [Due::Ping, Due::Pong, Due::Upgrade, Due::Connect];
+
+/// A deadline: when, in the shard's milliseconds, for which session, and which of the sessions in that slot it was.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    pub(super) due: u32,
+    pub(super) slot: u32,
+    pub(super) serial: u32,
+}
+
+/// The deadlines of a shard's sessions: 12 bytes each.
+#[derive(Debug)]
+pub(super) struct Heartbeats {
+    lists: [VecDeque<Deadline>; 4],
+    duration_us: [u64; 4],
+    /// When the shard's Socket.IO is to be ticked, in microseconds.
+    ticks_at: Option<u64>,
+}
+
+impl Heartbeats {
+    pub(super) fn new(config: &IoConfig) -> Self {
+        let micros = |duration: Duration| duration.as_micros() as u64;
+        let duration_us = KINDS.map(|kind| match kind {
+            Due::Ping => micros(config.ping_interval),
+            Due::Pong => micros(config.ping_timeout),
+            Due::Upgrade => micros(config.upgrade_timeout),
+            Due::Connect => micros(config.connect_timeout),
+        });
+        Self { lists: Default::default(), duration_us, ticks_at: None }
+    }
+
+    /// Files a deadline. Returns its moment, and when the shard is to be ticked if that is sooner than it was.
+    pub(super) fn file(&mut self, kind: Due, slot: u32, serial: u32, now_us: u64) -> (u32, Option<u64>) {
+        let at = now_us + self.duration_us[kind as usize];
+        // Up to the next millisecond: a deadline is never early.
+        let due = at.div_ceil(1000) as u32;
+        self.lists[kind as usize].push_back(Deadline { due, slot, serial });
+        let is_sooner = self.ticks_at.is_none_or(|ticks_at| at < ticks_at);
+        if is_sooner {
+            self.ticks_at = Some(at);
+        }
+        (due, is_sooner.then_some(at))
+    }
+
+    /// Takes the next deadline that is due.
+    pub(super) fn next_due(&mut self, now_us: u64) -> Option<(Due, Deadline)> {
+        let now = (now_us / 1000) as u32;
+        KINDS.into_iter().find_map(|kind| {
+            let list = &mut self.lists[kind as usize];
+            let first = *list.front()?;
+            (now.wrapping_sub(first.due) as i32 >= 0).then(|| list.pop_front())?;
+            Some((kind, first))
+        })
+    }
+
+    /// When the shard's Socket.IO is to be ticked for a deadline.
+    pub(super) const fn ticks_at(&self) -> Option<u64> {
+        self.ticks_at
+    }
+
+    /// After a tick: finds when the next one is due.
+    pub(super) fn rearm(&mut self, now_us: u64) {
+        let now = (now_us / 1000) as u32;
+        let first = self.lists.iter().filter_map(VecDeque::front).map(|first| first.due.wrapping_sub(now)).min();
+        self.ticks_at = first.map(|milliseconds| (now_us / 1000 + u64::from(milliseconds)) * 1000);
+    }
+}

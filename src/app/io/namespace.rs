@@ -1,0 +1,151 @@
+//! How an application says what its namespaces do: once per shard, before the first client.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use slab::Slab;
+
+use crate::proto::socketio::{Args, Payload};
+
+use super::acks::Acks;
+use super::admit::{Admit, Connect};
+use super::reason::Reason;
+use super::socket::Socket;
+use super::space::{Listener, Space, Typed};
+
+/// A shard's Socket.IO while it is being put together.
+#[derive(Default)]
+pub struct Io {
+    pub(super) spaces: Vec<Box<dyn Space>>,
+}
+
+impl Io {
+    /// A namespace whose sockets have no data. A client may connect to it, and to no other.
+    ///
+    /// # Panics
+    /// If the name does not begin with a slash, or was given before.
+    pub fn of(&mut self, name: &str) -> Namespace<'_, ()> {
+        self.of_with(name, |_| Admit::accept(()))
+    }
+
+    /// A namespace that `admit` decides about, and whose sockets have the data that it accepts them with.
+    ///
+    /// # Panics
+    /// If the name does not begin with a slash, or was given before.
+    pub fn of_with<D: 'static>(
+        &mut self,
+        name: &str,
+        admit: impl FnMut(&Connect<'_>) -> Admit<D> + 'static,
+    ) -> Namespace<'_, D> {
+        assert!(name.starts_with('/'), "the namespace {name:?} does not begin with a slash");
+        assert!(self.spaces.iter().all(|space| &*space.name() != name), "the namespace {name:?} is there already");
+        let typed = Typed {
+            name: Arc::from(name),
+            admit: Box::new(admit),
+            on_connection: Vec::new(),
+            on_packet: Vec::new(),
+            on_any: Vec::new(),
+            on: HashMap::new(),
+            on_disconnect: Vec::new(),
+            data: Slab::new(),
+            acks: Acks::default(),
+            scratch: String::new(),
+        };
+        Namespace { spaces: &mut self.spaces, typed: Some(typed) }
+    }
+}
+
+impl std::fmt::Debug for Io {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Io").field("namespaces", &self.spaces.len()).finish()
+    }
+}
+
+/// A namespace and its handlers. They run on their shard's thread, one at a time, and what they capture is that shard's.
+pub struct Namespace<'a, D: 'static> {
+    spaces: &'a mut Vec<Box<dyn Space>>,
+    typed: Option<Typed<D>>,
+}
+
+impl<D: 'static> Namespace<'_, D> {
+    fn typed(&mut self) -> &mut Typed<D> {
+        self.typed.as_mut().expect("it is there until this is dropped")
+    }
+
+    /// A client is connected.
+    pub fn on_connection(mut self, call: impl FnMut(&mut Socket<'_, D>) + 'static) -> Self {
+        self.typed().on_connection.push(Box::new(call));
+        self
+    }
+
+    /// A client has sent this event. `T` says what its arguments must be; where they are something else nothing is called,
+    /// and it is logged.
+    pub fn on<T: Payload + ?Sized>(
+        mut self,
+        event: &str,
+        call: impl FnMut(&mut Socket<'_, D>, &T) + 'static,
+    ) -> Self {
+        self.listen(event, call, None);
+        self
+    }
+
+    /// The same, but for the first time of each socket alone.
+    pub fn once<T: Payload + ?Sized>(
+        mut self,
+        event: &str,
+        call: impl FnMut(&mut Socket<'_, D>, &T) + 'static,
+    ) -> Self {
+        self.listen(event, call, Some(HashSet::new()));
+        self
+    }
+
+    fn listen<T: Payload + ?Sized>(
+        &mut self,
+        event: &str,
+        mut call: impl FnMut(&mut Socket<'_, D>, &T) + 'static,
+        heard: Option<HashSet<u32>>,
+    ) {
+        let name: Box<str> = event.into();
+        let event = name.clone();
+        let listener = Listener {
+            call: Box::new(move |socket, args: Args<'_>, scratch| match args.parse::<T>(scratch) {
+                Ok(parsed) => call(socket, std::borrow::Borrow::borrow(&parsed)),
+                Err(error) => tracing::debug!(%error, event, "an event with other arguments was ignored"),
+            }),
+            heard,
+        };
+        self.typed().on.entry(name).or_default().push(listener);
+    }
+
+    /// A client has sent whatever event: its name and its arguments. Called before the event's own listeners.
+    pub fn on_any(mut self, call: impl FnMut(&mut Socket<'_, D>, &str, Args<'_>) + 'static) -> Self {
+        self.typed().on_any.push(Box::new(call));
+        self
+    }
+
+    /// Looks at every event before its listeners do (`socket.use`); false, and they never hear of it.
+    pub fn on_packet(mut self, call: impl FnMut(&mut Socket<'_, D>, &str, Args<'_>) -> bool + 'static) -> Self {
+        self.typed().on_packet.push(Box::new(call));
+        self
+    }
+
+    /// A client is gone, or was disconnected. It gets nothing any more; its rooms can still be asked for.
+    pub fn on_disconnect(mut self, call: impl FnMut(&mut Socket<'_, D>, Reason) + 'static) -> Self {
+        self.typed().on_disconnect.push(Box::new(call));
+        self
+    }
+}
+
+impl<D: 'static> Drop for Namespace<'_, D> {
+    fn drop(&mut self) {
+        if let Some(typed) = self.typed.take() {
+            self.spaces.push(Box::new(typed));
+        }
+    }
+}
+
+impl<D> std::fmt::Debug for Namespace<'_, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Namespace")
+    }
+}

@@ -1,0 +1,291 @@
+//! Requests under Socket.IO's path: judged here, on whatever shard they came in; done at their session's home.
+
+use std::time::SystemTime;
+
+use crate::base::id::Key;
+use crate::core::service::{Reply, Ticket};
+use crate::proto::engineio::{Asks, Open, PacketKind, Payload, RequestError, SessionId, Transport};
+use crate::proto::http::{Request, Response};
+use crate::proto::socketio::Decoder;
+
+use super::config::{Cors, CorsOrigins};
+use super::handshake::Handshake;
+use super::heartbeat::Due;
+use super::mail::{Errand, Errant, IoMail};
+use super::port::Port;
+use super::reason::Reason;
+use super::session::{Link, NONE, Session};
+use super::shard::IoShard;
+use super::state::{Held, payload_response};
+
+/// What a connection becomes that asks for a WebSocket.
+pub(crate) enum Asked {
+    /// This is the answer.
+    Reply(Reply),
+    /// A WebSocket of this session; [`NONE`]: of one that is still to be made. With its handshake.
+    WebSocket(u32, Option<Box<Handshake>>),
+}
+
+impl IoShard {
+    /// Whether a path is Socket.IO's.
+    pub(crate) fn serves(&self, path: &str) -> bool {
+        path.starts_with(&self.state.config.path)
+    }
+
+    /// A request under its path.
+    pub(crate) fn request(
+        &mut self,
+        port: &mut dyn Port,
+        key: Key,
+        address: std::net::SocketAddr,
+        request: &Request<'_>,
+        body: &[u8],
+        asks_upgrade: bool,
+    ) -> Asked {
+        let reply = match self.client_file(request) {
+            Some(response) => Ok(Asked::Reply(Reply::Respond(response))),
+            None if request.method() == "OPTIONS" => Ok(Asked::Reply(Reply::Respond(preflight(request)))),
+            None => self.judged(port, key, address, request, body, asks_upgrade),
+        };
+        let reply = reply.unwrap_or_else(|error| Asked::Reply(Reply::Respond(refused(error))));
+        self.settle(port);
+        match reply {
+            Asked::Reply(Reply::Respond(response)) => {
+                let response = with_cors(&self.state.config.cors, request.origin(), response);
+                Asked::Reply(Reply::Respond(response))
+            }
+            other => other,
+        }
+    }
+
+    fn judged(
+        &mut self,
+        port: &mut dyn Port,
+        key: Key,
+        address: std::net::SocketAddr,
+        request: &Request<'_>,
+        body: &[u8],
+        asks_upgrade: bool,
+    ) -> Result<Asked, RequestError> {
+        let asks = Asks::parse(request.method(), request.query(), asks_upgrade, self.state.config.transports)?;
+        let handshake = || Box::new(Handshake::of(request, address, SystemTime::now()));
+        match asks {
+            Asks::Open { transport: Transport::WebSocket } => Ok(Asked::WebSocket(NONE, Some(handshake()))),
+            Asks::Open { transport: Transport::Polling } => {
+                let slot = self.open(port, Link::Polling(Box::default()), handshake());
+                let mut packet = Vec::with_capacity(160);
+                self.open_packet(slot).append(&mut packet);
+                Ok(Asked::Reply(Reply::Respond(payload_response(packet))))
+            }
+            Asks::Upgrade { sid } => {
+                let id = self.id_of(port, sid)?;
+                if id.shard as usize != self.state.shard {
+                    return Ok(Asked::Reply(Reply::Move { shard: id.shard as usize }));
+                }
+                let slot = self.state.slot_of(&id).ok_or(RequestError::UnknownSession)?;
+                let may_upgrade = self.state.config.allow_upgrades
+                    && matches!(&self.state.sessions[slot as usize].link, Link::Polling(polling) if polling.probe.is_none());
+                if may_upgrade
+                    && let Link::Polling(polling) = &mut self.state.sessions[slot as usize].link
+                {
+                    polling.probe = Some((key, false));
+                    self.state.file(port, Due::Upgrade, slot);
+                    return Ok(Asked::WebSocket(slot, None));
+                }
+                // As the official server does: the handshake is completed, and the WebSocket closed at once.
+                Ok(Asked::WebSocket(NONE, None))
+            }
+            Asks::Poll { sid } => self.errand(port, key, sid, request, None),
+            Asks::Post { sid } => {
+                if body.len() > self.state.config.max_payload {
+                    return Ok(Asked::Reply(Reply::Respond(Response::new(413))));
+                }
+                self.errand(port, key, sid, request, Some(body))
+            }
+        }
+    }
+
+    fn id_of(&self, port: &dyn Port, sid: &str) -> Result<SessionId, RequestError> {
+        let id = SessionId::parse(sid).filter(|id| usize::from(id.shard) < port.shards());
+        id.ok_or(RequestError::UnknownSession)
+    }
+
+    /// A poll or a POST: done here, or sent to its session's home.
+    fn errand(
+        &mut self,
+        port: &mut dyn Port,
+        key: Key,
+        sid: &str,
+        request: &Request<'_>,
+        body: Option<&[u8]>,
+    ) -> Result<Asked, RequestError> {
+        let id = self.id_of(port, sid)?;
+        let (ticket, shard) = (port.ticket(key), self.state.shard as u16);
+        let from = Errant { shard, ticket };
+        if id.shard == shard {
+            let slot = self.state.slot_of(&id).ok_or(RequestError::UnknownSession)?;
+            let response = match body {
+                Some(body) => Some(self.post(port, slot, body)?),
+                None => self.poll(port, slot, from)?,
+            };
+            if let Some(response) = response {
+                return Ok(Asked::Reply(Reply::Respond(response)));
+            }
+        } else {
+            let body = body.map(<[u8]>::to_vec);
+            port.mail(id.shard as usize, IoMail::Errand(Box::new(Errand { id, from, body })));
+        }
+        self.state.held.insert(ticket, Held { id, origin: request.origin().map(Box::from) });
+        Ok(Asked::Reply(Reply::Hold(ticket)))
+    }
+
+    /// A request for a session that lives here came in on another shard.
+    pub(super) fn run_errand(&mut self, port: &mut dyn Port, errand: Errand) {
+        let Errand { id, from, body } = errand;
+        let response = match self.state.slot_of(&id) {
+            None => Err(RequestError::UnknownSession),
+            Some(slot) => match &body {
+                Some(body) => self.post(port, slot, body).map(Some),
+                None => self.poll(port, slot, from),
+            },
+        };
+        if let Some(response) = response.unwrap_or_else(|error| Some(refused(error))) {
+            self.state.answer(port, from, response);
+        }
+    }
+
+    /// A poll: answered at once where something waits, else held.
+    fn poll(&mut self, port: &mut dyn Port, slot: u32, from: Errant) -> Result<Option<Response>, RequestError> {
+        let Link::Polling(polling) = &mut self.state.sessions[slot as usize].link else {
+            return Err(RequestError::BadRequest);
+        };
+        if polling.poll.is_some() {
+            // Two polls at a time would share what is queued in no order that anybody knows.
+            self.state.close_session(port, slot, Reason::TransportError);
+            return Err(RequestError::BadRequest);
+        }
+        if polling.packets == 0 && polling.probe.is_some_and(|(_, is_probed)| is_probed) {
+            // The client is about to leave for its WebSocket, and waits for this poll to end.
+            polling.text(PacketKind::Noop, "");
+        }
+        if polling.packets > 0 {
+            return Ok(Some(payload_response(polling.take())));
+        }
+        polling.poll = Some(from);
+        Ok(None)
+    }
+
+    /// The packets of a POST, in order; the answer says that all of them were taken.
+    fn post(&mut self, port: &mut dyn Port, slot: u32, body: &[u8]) -> Result<Response, RequestError> {
+        let session = &self.state.sessions[slot as usize];
+        if !matches!(session.link, Link::Polling(_)) {
+            return Err(RequestError::BadRequest);
+        }
+        let serial = session.serial;
+        let mut buffer = Vec::new();
+        let packets_max = self.state.config.packets_per_payload_max;
+        let Ok(text) = std::str::from_utf8(body) else {
+            self.state.close_session(port, slot, Reason::ParseError);
+            return Err(RequestError::BadRequest);
+        };
+        let mut payload = Payload::new(text, packets_max, &mut buffer);
+        while let Some(packet) = payload.next() {
+            // What came before in the same body may have ended the session.
+            if self.state.sessions.get(slot as usize).is_none_or(|session| session.serial != serial) {
+                break;
+            }
+            match packet {
+                Ok(packet) => self.received(port, slot, packet),
+                Err(_) => {
+                    self.state.close_session(port, slot, Reason::ParseError);
+                    return Err(RequestError::BadRequest);
+                }
+            }
+        }
+        Ok(Response::new(200).body(&b"ok"[..]).header("Content-Type", "text/html").header("Cache-Control", "no-store"))
+    }
+
+    /// A request that is held here will not be answered any more.
+    pub(crate) fn gone(&mut self, port: &mut dyn Port, ticket: Ticket) {
+        let Some(held) = self.state.held.remove(&ticket) else { return };
+        let from = Errant { shard: self.state.shard as u16, ticket };
+        if held.id.shard == from.shard {
+            self.poll_aborted(port, from, &held.id);
+        } else {
+            port.mail(held.id.shard as usize, IoMail::Gone(from, held.id));
+        }
+        self.settle(port);
+    }
+
+    /// Whoever polled is gone, and the session with it.
+    pub(super) fn poll_aborted(&mut self, port: &mut dyn Port, from: Errant, id: &SessionId) {
+        let Some(slot) = self.state.slot_of(id) else { return };
+        if let Link::Polling(polling) = &mut self.state.sessions[slot as usize].link
+            && polling.poll == Some(from)
+        {
+            polling.poll = None;
+            self.state.close_session(port, slot, Reason::TransportError);
+        }
+    }
+
+    /// A new session.
+    pub(super) fn open(&mut self, port: &mut dyn Port, link: Link, handshake: Box<Handshake>) -> u32 {
+        let state = &mut self.state;
+        state.serial = state.serial.wrapping_add(1);
+        let session = Session {
+            random: state.random.bytes(),
+            serial: state.serial,
+            pong_due: 0,
+            first_socket: NONE,
+            sockets: 0,
+            link,
+            decoder: Decoder::new(),
+            handshake: Some(handshake),
+        };
+        let slot = state.sessions.insert(session) as u32;
+        state.file(port, Due::Ping, slot);
+        state.file(port, Due::Connect, slot);
+        slot
+    }
+
+    pub(super) fn open_packet(&self, slot: u32) -> Open {
+        let config = &self.state.config;
+        let session = &self.state.sessions[slot as usize];
+        let is_polling = matches!(session.link, Link::Polling(_));
+        Open {
+            sid: session.id(self.state.shard, slot),
+            upgrades_to_websocket: is_polling && config.allow_upgrades && config.transports.websocket,
+            ping_interval_ms: config.ping_interval.as_millis() as u64,
+            ping_timeout_ms: config.ping_timeout.as_millis() as u64,
+            payload_bytes_max: config.max_payload,
+        }
+    }
+}
+
+/// The answer to a wrong request.
+fn refused(error: RequestError) -> Response {
+    Response::json(error.body()).status(error.status())
+}
+
+/// The answer to a browser that asks whether it may.
+fn preflight(request: &Request<'_>) -> Response {
+    let response = Response::new(204).header("Access-Control-Allow-Methods", "GET,POST");
+    match request.header("Access-Control-Request-Headers") {
+        Some(names) => response.header("Access-Control-Allow-Headers", names).header("Vary", "Access-Control-Request-Headers"),
+        None => response,
+    }
+}
+
+/// The response with what a page of another origin is told.
+pub(super) fn with_cors(cors: &Cors, origin: Option<&str>, response: Response) -> Response {
+    let (allowed, varies) = match (&cors.origins, origin) {
+        (CorsOrigins::Own, _) | (_, None) => return response,
+        (CorsOrigins::Any, Some(origin)) if cors.credentials => (origin, true),
+        (CorsOrigins::Any, Some(_)) => ("*", false),
+        (CorsOrigins::Only(origins), Some(origin)) if origins.iter().any(|one| one == origin) => (origin, true),
+        (CorsOrigins::Only(_), Some(_)) => return response.header("Vary", "Origin"),
+    };
+    let response = response.header("Access-Control-Allow-Origin", allowed);
+    let response = if varies { response.header("Vary", "Origin") } else { response };
+    if cors.credentials { response.header("Access-Control-Allow-Credentials", "true") } else { response }
+}

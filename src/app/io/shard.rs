@@ -1,0 +1,382 @@
+//! A shard's Socket.IO: sessions and what comes in on them, handed to the handlers of their namespaces.
+//!
+//! Called by the service for everything that concerns Socket.IO: requests under its path, WebSockets that are sessions',
+//! mail, ticks. Handlers run in here, and whatever they do is queued before their call returns; what follows from it
+//! (sockets that are over, polls that can be answered) is done by `settle`, once they have returned.
+
+use std::sync::Arc;
+
+use crate::base::cause::CloseReason;
+use crate::base::id::Key;
+use crate::proto::engineio::{Data, Packet as EnginePacket, PacketKind, Payload};
+use crate::proto::http::{Request, Response};
+use crate::proto::socketio::{Kind, Malformed, Packet, encode};
+use crate::proto::ws::Message;
+
+use super::admit::{Connect, Verdict};
+use super::config::IoConfig;
+use super::handshake::Handshake;
+use super::heartbeat::Due;
+use super::mail::IoMail;
+use super::port::Port;
+use super::reason::Reason;
+use super::session::{Link, NONE};
+use super::space::Space;
+use super::state::{ALL, Cx, Entry, State};
+
+/// Closes a WebSocket whose message is larger than `max_payload` (RFC 6455 §7.4.1).
+const TOO_BIG: u16 = 1009;
+
+/// throng's own client, served where no official one is configured.
+const CLIENT: &str = include_str!("client/socket.io.js");
+
+/// The Socket.IO of a shard.
+pub(crate) struct IoShard {
+    pub(super) state: State,
+    pub(super) spaces: Vec<Box<dyn Space>>,
+}
+
+impl IoShard {
+    pub(super) fn new(shard: usize, config: Arc<IoConfig>, spaces: Vec<Box<dyn Space>>) -> Self {
+        let mut state = State::new(shard, config);
+        for space in &spaces {
+            let (name, number) = (space.name(), state.names.len() as u16);
+            state.numbers.insert(name.clone(), number);
+            state.names.push(name);
+            state.hubs.push(Default::default());
+        }
+        Self { state, spaces }
+    }
+
+    /// A WebSocket that was asked for is open: of a session, or ([`NONE`]) of a new one, whose slot is returned.
+    pub(crate) fn opened(&mut self, port: &mut dyn Port, key: Key, slot: u32, handshake: Option<Box<Handshake>>) -> u32 {
+        let slot = match handshake {
+            Some(handshake) => {
+                let slot = self.open(port, Link::WebSocket(key), handshake);
+                let mut packet = Vec::with_capacity(160);
+                self.open_packet(slot).append(&mut packet);
+                port.send(key, Message::Text(std::str::from_utf8(&packet).expect("an open packet is text")));
+                slot
+            }
+            None => {
+                if !self.state.sessions.get(slot as usize).is_some_and(|session| session.owns(key)) {
+                    port.close(key, 1000);
+                }
+                slot
+            }
+        };
+        self.settle(port);
+        slot
+    }
+
+    /// A message came in on a WebSocket of the session in this slot.
+    pub(crate) fn message(&mut self, port: &mut dyn Port, key: Key, slot: u32, message: Message<'_>) {
+        match self.state.sessions.get(slot as usize).map(|session| &session.link) {
+            Some(Link::WebSocket(own)) if *own == key => {
+                if message.len() > self.state.config.max_payload {
+                    port.close(key, TOO_BIG);
+                    self.state.close_session(port, slot, Reason::TransportError);
+                } else {
+                    match message {
+                        Message::Text(text) => match EnginePacket::parse_text(text) {
+                            Ok(packet) => self.received(port, slot, packet),
+                            Err(_) => self.state.close_session(port, slot, Reason::ParseError),
+                        },
+                        Message::Binary(bytes) => self.received(port, slot, EnginePacket::binary(bytes)),
+                    }
+                }
+            }
+            Some(Link::Polling(polling)) if polling.probe.is_some_and(|(probe, _)| probe == key) => {
+                self.probed(port, key, slot, message);
+            }
+            // Its session is gone, and its close frame on the way.
+            _ => {}
+        }
+        self.settle(port);
+    }
+
+    /// A WebSocket that is to take a session over says something: the probe, then that the client has moved.
+    fn probed(&mut self, port: &mut dyn Port, key: Key, slot: u32, message: Message<'_>) {
+        let Link::Polling(polling) = &mut self.state.sessions[slot as usize].link else { return };
+        match message {
+            Message::Text("2probe") => {
+                polling.probe = Some((key, true));
+                port.send(key, Message::Text("3probe"));
+                if polling.poll.is_some() && polling.packets == 0 {
+                    polling.text(PacketKind::Noop, "");
+                    self.state.unpolled.push(slot);
+                }
+            }
+            Message::Text("5") if polling.probe == Some((key, true)) => {
+                if polling.poll.is_some() {
+                    // Nothing but the end of this poll is left for its transport.
+                    let queued = std::mem::take(polling);
+                    polling.poll = queued.poll;
+                    polling.text(PacketKind::Noop, "");
+                    let noop = polling.take();
+                    let errant = polling.poll.take();
+                    *polling = queued;
+                    polling.poll = None;
+                    if let Some(errant) = errant {
+                        self.state.answer(port, errant, super::state::payload_response(noop));
+                    }
+                }
+                self.take_over(port, key, slot);
+            }
+            _ => {
+                polling.probe = None;
+                port.close(key, 1000);
+            }
+        }
+    }
+
+    /// The session is the WebSocket's from here on, and what waited for a poll goes there first.
+    fn take_over(&mut self, port: &mut dyn Port, key: Key, slot: u32) {
+        let session = &mut self.state.sessions[slot as usize];
+        let Link::Polling(mut polling) = std::mem::replace(&mut session.link, Link::WebSocket(key)) else { return };
+        let packets = polling.packets;
+        let payload = polling.take();
+        if packets == 0 {
+            return;
+        }
+        let text = std::str::from_utf8(&payload).expect("a payload is text");
+        let mut buffer = Vec::new();
+        let mut payload = Payload::new(text, packets, &mut buffer);
+        while let Some(Ok(packet)) = payload.next() {
+            match packet.data {
+                Data::Binary(bytes) => _ = port.send(key, Message::Binary(bytes)),
+                Data::Text(text) => {
+                    let framed = format!("{}{text}", char::from(packet.kind.digit()));
+                    port.send(key, Message::Text(&framed));
+                }
+            }
+        }
+    }
+
+    /// A WebSocket is over.
+    pub(crate) fn closed(&mut self, port: &mut dyn Port, key: Key, slot: u32, reason: CloseReason) {
+        if let Some(session) = self.state.sessions.get_mut(slot as usize)
+            && session.owns(key)
+        {
+            match &mut session.link {
+                Link::WebSocket(_) => self.state.close_session(port, slot, Reason::of(reason)),
+                Link::Polling(polling) => polling.probe = None,
+            }
+        }
+        self.settle(port);
+    }
+
+    /// A packet of Engine.IO came in, by whichever transport.
+    pub(super) fn received(&mut self, port: &mut dyn Port, slot: u32, packet: EnginePacket<'_>) {
+        match (packet.kind, packet.data) {
+            (PacketKind::Message, Data::Text(text)) => self.text(port, slot, text),
+            (PacketKind::Message, Data::Binary(bytes)) => self.binary(port, slot, bytes),
+            (PacketKind::Pong, _) => {
+                let session = &mut self.state.sessions[slot as usize];
+                if std::mem::take(&mut session.pong_due) != 0 {
+                    self.state.file(port, Due::Ping, slot);
+                }
+            }
+            (PacketKind::Close, _) => self.state.close_session(port, slot, Reason::TransportClose),
+            (PacketKind::Ping, Data::Text(text)) => {
+                // No client of protocol 4 pings, but for its probe.
+                self.state.packet(port, slot, PacketKind::Pong, text);
+            }
+            (PacketKind::Noop | PacketKind::Upgrade, _) => {}
+            _ => self.state.close_session(port, slot, Reason::ParseError),
+        }
+    }
+
+    fn text(&mut self, port: &mut dyn Port, slot: u32, text: &str) {
+        let Self { state, .. } = self;
+        let limits = state.config.packet_limits;
+        match state.sessions[slot as usize].decoder.text(text, &limits) {
+            Ok(Some(packet)) => self.packet(port, slot, &packet),
+            Ok(None) => {}
+            Err(error) => self.malformed(port, slot, error),
+        }
+    }
+
+    fn binary(&mut self, port: &mut dyn Port, slot: u32, bytes: &[u8]) {
+        let limits = self.state.config.packet_limits;
+        match self.state.sessions[slot as usize].decoder.binary(bytes, &limits) {
+            Ok(Some(assembly)) => self.packet(port, slot, &assembly.packet()),
+            Ok(None) => {}
+            Err(error) => self.malformed(port, slot, error),
+        }
+    }
+
+    fn malformed(&mut self, port: &mut dyn Port, slot: u32, error: Malformed) {
+        tracing::trace!(error = error.sentence(), "a session is closed");
+        self.state.close_session(port, slot, Reason::ParseError);
+    }
+
+    /// A packet of Socket.IO came in.
+    #[inline]
+    fn packet(&mut self, port: &mut dyn Port, slot: u32, packet: &Packet<'_>) {
+        let Self { state, spaces } = self;
+        let session = &state.sessions[slot as usize];
+        let space = match (session.first_socket, packet.namespace) {
+            // Nearly every client is in the main namespace alone, and that was the first to be made.
+            (_, "/") if state.names.first().is_some_and(|name| &**name == "/") => Some(0),
+            (_, name) => state.numbers.get(name).copied(),
+        };
+        let socket = space.and_then(|space| state.socket_in(session, space));
+        match (packet.kind, space, socket) {
+            (Kind::Event, Some(space), Some(socket)) => {
+                spaces[space as usize].event(Cx { state, port }, socket, packet);
+            }
+            (Kind::Ack, Some(space), Some(socket)) => {
+                spaces[space as usize].acked(Cx { state, port }, socket, packet);
+            }
+            (Kind::Disconnect, Some(_), Some(socket)) => self.leave(socket, Reason::ClientDisconnect),
+            (Kind::Connect, Some(space), None) => self.connect(port, slot, space, packet),
+            (Kind::Connect, None, _) => {
+                state.out.clear();
+                state.out.push(PacketKind::Message.digit());
+                encode::connect_error::<()>(&mut state.out, packet.namespace, "Invalid namespace", None)
+                    .expect("there is no data that could not be serialized");
+                state.attachments.clear();
+                state.send_out(port, slot);
+            }
+            // As the official server does: of one that is not in the namespace nothing else is expected.
+            _ => state.close_session(port, slot, Reason::ForcedClose),
+        }
+    }
+
+    /// A client asks for a namespace.
+    fn connect(&mut self, port: &mut dyn Port, slot: u32, space: u16, packet: &Packet<'_>) {
+        let Self { state, spaces } = self;
+        let config = &state.config;
+        let session = &mut state.sessions[slot as usize];
+        if session.sockets >= config.namespaces_per_session_max {
+            return state.close_session(port, slot, Reason::ForcedClose);
+        }
+        let handshake = session.handshake.take();
+        let serial = session.serial;
+        let connect = Connect { auth: packet.args, handshake: handshake.as_deref() };
+        let verdict = spaces[space as usize].admit(&connect);
+        // Nothing that middleware can do ends a session.
+        debug_assert!(state.sessions[slot as usize].serial == serial);
+        match verdict {
+            Verdict::Accept(data) => {
+                let entry = Entry {
+                    random: state.random.bytes(),
+                    is_over: false,
+                    space,
+                    session: slot,
+                    next: state.sessions[slot as usize].first_socket,
+                    data,
+                    mark: 0,
+                    acks: 0,
+                };
+                let socket = state.sockets.insert(entry) as u32;
+                let session = &mut state.sessions[slot as usize];
+                session.first_socket = socket;
+                session.sockets += 1;
+                state.hubs[space as usize].subscribe(socket, ALL, usize::MAX);
+                let sid = state.socket_id(socket).encode();
+                let sid = std::str::from_utf8(&sid).expect("an id is ASCII");
+                state.out.clear();
+                state.out.push(PacketKind::Message.digit());
+                encode::connect(&mut state.out, &state.names[space as usize], sid);
+                state.attachments.clear();
+                state.send_out(port, slot);
+                spaces[space as usize].connected(Cx { state, port }, socket, &connect);
+            }
+            Verdict::Refuse(refusal) => {
+                state.out.clear();
+                state.out.push(PacketKind::Message.digit());
+                let data = refusal.data.as_deref();
+                encode::connect_error(&mut state.out, &state.names[space as usize], &refusal.message, data)
+                    .expect("raw JSON is written as it is");
+                state.attachments.clear();
+                state.send_out(port, slot);
+                // It may ask again, or for another namespace.
+                if let Some(session) = state.sessions.get_mut(slot as usize) {
+                    session.handshake = handshake;
+                }
+            }
+        }
+    }
+
+    /// A socket leaves its namespace; its session stays.
+    fn leave(&mut self, socket: u32, reason: Reason) {
+        self.state.leave(socket, reason);
+    }
+
+    /// Mail from another shard or thread.
+    pub(crate) fn mail(&mut self, port: &mut dyn Port, mail: IoMail) {
+        match mail {
+            IoMail::Errand(errand) => self.run_errand(port, *errand),
+            IoMail::Answer(answer) => self.state.answer_held(port, answer.0, answer.1),
+            IoMail::Gone(from, id) => self.poll_aborted(port, from, &id),
+            IoMail::Broadcast(broadcast) => self.state.apply(port, &broadcast),
+            IoMail::Call(call) => call(self, port),
+        }
+        self.settle(port);
+    }
+
+    /// What is due is done.
+    pub(crate) fn tick(&mut self, port: &mut dyn Port) {
+        let now_us = port.now_us();
+        while let Some((due, deadline)) = self.state.heartbeats.next_due(now_us) {
+            let slot = deadline.slot;
+            let Some(session) = self.state.sessions.get_mut(slot as usize) else { continue };
+            if session.serial != deadline.serial {
+                continue;
+            }
+            match due {
+                Due::Ping => {
+                    let at = self.state.file(port, Due::Pong, slot);
+                    self.state.sessions[slot as usize].pong_due = at.max(1);
+                    self.state.packet(port, slot, PacketKind::Ping, "");
+                }
+                Due::Pong if session.pong_due == deadline.due.max(1) => {
+                    self.state.close_session(port, slot, Reason::PingTimeout);
+                }
+                Due::Connect if session.sockets == 0 => self.state.close_session(port, slot, Reason::ForcedClose),
+                Due::Upgrade => {
+                    if let Link::Polling(polling) = &mut session.link
+                        && let Some((key, _)) = polling.probe.take()
+                    {
+                        port.close(key, 1000);
+                    }
+                }
+                Due::Pong | Due::Connect => {}
+            }
+        }
+        while let Some((space, ack_id)) = self.state.alarms.next_due(now_us) {
+            let Self { state, spaces } = self;
+            spaces[space as usize].overdue(Cx { state, port }, ack_id);
+        }
+        self.state.heartbeats.rearm(now_us);
+        self.state.set_tick(port);
+        self.settle(port);
+    }
+
+    /// Does what follows from what was done: tells handlers of sockets that are over, and answers polls.
+    pub(super) fn settle(&mut self, port: &mut dyn Port) {
+        while let Some((socket, reason)) = self.state.ended.pop() {
+            let Self { state, spaces } = self;
+            let Some(entry) = state.sockets.get(socket as usize) else { continue };
+            let space = entry.space as usize;
+            spaces[space].ended(Cx { state, port }, socket, reason);
+            self.state.forget_socket(socket);
+        }
+        self.state.flush_polls(port);
+        if !self.state.ended.is_empty() {
+            self.settle(port);
+        }
+    }
+
+    /// The file that a request under the path asks for: the browser's client.
+    pub(super) fn client_file(&self, request: &Request<'_>) -> Option<Response> {
+        let name = request.path().strip_prefix(&self.state.config.path)?;
+        if !matches!(request.method(), "GET" | "HEAD") || !matches!(name, "socket.io.js" | "socket.io.min.js") {
+            return None;
+        }
+        let response = Response::new(200).body(CLIENT.as_bytes());
+        Some(response.header("Content-Type", "application/javascript; charset=utf-8").header("Cache-Control", "public, max-age=0"))
+    }
+}

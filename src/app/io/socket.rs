@@ -1,0 +1,367 @@
+//! A client in a namespace, as its handlers are lent it.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::core::service::Delivery;
+use crate::hub::Subscribed;
+use crate::proto::engineio::{PacketKind, SessionId, Transport};
+use crate::proto::socketio::{EmitArgs, EncodeError, Payload, encode};
+
+use super::acks::{AckError, Acks, OnAck};
+use super::admit::Connect;
+use super::emit::{Broadcasting, BroadcastOperator};
+use super::reason::Reason;
+use super::session::Link;
+use super::state::{ALL, Cx, State};
+
+/// A socket's id, which its client knows it by too. It is also a room that this socket alone is in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SocketId([u8; SessionId::LEN]);
+
+impl SocketId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("an id is ASCII")
+    }
+
+    pub(super) fn place(&self) -> Option<SessionId> {
+        SessionId::parse(self.as_str())
+    }
+}
+
+impl From<SessionId> for SocketId {
+    fn from(id: SessionId) -> Self {
+        Self(id.encode())
+    }
+}
+
+impl AsRef<str> for SocketId {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl FromStr for SocketId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        SessionId::parse(text).map(Self::from).ok_or(())
+    }
+}
+
+impl fmt::Display for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for SocketId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// What a call lends, besides the shard.
+pub(super) struct Lent<'a, D> {
+    pub(super) socket: u32,
+    pub(super) name: &'a str,
+    pub(super) data: &'a mut D,
+    pub(super) acks: &'a mut Acks<D>,
+    pub(super) ack_id: Option<u64>,
+    pub(super) connect: Option<&'a Connect<'a>>,
+}
+
+/// A client in a namespace, lent for the length of a call. `D` is what the application keeps of it.
+///
+/// Whatever is emitted is queued, in order, and leaves with everything else of this turn.
+pub struct Socket<'a, D = ()> {
+    cx: RefCell<Cx<'a>>,
+    socket: u32,
+    name: &'a str,
+    data: &'a mut D,
+    acks: RefCell<&'a mut Acks<D>>,
+    ack_id: Cell<Option<u64>>,
+    connect: Option<&'a Connect<'a>>,
+}
+
+impl<'a, D> Socket<'a, D> {
+    pub(super) fn new(cx: Cx<'a>, lent: Lent<'a, D>) -> Self {
+        let Lent { socket, name, data, acks, ack_id, connect } = lent;
+        let cx = RefCell::new(Cx { state: cx.state, port: cx.port });
+        Self { cx, socket, name, data, acks: RefCell::new(acks), ack_id: Cell::new(ack_id), connect }
+    }
+
+    /// Its id: unique on the server, and what its client knows as `socket.id`.
+    #[must_use]
+    pub fn id(&self) -> SocketId {
+        self.cx.borrow().state.socket_id(self.socket).into()
+    }
+
+    /// The namespace it is in.
+    #[must_use]
+    pub const fn namespace(&self) -> &str {
+        self.name
+    }
+
+    /// What the application keeps of it.
+    #[must_use]
+    pub const fn data(&self) -> &D {
+        self.data
+    }
+
+    /// What the application keeps of it, to be changed.
+    pub const fn data_mut(&mut self) -> &mut D {
+        self.data
+    }
+
+    /// What its client asked with, in `on_connection`; `None` in every later call, when it is not kept any more.
+    #[must_use]
+    pub const fn connect(&self) -> Option<&Connect<'a>> {
+        self.connect
+    }
+
+    /// How its client is reached at the moment.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        let cx = self.cx.borrow();
+        let session = cx.state.sockets[self.socket as usize].session;
+        match cx.state.sessions.get(session as usize).map(|session| &session.link) {
+            Some(Link::Polling(_)) => Transport::Polling,
+            _ => Transport::WebSocket,
+        }
+    }
+
+    /// Sends its client an event. A tuple is several arguments, `()` none, everything else that serde can serialize one;
+    /// bytes are a [`Binary`](crate::io::Binary).
+    ///
+    /// What cannot be serialized, or has a reserved name, is not sent: `Dropped`, and logged.
+    pub fn emit(&self, event: &str, args: impl EmitArgs) -> Delivery {
+        self.send(false, |state, name, out| encode::event(out, name, None, event, &args, &mut state.attachments))
+    }
+
+    /// The same, but only if its client takes it at once: it is dropped while something else is queued.
+    pub fn emit_volatile(&self, event: &str, args: impl EmitArgs) -> Delivery {
+        self.send(true, |state, name, out| encode::event(out, name, None, event, &args, &mut state.attachments))
+    }
+
+    /// Sends an event and calls `done` with what its client answers, or with why it did not: not within `timeout`, or gone.
+    ///
+    /// ```
+    /// # fn ask(socket: &throng::io::Socket<'_>) {
+    /// use std::time::Duration;
+    ///
+    /// socket.emit_with_ack("which", "question", Duration::from_secs(5), |socket, answer: Result<&str, _>| match answer {
+    ///     Ok(text) => _ = socket.emit("thanks", text),
+    ///     Err(error) => _ = socket.emit("never mind", error.to_string()),
+    /// });
+    /// # }
+    /// ```
+    pub fn emit_with_ack<T: Payload + ?Sized>(
+        &self,
+        event: &str,
+        args: impl EmitArgs,
+        timeout: Duration,
+        done: impl FnOnce(&mut Socket<'_, D>, Result<&T, AckError>) + 'static,
+    ) -> Delivery {
+        let call: OnAck<D> = Box::new(move |socket, answer, scratch| match answer {
+            Ok(args) => match args.parse::<T>(scratch) {
+                Ok(parsed) => done(socket, Ok(std::borrow::Borrow::borrow(&parsed))),
+                Err(_) => done(socket, Err(AckError::Mismatch)),
+            },
+            Err(error) => done(socket, Err(error)),
+        });
+        let ack_id = self.acks.borrow_mut().await_one(self.socket, call);
+        let delivery = self.send(false, |state, name, out| {
+            encode::event(out, name, Some(ack_id), event, &args, &mut state.attachments)
+        });
+        let Cx { state, port } = &mut *self.cx.borrow_mut();
+        let entry = &mut state.sockets[self.socket as usize];
+        entry.acks += 1;
+        let space = entry.space;
+        let due = port.now_us().saturating_add(timeout.as_micros() as u64);
+        // One that was not sent will not be answered; it is given up when this call is over.
+        let due = if delivery == Delivery::Dropped { 0 } else { due };
+        let is_first = state.alarms.first().is_none_or(|first| due < first);
+        state.alarms.set(due, space, ack_id);
+        if is_first {
+            state.set_tick(*port);
+        }
+        delivery
+    }
+
+    /// Answers the event that is being handled, if its client asked for an answer, and the first time alone.
+    pub fn ack(&self, args: impl EmitArgs) -> Delivery {
+        let Some(ack_id) = self.ack_id.take() else { return Delivery::Dropped };
+        self.send(false, |state, name, out| encode::ack(out, name, ack_id, &args, &mut state.attachments))
+    }
+
+    /// Whether the event that is being handled asks for an answer that was not given yet.
+    #[must_use]
+    pub fn wants_ack(&self) -> bool {
+        let ack_id = self.ack_id.take();
+        self.ack_id.set(ack_id);
+        ack_id.is_some()
+    }
+
+    fn send(
+        &self,
+        is_volatile: bool,
+        encode: impl FnOnce(&mut Scratch, &str, &mut Vec<u8>) -> Result<(), EncodeError>,
+    ) -> Delivery {
+        // What is emitted may have a Serialize of the application's own, so nothing is borrowed while it runs.
+        let mut scratch = {
+            let state = &mut *self.cx.borrow_mut().state;
+            Scratch { out: std::mem::take(&mut state.out), attachments: std::mem::take(&mut state.attachments) }
+        };
+        let mut out = std::mem::take(&mut scratch.out);
+        out.clear();
+        scratch.attachments.clear();
+        out.push(PacketKind::Message.digit());
+        let encoded = encode(&mut scratch, self.name, &mut out);
+        let Cx { state, port } = &mut *self.cx.borrow_mut();
+        state.out = out;
+        state.attachments = scratch.attachments;
+        if let Err(error) = encoded {
+            tracing::error!(%error, "an event was not sent");
+            return Delivery::Dropped;
+        }
+        let entry = &state.sockets[self.socket as usize];
+        let (session, is_over) = (entry.session, entry.is_over);
+        if is_over || (is_volatile && !state.is_ready(*port, session)) {
+            return Delivery::Dropped;
+        }
+        state.send_out(*port, session)
+    }
+
+    /// Puts it into a room, until it leaves or is gone.
+    pub fn join(&self, room: impl AsRef<str>) -> Subscribed {
+        let state = &mut *self.cx.borrow_mut().state;
+        let entry = &state.sockets[self.socket as usize];
+        if entry.is_over || room.as_ref() == ALL {
+            return Subscribed::Closed;
+        }
+        // The room of all is one of them.
+        let most = state.config.rooms_per_socket_max.saturating_add(1);
+        let space = entry.space as usize;
+        state.hubs[space].subscribe(self.socket, room.as_ref(), most)
+    }
+
+    /// Takes it out of a room; false where it was not in it.
+    pub fn leave(&self, room: impl AsRef<str>) -> bool {
+        let state = &mut *self.cx.borrow_mut().state;
+        let space = state.sockets[self.socket as usize].space as usize;
+        room.as_ref() != ALL && state.hubs[space].unsubscribe(self.socket, room.as_ref())
+    }
+
+    /// The rooms it is in, besides its own.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<String> {
+        let state = &*self.cx.borrow().state;
+        let space = state.sockets[self.socket as usize].space as usize;
+        state.hubs[space].topics(self.socket).filter(|&room| room != ALL).map(str::to_owned).collect()
+    }
+
+    /// Everybody in this namespace but this socket: `socket.broadcast().emit(…)`.
+    #[must_use]
+    pub fn broadcast(&self) -> BroadcastOperator<'_> {
+        BroadcastOperator::new(&self.cx, self.name, self.id().place())
+    }
+
+    /// The members of a room, but not this socket; may be followed by more rooms.
+    #[must_use]
+    pub fn to(&self, room: impl AsRef<str>) -> BroadcastOperator<'_> {
+        self.broadcast().to(room)
+    }
+
+    /// Everybody in this namespace who is not in a room, and is not this socket.
+    #[must_use]
+    pub fn except(&self, room: impl AsRef<str>) -> BroadcastOperator<'_> {
+        self.broadcast().except(room)
+    }
+
+    /// Everybody in this namespace, this socket included: what the tutorials call `io`.
+    #[must_use]
+    pub fn io(&self) -> BroadcastOperator<'_> {
+        BroadcastOperator::new(&self.cx, self.name, None)
+    }
+
+    /// Everybody in another namespace.
+    #[must_use]
+    pub fn of<'s>(&'s self, namespace: &'s str) -> BroadcastOperator<'s> {
+        BroadcastOperator::new(&self.cx, namespace, None)
+    }
+
+    /// Takes it out of its namespace: its client hears `io server disconnect`, and does not come back by itself.
+    pub fn disconnect(&self) {
+        self.send(false, |_, name, out| {
+            encode::disconnect(out, name);
+            Ok(())
+        });
+        self.cx.borrow_mut().state.leave(self.socket, Reason::ServerDisconnect);
+    }
+
+    /// Closes its client's session, all namespaces of it.
+    pub fn disconnect_session(&self) {
+        self.disconnect();
+        let Cx { state, port } = &mut *self.cx.borrow_mut();
+        let session = state.sockets[self.socket as usize].session;
+        state.close_session(*port, session, Reason::ForcedClose);
+    }
+}
+
+/// The buffers that a packet is encoded into.
+struct Scratch {
+    out: Vec<u8>,
+    attachments: Vec<Vec<u8>>,
+}
+
+impl Broadcasting for RefCell<Cx<'_>> {
+    fn broadcast(&self, broadcast: super::broadcast::Broadcast) -> bool {
+        let Cx { state, port } = &mut *self.borrow_mut();
+        state.broadcast(*port, broadcast)
+    }
+
+    fn counted(&self) {
+        self.borrow_mut().state.encoded += 1;
+    }
+}
+
+impl State {
+    /// Applies a broadcast here and sends it to the other shards. False: one of them is too far behind to take it.
+    pub(super) fn broadcast(
+        &mut self,
+        port: &mut dyn super::port::Port,
+        broadcast: super::broadcast::Broadcast,
+    ) -> bool {
+        self.apply(port, &broadcast);
+        if port.shards() == 1 {
+            return true;
+        }
+        let bytes = broadcast.bytes();
+        let broadcast = std::sync::Arc::new(broadcast);
+        let others = (0..port.shards()).filter(|&shard| shard != self.shard);
+        let sent = others.map(|shard| {
+            port.mail_droppable(shard, super::mail::IoMail::Broadcast(broadcast.clone()), bytes)
+        });
+        // Every shard is tried.
+        sent.fold(true, |all, one| all & one)
+    }
+}
+
+impl<D> fmt::Debug for Socket<'_, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("id", &self.id()).field("namespace", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! A namespace on one shard: its handlers, its sockets' data, the acks it awaits. Behind [`Space`] the type of the data is
+//! forgotten.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use slab::Slab;
+
+use crate::proto::socketio::{Args, Packet};
+
+use super::acks::{AckError, Acks};
+use super::admit::{Admit, Connect, Verdict};
+use super::reason::Reason;
+use super::socket::{Lent, Socket};
+use super::state::{ALL, Cx};
+
+/// A namespace, whatever its sockets' data is.
+pub(super) trait Space {
+    fn name(&self) -> Arc<str>;
+    fn admit(&mut self, connect: &Connect<'_>) -> Verdict;
+    fn connected(&mut self, cx: Cx<'_>, socket: u32, connect: &Connect<'_>);
+    fn event(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>);
+    fn acked(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>);
+    fn overdue(&mut self, cx: Cx<'_>, ack_id: u64);
+    fn ended(&mut self, cx: Cx<'_>, socket: u32, reason: Reason);
+}
+
+pub(super) type OnEvent<D> = Box<dyn FnMut(&mut Socket<'_, D>, Args<'_>, &mut String)>;
+pub(super) type OnAny<D> = Box<dyn FnMut(&mut Socket<'_, D>, &str, Args<'_>)>;
+pub(super) type OnConnection<D> = Box<dyn FnMut(&mut Socket<'_, D>)>;
+pub(super) type OnEnd<D> = Box<dyn FnMut(&mut Socket<'_, D>, Reason)>;
+pub(super) type Middleware<D> = Box<dyn FnMut(&Connect<'_>) -> Admit<D>>;
+pub(super) type OnPacket<D> = Box<dyn FnMut(&mut Socket<'_, D>, &str, Args<'_>) -> bool>;
+
+/// A listener of an event, and, where it listens once, who has heard it already.
+pub(super) struct Listener<D> {
+    pub(super) call: OnEvent<D>,
+    pub(super) heard: Option<HashSet<u32>>,
+}
+
+/// A namespace and its handlers.
+pub(super) struct Typed<D> {
+    pub(super) name: Arc<str>,
+    pub(super) admit: Middleware<D>,
+    pub(super) on_connection: Vec<OnConnection<D>>,
+    pub(super) on_packet: Vec<OnPacket<D>>,
+    pub(super) on_any: Vec<OnAny<D>>,
+    pub(super) on: HashMap<Box<str>, Vec<Listener<D>>>,
+    pub(super) on_disconnect: Vec<OnEnd<D>>,
+    pub(super) data: Slab<D>,
+    pub(super) acks: Acks<D>,
+    /// Working space for texts with escapes in them.
+    pub(super) scratch: String,
+}
+
+impl<D> Space for Typed<D> {
+    fn name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
+    fn admit(&mut self, connect: &Connect<'_>) -> Verdict {
+        match (self.admit)(connect) {
+            Admit::Accept(data) => Verdict::Accept(self.data.insert(data) as u32),
+            Admit::Refuse(refusal) => Verdict::Refuse(refusal),
+        }
+    }
+
+    fn connected(&mut self, cx: Cx<'_>, socket: u32, connect: &Connect<'_>) {
+        let Self { name, on_connection, data, acks, .. } = self;
+        let data = &mut data[cx.state.sockets[socket as usize].data as usize];
+        let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: Some(connect) });
+        on_connection.iter_mut().for_each(|call| call(&mut socket));
+    }
+
+    fn event(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>) {
+        let Self { name, on_packet, on_any, on, data, acks, scratch, .. } = self;
+        let data = &mut data[cx.state.sockets[socket as usize].data as usize];
+        let ack_id = packet.ack_id;
+        let slot = socket;
+        let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id, connect: None });
+        if !on_packet.iter_mut().all(|call| call(&mut socket, &packet.event, packet.args)) {
+            return;
+        }
+        on_any.iter_mut().for_each(|call| call(&mut socket, &packet.event, packet.args));
+        let Some(listeners) = on.get_mut(&*packet.event) else { return };
+        for listener in listeners {
+            if listener.heard.as_mut().is_none_or(|heard| heard.insert(slot)) {
+                (listener.call)(&mut socket, packet.args, scratch);
+            }
+        }
+    }
+
+    fn acked(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>) {
+        let Some(pending) = packet.ack_id.and_then(|ack_id| self.acks.take(ack_id, Some(socket))) else { return };
+        let Self { name, data, acks, scratch, .. } = self;
+        let entry = &mut cx.state.sockets[socket as usize];
+        entry.acks -= 1;
+        let data = &mut data[entry.data as usize];
+        let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: None });
+        (pending.call)(&mut socket, Ok(packet.args), scratch);
+    }
+
+    fn overdue(&mut self, cx: Cx<'_>, ack_id: u64) {
+        let Some(pending) = self.acks.take(ack_id, None) else { return };
+        self.give_up(cx, pending, AckError::Timeout);
+    }
+
+    fn ended(&mut self, cx: Cx<'_>, socket: u32, reason: Reason) {
+        let Cx { state, port } = cx;
+        let entry = &state.sockets[socket as usize];
+        let (space, at) = (entry.space as usize, entry.data as usize);
+        if entry.acks > 0 {
+            for pending in self.acks.take_all(socket) {
+                self.give_up(Cx { state, port }, pending, AckError::Disconnected);
+            }
+        }
+        // It hears nothing any more, but its handler may still ask which rooms it was in.
+        state.hubs[space].unsubscribe(socket, ALL);
+        let Self { name, on, on_disconnect, data, acks, .. } = self;
+        let slot = socket;
+        let mut socket =
+            Socket::new(Cx { state, port }, Lent { socket, name, data: &mut data[at], acks, ack_id: None, connect: None });
+        on_disconnect.iter_mut().for_each(|call| call(&mut socket, reason));
+        drop(socket);
+        for listener in on.values_mut().flatten() {
+            listener.heard.as_mut().map(|heard| heard.remove(&slot));
+        }
+        drop(data.remove(at));
+    }
+}
+
+impl<D> Typed<D> {
+    fn give_up(&mut self, cx: Cx<'_>, pending: super::acks::Pending<D>, error: AckError) {
+        let Self { name, data, acks, scratch, .. } = self;
+        let socket = pending.socket;
+        let entry = &mut cx.state.sockets[socket as usize];
+        entry.acks -= 1;
+        let data = &mut data[entry.data as usize];
+        let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: None });
+        (pending.call)(&mut socket, Err(error), scratch);
+    }
+}

@@ -1,0 +1,311 @@
+//! What a shard's Socket.IO keeps: sessions, sockets, rooms, deadlines. Handlers are not in here, so that one can run
+//! while all of this is lent to it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use slab::Slab;
+
+use crate::base::id::Key;
+use crate::core::service::{Delivery, Ticket};
+use crate::core::timers::TimerId;
+use crate::hub::Hub;
+use crate::proto::engineio::{PacketKind, SessionId};
+use crate::proto::http::Response;
+use crate::proto::ws::Message;
+use crate::sys::random::Random;
+
+use super::alarms::Alarms;
+use super::config::IoConfig;
+use super::heartbeat::{Due, Heartbeats};
+use super::mail::{Errant, IoMail};
+use super::port::Port;
+use super::reason::Reason;
+use super::session::{Link, NONE, Session};
+
+/// The room that every socket of a namespace is in. An application's own rooms may not have this name.
+pub(super) const ALL: &str = "\0";
+
+/// A client in a namespace.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) random: [u8; 15],
+    pub(super) is_over: bool,
+    pub(super) space: u16,
+    /// Its session, [`NONE`] once that is gone.
+    pub(super) session: u32,
+    /// The next socket of the same session.
+    pub(super) next: u32,
+    /// Where its data lies in its namespace.
+    pub(super) data: u32,
+    /// The broadcast that has looked at it last.
+    pub(super) mark: u32,
+    /// Acks that are awaited of it.
+    pub(super) acks: u32,
+}
+
+/// A request that is held here.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) id: SessionId,
+    pub(super) origin: Option<Box<str>>,
+}
+
+pub(crate) struct State {
+    pub(super) config: Arc<IoConfig>,
+    pub(super) shard: usize,
+    pub(super) random: Random,
+    pub(super) serial: u32,
+    pub(super) sessions: Slab<Session>,
+    pub(super) heartbeats: Heartbeats,
+    pub(super) alarms: Alarms,
+    /// The tick that is set.
+    pub(super) tick: Option<TimerId>,
+    pub(super) sockets: Slab<Entry>,
+    /// Namespaces by name, and by number their rooms and names.
+    pub(super) numbers: HashMap<Arc<str>, u16>,
+    pub(super) names: Vec<Arc<str>>,
+    pub(super) hubs: Vec<Hub>,
+    /// Requests that came in here and are held.
+    pub(super) held: HashMap<Ticket, Held>,
+    /// Sockets that are over and have yet to be told so.
+    pub(super) ended: Vec<(u32, Reason)>,
+    /// Sessions that have something for a poll that waits.
+    pub(super) unpolled: Vec<u32>,
+    /// Working space for packets.
+    pub(super) out: Vec<u8>,
+    pub(super) attachments: Vec<Vec<u8>>,
+    pub(super) stamp: u32,
+    pub(super) encoded: u64,
+}
+
+/// What a handler's socket is lent.
+pub(crate) struct Cx<'a> {
+    pub(super) state: &'a mut State,
+    pub(super) port: &'a mut dyn Port,
+}
+
+impl State {
+    pub(super) fn new(shard: usize, config: Arc<IoConfig>) -> Self {
+        Self {
+            shard,
+            random: Random::default(),
+            serial: 0,
+            sessions: Slab::new(),
+            heartbeats: Heartbeats::new(&config),
+            alarms: Alarms::default(),
+            tick: None,
+            sockets: Slab::new(),
+            numbers: HashMap::new(),
+            names: Vec::new(),
+            hubs: Vec::new(),
+            held: HashMap::new(),
+            ended: Vec::new(),
+            unpolled: Vec::new(),
+            out: Vec::new(),
+            attachments: Vec::new(),
+            stamp: 0,
+            encoded: 0,
+            config,
+        }
+    }
+
+    /// The slot of the session with this id.
+    pub(super) fn slot_of(&self, id: &SessionId) -> Option<u32> {
+        let session = self.sessions.get(id.slot as usize)?;
+        (id.shard as usize == self.shard && session.random == id.random).then_some(id.slot)
+    }
+
+    /// The slot of the socket with this id.
+    pub(super) fn socket_of(&self, id: &SessionId) -> Option<u32> {
+        let socket = self.sockets.get(id.slot as usize)?;
+        (id.shard as usize == self.shard && socket.random == id.random && !socket.is_over).then_some(id.slot)
+    }
+
+    pub(super) fn socket_id(&self, socket: u32) -> SessionId {
+        SessionId { random: self.sockets[socket as usize].random, shard: self.shard as u16, slot: socket }
+    }
+
+    pub(super) fn file(&mut self, port: &mut dyn Port, due: Due, slot: u32) -> u32 {
+        let serial = self.sessions[slot as usize].serial;
+        let (at, tick) = self.heartbeats.file(due, slot, serial, port.now_us());
+        if tick.is_some() {
+            self.set_tick(port);
+        }
+        at
+    }
+
+    /// Has the next tick at what is due first.
+    pub(super) fn set_tick(&mut self, port: &mut dyn Port) {
+        if let Some(tick) = self.tick.take() {
+            port.cancel_tick(tick);
+        }
+        let first = [self.heartbeats.ticks_at(), self.alarms.first()].into_iter().flatten().min();
+        self.tick = first.map(|due_us| port.set_tick(due_us));
+    }
+
+    /// Sends a packet of Engine.IO.
+    pub(super) fn packet(&mut self, port: &mut dyn Port, slot: u32, kind: PacketKind, text: &str) {
+        let Some(session) = self.sessions.get_mut(slot as usize) else { return };
+        match &mut session.link {
+            Link::WebSocket(key) => {
+                let key = *key;
+                let mut packet = String::with_capacity(text.len() + 1);
+                packet.push(char::from(kind.digit()));
+                packet.push_str(text);
+                port.send(key, Message::Text(&packet));
+            }
+            Link::Polling(polling) => {
+                polling.text(kind, text);
+                self.unpolled.push(slot);
+            }
+        }
+    }
+
+    /// Sends what the working space holds: the text of a Socket.IO packet with Engine.IO's digit before it, and its
+    /// attachments.
+    pub(super) fn send_out(&mut self, port: &mut dyn Port, slot: u32) -> Delivery {
+        let Self { sessions, out, attachments, unpolled, .. } = self;
+        let Some(session) = sessions.get_mut(slot as usize) else { return Delivery::Dropped };
+        let text = std::str::from_utf8(out).expect("the encoder writes text");
+        match &mut session.link {
+            Link::WebSocket(key) if attachments.is_empty() => port.send(*key, Message::Text(text)),
+            Link::WebSocket(key) => {
+                // One unit: nothing comes between a packet and its attachments.
+                port.hand(*key, &super::broadcast::frames(text, attachments).0);
+                Delivery::Queued
+            }
+            Link::Polling(polling) => {
+                polling.text(PacketKind::Message, &text[1..]);
+                attachments.iter().for_each(|bytes| polling.binary(bytes));
+                unpolled.push(slot);
+                Delivery::Queued
+            }
+        }
+    }
+
+    /// Answers the polls that something was queued for, each with all of it.
+    pub(super) fn flush_polls(&mut self, port: &mut dyn Port) {
+        while let Some(slot) = self.unpolled.pop() {
+            let Some(session) = self.sessions.get_mut(slot as usize) else { continue };
+            let Link::Polling(polling) = &mut session.link else { continue };
+            if let Some(errant) = polling.poll.take_if(|_| polling.packets > 0) {
+                let payload = polling.take();
+                self.answer(port, errant, payload_response(payload));
+            } else if polling.payload.len() > self.config.polling_bytes_max {
+                self.close_session(port, slot, Reason::TransportError);
+            }
+        }
+    }
+
+    /// Answers a held request, wherever it is held.
+    pub(super) fn answer(&mut self, port: &mut dyn Port, errant: Errant, response: Response) {
+        if errant.shard as usize == self.shard {
+            self.answer_held(port, errant.ticket, response);
+        } else {
+            port.mail(errant.shard as usize, IoMail::Answer(Box::new((errant.ticket, response))));
+        }
+    }
+
+    /// Answers a request that is held here.
+    pub(super) fn answer_held(&mut self, port: &mut dyn Port, ticket: Ticket, response: Response) {
+        // One whose peer is gone is not held any more.
+        if let Some(held) = self.held.remove(&ticket) {
+            let response = super::request::with_cors(&self.config.cors, held.origin.as_deref(), response);
+            port.answer(ticket, response);
+        }
+    }
+
+    /// Ends a session: its sockets are told once the call that led here is over.
+    pub(super) fn close_session(&mut self, port: &mut dyn Port, slot: u32, reason: Reason) {
+        let Some(mut session) = self.sessions.try_remove(slot as usize) else { return };
+        let mut socket = session.first_socket;
+        while socket != NONE {
+            let entry = &mut self.sockets[socket as usize];
+            entry.session = NONE;
+            if !std::mem::replace(&mut entry.is_over, true) {
+                self.ended.push((socket, reason));
+            }
+            socket = entry.next;
+        }
+        match &mut session.link {
+            Link::WebSocket(key) => {
+                let key = *key;
+                let code = if reason == Reason::ServerShuttingDown { 1001 } else { 1000 };
+                port.close(key, code);
+            }
+            Link::Polling(polling) => {
+                if let Some(errant) = polling.poll.take() {
+                    // A client that closes is let go, any other is told that it is over.
+                    let kind = if reason == Reason::TransportClose { PacketKind::Noop } else { PacketKind::Close };
+                    polling.text(kind, "");
+                    let payload = polling.take();
+                    self.answer(port, errant, payload_response(payload));
+                }
+                if let Some((key, _)) = polling.probe {
+                    port.close(key, 1000);
+                }
+            }
+        }
+    }
+
+    /// Takes a socket out of its session, its namespace and its rooms.
+    pub(super) fn forget_socket(&mut self, socket: u32) -> Option<Entry> {
+        let entry = self.sockets.try_remove(socket as usize)?;
+        self.hubs[entry.space as usize].remove(socket);
+        if let Some(session) = self.sessions.get_mut(entry.session as usize) {
+            session.sockets -= 1;
+            let mut at = &mut session.first_socket;
+            while *at != NONE && *at != socket {
+                at = &mut self.sockets[*at as usize].next;
+            }
+            if *at == socket {
+                *at = entry.next;
+            }
+        }
+        Some(entry)
+    }
+
+    /// The session's socket in a namespace.
+    pub(super) fn socket_in(&self, session: &Session, space: u16) -> Option<u32> {
+        let mut at = session.first_socket;
+        while at != NONE {
+            let entry = &self.sockets[at as usize];
+            if entry.space == space && !entry.is_over {
+                return Some(at);
+            }
+            at = entry.next;
+        }
+        None
+    }
+
+    /// Whether a connection's client takes what is sent at once, as `volatile` asks.
+    pub(super) fn is_ready(&self, port: &dyn Port, slot: u32) -> bool {
+        self.sessions.get(slot as usize).is_some_and(|session| match &session.link {
+            Link::WebSocket(key) => port.queued_bytes(*key) == 0,
+            Link::Polling(polling) => polling.poll.is_some() && polling.packets == 0,
+        })
+    }
+
+    pub(super) fn key_of(&self, slot: u32) -> Option<Key> {
+        match self.sessions.get(slot as usize)?.link {
+            Link::WebSocket(key) => Some(key),
+            Link::Polling(_) => None,
+        }
+    }
+}
+
+/// A payload as the answer to a poll.
+pub(super) fn payload_response(payload: Vec<u8>) -> Response {
+    Response::new(200).body(payload).header("Content-Type", "text/plain; charset=UTF-8").header("Cache-Control", "no-store")
+}
+
+impl State {
+    /// A socket leaves its namespace, at its client's wish or the server's. Its session stays.
+    pub(super) fn leave(&mut self, socket: u32, reason: Reason) {
+        let Some(entry) = self.sockets.get_mut(socket as usize) else { return };
+        if !std::mem::replace(&mut entry.is_over, true) {
+            self.ended.push((socket, reason));
+        }
+    }
+}

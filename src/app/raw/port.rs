@@ -1,0 +1,77 @@
+//! A shard's end of Socket.IO's `Port`: the core, whose type names the handler.
+
+use crate::app::io::{IoMail, Port};
+use crate::base::id::Key;
+use crate::core::core::Core;
+use crate::core::publication::Publication;
+use crate::core::service::{Delivery, Reply, Ticket};
+use crate::core::timers::TimerId;
+use crate::proto::http::Response;
+use crate::proto::ws::Message;
+
+use super::handler::Handler;
+use super::service::{Alarm, Raw, RawMail};
+
+impl<H: Handler> Port for Core<Raw<H>> {
+    fn shard(&self) -> usize {
+        Self::shard(self)
+    }
+
+    fn shards(&self) -> usize {
+        Self::shards(self)
+    }
+
+    fn now_us(&self) -> u64 {
+        Self::now_us(self)
+    }
+
+    #[inline]
+    fn send(&mut self, key: Key, message: Message<'_>) -> Delivery {
+        Self::send(self, key, message)
+    }
+
+    #[inline]
+    fn hand(&mut self, key: Key, frames: &Publication) {
+        Self::hand(self, key, frames);
+    }
+
+    fn queued_bytes(&self, key: Key) -> usize {
+        Self::queued_bytes(self, key)
+    }
+
+    fn close(&mut self, key: Key, code: u16) {
+        Self::close(self, key, code, "");
+    }
+
+    fn answer(&mut self, ticket: Ticket, response: Response) {
+        if !Self::answer(self, ticket, Reply::Respond(response)) {
+            self.counters().stale_keys.add(1);
+        }
+    }
+
+    fn ticket(&mut self, key: Key) -> Ticket {
+        Self::ticket(self, key)
+    }
+
+    fn mail(&mut self, shard: usize, mail: IoMail) {
+        Self::mail(self, shard, RawMail::Io(mail));
+    }
+
+    fn mail_droppable(&mut self, shard: usize, mail: IoMail, bytes: usize) -> bool {
+        Self::mail_droppable(self, shard, RawMail::Io(mail), bytes)
+    }
+
+    fn set_tick(&mut self, due_us: u64) -> TimerId {
+        let after_us = due_us.saturating_sub(Self::now_us(self));
+        self.set_timer(after_us, 0, Alarm::Tick)
+    }
+
+    fn cancel_tick(&mut self, tick: TimerId) {
+        // One that rings now is none any more.
+        let _was_set = self.cancel_timer(tick);
+    }
+
+    fn works_for(&mut self, key: Key) {
+        Self::works_for(self, key);
+    }
+}
