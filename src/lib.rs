@@ -14,6 +14,8 @@ mod server;
 pub mod sys;
 
 pub use app::http::{Allow, Files, Found, Params, Routes};
+#[cfg(feature = "socketio")]
+pub use app::io;
 pub use app::raw::{Admission, Conn, Handler, Offload, Opening, Pending, Post, Shard, Timer};
 pub use base::cause::{Cause, CloseReason};
 pub use base::config::{Config, FdTables, Origins};

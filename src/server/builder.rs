@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 
-use crate::app::raw::Handler;
+#[cfg(feature = "socketio")]
+use crate::app::io::IoSetup;
+use crate::app::raw::{Admission, Conn, Handler, Opening, Raw};
 use crate::base::config::Config;
 use crate::base::error::SetupError;
+use crate::proto::ws::Message;
 
 use super::addresses;
 use super::plan::{self, Host, Plan};
@@ -16,6 +19,8 @@ use super::threads;
 pub struct Builder {
     config: Config,
     names: Vec<Vec<SocketAddr>>,
+    #[cfg(feature = "socketio")]
+    io: IoSetup,
 }
 
 impl Builder {
@@ -47,12 +52,43 @@ impl Builder {
         self
     }
 
+    /// Serves Socket.IO: `describe` is called once on each shard's thread and says what its namespaces do.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), throng::SetupError> {
+    /// throng::Server::builder()
+    ///     .bind("localhost:3000")?
+    ///     .socket_io(|io| {
+    ///         io.of("/").on("chat message", |socket, text: &str| {
+    ///             socket.io().emit("chat message", text);
+    ///         });
+    ///     })
+    ///     .run()
+    /// # }
+    /// ```
+    #[cfg(feature = "socketio")]
+    #[must_use]
+    pub fn socket_io(mut self, describe: impl Fn(&mut crate::app::io::Io) + Send + Sync + 'static) -> Self {
+        self.io.describe(describe);
+        self
+    }
+
+    /// Changes some of Socket.IO's settings.
+    #[cfg(feature = "socketio")]
+    #[must_use]
+    pub fn configure_io(mut self, change: impl FnOnce(&mut crate::app::io::IoConfig)) -> Self {
+        self.io.configure(change);
+        self
+    }
+
     /// What a server built from this would run with on this host.
     ///
     /// # Errors
     /// A setting that cannot be right, in itself or here, or an fd limit that the shards alone exceed.
     pub fn plan(&self) -> Result<Plan, SetupError> {
         self.config.check()?;
+        #[cfg(feature = "socketio")]
+        self.io.check()?;
         plan::plan(&self.config, self.names.iter().map(Vec::len).sum(), Host::read())
     }
 
@@ -69,6 +105,49 @@ impl Builder {
     ) -> Result<Server, SetupError> {
         let plan = self.plan()?;
         let listeners = addresses::listen(&self.names, plan.shards, &self.config)?;
-        threads::start(self.config, plan, listeners, handler)
+        #[cfg(feature = "socketio")]
+        let make = {
+            let io = self.io;
+            move |shard, remote| {
+                let raw = Raw::new(handler(shard), remote);
+                match io.build(shard) {
+                    Some(io) => raw.with_io(io),
+                    None => raw,
+                }
+            }
+        };
+        #[cfg(not(feature = "socketio"))]
+        let make = move |shard, remote| Raw::new(handler(shard), remote);
+        threads::start(self.config, plan, listeners, make)
     }
+
+    /// Starts a server that has no handler: a WebSocket that is nobody's is refused (404).
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve).
+    pub fn start(self) -> Result<Server, SetupError> {
+        self.serve(|_shard| Nobody)
+    }
+
+    /// Starts a server that has no handler, and waits until it has stopped, which nothing but a signal's end of the process
+    /// tells it to: to stop it otherwise, [`start`](Self::start) it and keep its handle.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve) and [`Server::join`].
+    pub fn run(self) -> Result<(), SetupError> {
+        self.start()?.join()
+    }
+}
+
+/// The handler of a server that has none.
+struct Nobody;
+
+impl Handler for Nobody {
+    type Data = ();
+
+    fn admit(&mut self, _opening: &Opening<'_, Self>) -> Admission<()> {
+        Admission::refuse(404)
+    }
+
+    fn on_message(&mut self, _conn: &mut Conn<'_, Self>, _message: Message<'_>) {}
 }

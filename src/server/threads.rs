@@ -40,7 +40,7 @@ pub(super) fn start<H: Handler>(
     config: Config,
     plan: Plan,
     listeners: Vec<Vec<TcpListener>>,
-    handler: impl Fn(usize) -> H + Send + Sync + 'static,
+    make: impl Fn(usize, Arc<Remote<H>>) -> Raw<H> + Send + Sync + 'static,
 ) -> Result<Server, SetupError> {
     let refused =
         |error| SetupError::host("set up the shards", error, "the fd limit may be too small: see ulimit -n");
@@ -97,7 +97,7 @@ pub(super) fn start<H: Handler>(
         if is_own { per_shard.iter().flatten().map(AsRawFd::as_raw_fd).collect() } else { Vec::new() };
 
     let (ready, readiness) = bounded(plan.shards);
-    let handler = Arc::new(handler);
+    let make = Arc::new(make);
     let mut threads = Vec::new();
     let mut kept = Vec::new();
     for (shard, (((mut io, inbox), counters), own)) in
@@ -123,10 +123,10 @@ pub(super) fn start<H: Handler>(
             turn_us: turn_us[shard].clone(),
         };
         let part = Part { seed, io, foreign: foreign.clone() };
-        let (handler, remote, ready) = (handler.clone(), remote.clone(), ready.clone());
+        let (make, remote, ready) = (make.clone(), remote.clone(), ready.clone());
         let thread = thread::Builder::new()
             .name(format!("throng-{shard}"))
-            .spawn(move || run(part, handler.as_ref(), remote, ready))
+            .spawn(move || run(part, make.as_ref(), remote, ready))
             .map_err(refused)?;
         threads.push(thread);
     }
@@ -150,12 +150,12 @@ pub(super) fn start<H: Handler>(
 /// A shard's thread.
 fn run<H: Handler>(
     part: Part<H>,
-    handler: &dyn Fn(usize) -> H,
+    make: &dyn Fn(usize, Arc<Remote<H>>) -> Raw<H>,
     remote: Arc<Remote<H>>,
     ready: Sender<io::Result<()>>,
 ) -> io::Result<()> {
     let others = remote.clone();
-    let mut shard = match set_up(part, handler, remote) {
+    let mut shard = match set_up(part, make, remote) {
         Ok(shard) => {
             // The main thread waits for exactly this, or until nobody is left who could say it.
             let _told = ready.send(Ok(()));
@@ -186,7 +186,7 @@ fn run<H: Handler>(
 
 fn set_up<H: Handler>(
     part: Part<H>,
-    handler: &dyn Fn(usize) -> H,
+    make: &dyn Fn(usize, Arc<Remote<H>>) -> Raw<H>,
     remote: Arc<Remote<H>>,
 ) -> io::Result<Shard<Raw<H>, Epoll>> {
     let Part { seed, mut io, foreign } = part;
@@ -200,7 +200,7 @@ fn set_up<H: Handler>(
     }
     let index = seed.shard;
     let epoll = Epoll::new(io)?;
-    Ok(Shard::new(seed, Raw::new(handler(index), remote), epoll))
+    Ok(Shard::new(seed, make(index, remote), epoll))
 }
 
 /// Turn lengths from 1 µs to a minute, to 1 %: about 20 KB a shard.

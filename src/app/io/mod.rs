@@ -18,6 +18,7 @@ mod port;
 mod reason;
 mod request;
 mod session;
+mod setup;
 mod shard;
 mod socket;
 mod space;
@@ -33,7 +34,7 @@ pub use namespace::{Io, Namespace};
 pub(crate) use port::Port;
 pub use reason::Reason;
 pub(crate) use request::Asked;
-pub(crate) use session::NONE;
+pub(crate) use setup::IoSetup;
 pub(crate) use shard::IoShard;
 pub use socket::{Socket, SocketId};
 

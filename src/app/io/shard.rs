@@ -20,7 +20,7 @@ use super::heartbeat::Due;
 use super::mail::IoMail;
 use super::port::Port;
 use super::reason::Reason;
-use super::session::{Link, NONE};
+use super::session::Link;
 use super::space::Space;
 use super::state::{ALL, Cx, Entry, State};
 
@@ -48,7 +48,7 @@ impl IoShard {
         Self { state, spaces }
     }
 
-    /// A WebSocket that was asked for is open: of a session, or ([`NONE`]) of a new one, whose slot is returned.
+    /// A WebSocket that was asked for is open: of a session, or, with a handshake, of a new one, whose slot is returned.
     pub(crate) fn opened(&mut self, port: &mut dyn Port, key: Key, slot: u32, handshake: Option<Box<Handshake>>) -> u32 {
         let slot = match handshake {
             Some(handshake) => {

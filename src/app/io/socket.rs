@@ -97,7 +97,7 @@ pub struct Socket<'a, D = ()> {
 }
 
 impl<'a, D> Socket<'a, D> {
-    pub(super) fn new(cx: Cx<'a>, lent: Lent<'a, D>) -> Self {
+    pub(super) fn new<'c: 'a>(cx: Cx<'c>, lent: Lent<'a, D>) -> Self {
         let Lent { socket, name, data, acks, ack_id, connect } = lent;
         let cx = RefCell::new(Cx { state: cx.state, port: cx.port });
         Self { cx, socket, name, data, acks: RefCell::new(acks), ack_id: Cell::new(ack_id), connect }

@@ -253,15 +253,19 @@ impl State {
     pub(super) fn forget_socket(&mut self, socket: u32) -> Option<Entry> {
         let entry = self.sockets.try_remove(socket as usize)?;
         self.hubs[entry.space as usize].remove(socket);
-        if let Some(session) = self.sessions.get_mut(entry.session as usize) {
-            session.sockets -= 1;
-            let mut at = &mut session.first_socket;
-            while *at != NONE && *at != socket {
-                at = &mut self.sockets[*at as usize].next;
+        let Some(session) = self.sessions.get_mut(entry.session as usize) else { return Some(entry) };
+        session.sockets -= 1;
+        if session.first_socket == socket {
+            session.first_socket = entry.next;
+            return Some(entry);
+        }
+        let mut at = session.first_socket;
+        while let Some(before) = self.sockets.get_mut(at as usize) {
+            if before.next == socket {
+                before.next = entry.next;
+                break;
             }
-            if *at == socket {
-                *at = entry.next;
-            }
+            at = before.next;
         }
         Some(entry)
     }

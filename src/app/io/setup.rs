@@ -1,0 +1,47 @@
+//! Socket.IO as a server is built with it: settings, and what describes its namespaces on each shard.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::base::error::SetupError;
+
+use super::config::IoConfig;
+use super::namespace::Io;
+use super::shard::IoShard;
+
+type Describe = Arc<dyn Fn(&mut Io) + Send + Sync>;
+
+/// What a builder keeps of Socket.IO.
+#[derive(Clone, Default)]
+pub(crate) struct IoSetup {
+    config: IoConfig,
+    describe: Option<Describe>,
+}
+
+impl IoSetup {
+    pub(crate) fn describe(&mut self, describe: impl Fn(&mut Io) + Send + Sync + 'static) {
+        self.describe = Some(Arc::new(describe));
+    }
+
+    pub(crate) fn configure(&mut self, change: impl FnOnce(&mut IoConfig)) {
+        change(&mut self.config);
+    }
+
+    pub(crate) fn check(&self) -> Result<(), SetupError> {
+        self.config.check()
+    }
+
+    /// A shard's Socket.IO, made on its thread; `None` where there is none.
+    pub(crate) fn build(&self, shard: usize) -> Option<IoShard> {
+        let describe = self.describe.as_ref()?;
+        let mut io = Io::default();
+        describe(&mut io);
+        Some(IoShard::new(shard, Arc::new(self.config.clone()), io.spaces))
+    }
+}
+
+impl fmt::Debug for IoSetup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IoSetup").field("config", &self.config).finish_non_exhaustive()
+    }
+}
