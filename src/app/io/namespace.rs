@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use crate::proto::engineio::Data;
 use crate::proto::socketio::{Args, Payload};
 
 use super::acks::Acks;
 use super::admit::{Admit, Connect};
+use super::engine::{EngineSocket, OnMessage};
 use super::reason::Reason;
 use super::socket::Socket;
 use super::space::{Listener, Space, Typed};
@@ -17,9 +19,15 @@ use super::space::{Listener, Space, Typed};
 #[derive(Default)]
 pub struct Io {
     pub(super) spaces: Vec<Box<dyn Space>>,
+    pub(super) engine: Option<OnMessage>,
 }
 
 impl Io {
+    /// Serves plain Engine.IO instead of Socket.IO: `call` gets every message as it comes. Namespaces are not looked at.
+    pub fn engine(&mut self, call: impl FnMut(&mut EngineSocket<'_>, Data<'_>) + 'static) {
+        self.engine = Some(Box::new(call));
+    }
+
     /// A namespace whose sockets have no data. A client may connect to it, and to no other.
     ///
     /// # Panics

@@ -36,7 +36,7 @@ impl IoSetup {
         let describe = self.describe.as_ref()?;
         let mut io = Io::default();
         describe(&mut io);
-        Some(IoShard::new(shard, Arc::new(self.config.clone()), io.spaces))
+        Some(IoShard::new(shard, Arc::new(self.config.clone()), io))
     }
 }
 

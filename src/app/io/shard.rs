@@ -15,9 +15,11 @@ use crate::proto::ws::Message;
 
 use super::admit::{Connect, Verdict};
 use super::config::IoConfig;
+use super::engine::{EngineSocket, OnMessage};
 use super::handshake::Handshake;
 use super::heartbeat::Due;
 use super::mail::IoMail;
+use super::namespace::Io;
 use super::port::Port;
 use super::reason::Reason;
 use super::session::Link;
@@ -34,10 +36,13 @@ const CLIENT: &str = include_str!("client/socket.io.js");
 pub(crate) struct IoShard {
     pub(super) state: State,
     pub(super) spaces: Vec<Box<dyn Space>>,
+    /// Takes every message, where Engine.IO is served by itself.
+    engine: Option<OnMessage>,
 }
 
 impl IoShard {
-    pub(super) fn new(shard: usize, config: Arc<IoConfig>, spaces: Vec<Box<dyn Space>>) -> Self {
+    pub(super) fn new(shard: usize, config: Arc<IoConfig>, io: Io) -> Self {
+        let Io { spaces, engine } = io;
         let mut state = State::new(shard, config);
         for space in &spaces {
             let (name, number) = (space.name(), state.names.len() as u16);
@@ -45,7 +50,7 @@ impl IoShard {
             state.names.push(name);
             state.hubs.push(Default::default());
         }
-        Self { state, spaces }
+        Self { state, spaces, engine }
     }
 
     /// A WebSocket that was asked for is open: of a session, or, with a handshake, of a new one, whose slot is returned.
@@ -169,6 +174,12 @@ impl IoShard {
     /// A packet of Engine.IO came in, by whichever transport.
     pub(super) fn received(&mut self, port: &mut dyn Port, slot: u32, packet: EnginePacket<'_>) {
         match (packet.kind, packet.data) {
+            (PacketKind::Message, data) if self.engine.is_some() => {
+                let Self { state, engine, .. } = self;
+                if let Some(call) = engine {
+                    call(&mut EngineSocket { cx: Cx { state, port }, slot }, data);
+                }
+            }
             (PacketKind::Message, Data::Text(text)) => self.text(port, slot, text),
             (PacketKind::Message, Data::Binary(bytes)) => self.binary(port, slot, bytes),
             (PacketKind::Pong, _) => {
@@ -214,7 +225,7 @@ impl IoShard {
     /// A packet of Socket.IO came in.
     #[inline]
     fn packet(&mut self, port: &mut dyn Port, slot: u32, packet: &Packet<'_>) {
-        let Self { state, spaces } = self;
+        let Self { state, spaces, .. } = self;
         let session = &state.sessions[slot as usize];
         let space = match (session.first_socket, packet.namespace) {
             // Nearly every client is in the main namespace alone, and that was the first to be made.
@@ -246,7 +257,7 @@ impl IoShard {
 
     /// A client asks for a namespace.
     fn connect(&mut self, port: &mut dyn Port, slot: u32, space: u16, packet: &Packet<'_>) {
-        let Self { state, spaces } = self;
+        let Self { state, spaces, .. } = self;
         let config = &state.config;
         let session = &mut state.sessions[slot as usize];
         if session.sockets >= config.namespaces_per_session_max {
@@ -335,7 +346,7 @@ impl IoShard {
                 Due::Pong if session.pong_due == deadline.due.max(1) => {
                     self.state.close_session(port, slot, Reason::PingTimeout);
                 }
-                Due::Connect if session.sockets == 0 => self.state.close_session(port, slot, Reason::ForcedClose),
+                Due::Connect if session.sockets == 0 && self.engine.is_none() => self.state.close_session(port, slot, Reason::ForcedClose),
                 Due::Upgrade => {
                     if let Link::Polling(polling) = &mut session.link
                         && let Some((key, _)) = polling.probe.take()
@@ -347,7 +358,7 @@ impl IoShard {
             }
         }
         while let Some((space, ack_id)) = self.state.alarms.next_due(now_us) {
-            let Self { state, spaces } = self;
+            let Self { state, spaces, .. } = self;
             spaces[space as usize].overdue(Cx { state, port }, ack_id);
         }
         self.state.heartbeats.rearm(now_us);
@@ -358,7 +369,7 @@ impl IoShard {
     /// Does what follows from what was done: tells handlers of sockets that are over, and answers polls.
     pub(super) fn settle(&mut self, port: &mut dyn Port) {
         while let Some((socket, reason)) = self.state.ended.pop() {
-            let Self { state, spaces } = self;
+            let Self { state, spaces, .. } = self;
             let Some(entry) = state.sockets.get(socket as usize) else { continue };
             let space = entry.space as usize;
             spaces[space].ended(Cx { state, port }, socket, reason);

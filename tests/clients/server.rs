@@ -1,0 +1,126 @@
+//! What the clients' suites need of a Socket.IO server, on throng.
+//!
+//!   io_server [--bind HOST:PORT] [--shards N] [--ping-interval MS] [--ping-timeout MS] [--connect-timeout MS]
+//!             [--max-payload BYTES] [--engine]
+//!
+//! Speaks what tests/clients/own/client.js lists, and what the official protocol suite asks for ("message",
+//! "message-with-ack", "auth"). With --engine it echoes Engine.IO messages under /engine.io/ instead. Says
+//! `listening on http://…`, and ends at the end of its standard input.
+
+use std::io::Read;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use throng::Server;
+use throng::io::{Admit, Connect, Namespace, RawArgs};
+
+/// What a client connected with.
+#[derive(Serialize)]
+struct Who {
+    auth: Box<RawValue>,
+    q: Option<String>,
+    header: Option<String>,
+}
+
+fn who(connect: &Connect<'_>) -> Who {
+    let auth = RawValue::from_string(connect.auth_json().to_owned()).expect("what came is JSON");
+    let of_request = connect.handshake().map(|handshake| {
+        handshake.request(|request| {
+            let q = request.query_param("q").map(|q| q.into_owned());
+            (q, request.header("x-own").map(str::to_owned))
+        })
+    });
+    let (q, header) = of_request.unwrap_or_default();
+    Who { auth, q, header }
+}
+
+/// What is spoken in every namespace.
+fn talk(namespace: Namespace<'_, Who>) -> Namespace<'_, Who> {
+    namespace
+        .on("echo", |socket, args: &RawArgs| _ = socket.ack(args.as_args()))
+        .on("binary", |socket, args: &RawArgs| _ = socket.emit("binary", args.as_args()))
+        .on("ask", |socket, args: &RawArgs| {
+            let done = |socket: &mut throng::io::Socket<'_, Who>, answer: Result<&RawArgs, _>| {
+                if let Ok(answer) = answer {
+                    socket.emit("answered", answer.as_args());
+                }
+            };
+            socket.emit_with_ack("question", args.as_args(), Duration::from_secs(10), done);
+        })
+        .on("kick", |socket, (): &()| socket.disconnect())
+        .on("who", |socket, (): &()| _ = socket.ack(socket.data()))
+}
+
+/// What the official suite speaks.
+fn suite(namespace: Namespace<'_, Who>) -> Namespace<'_, Who> {
+    namespace
+        .on_connection(|socket| {
+            let auth = socket.data().auth.clone();
+            socket.emit("auth", &*auth);
+        })
+        .on("message", |socket, args: &RawArgs| _ = socket.emit("message-back", args.as_args()))
+        .on("message-with-ack", |socket, args: &RawArgs| _ = socket.ack(args.as_args()))
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut args = std::env::args().skip(1);
+    let mut bind = "127.0.0.1:0".to_owned();
+    let mut is_engine = false;
+    let mut builder = Server::builder();
+    while let Some(flag) = args.next() {
+        if flag == "--engine" {
+            is_engine = true;
+            continue;
+        }
+        let value = args.next().ok_or_else(|| format!("{flag} needs a value"))?;
+        if flag == "--bind" {
+            bind = value;
+            continue;
+        }
+        let number: usize = value.parse()?;
+        let time = Duration::from_millis(number as u64);
+        builder = match flag.as_str() {
+            "--shards" => builder.configure(|config| config.shards = number),
+            "--ping-interval" => builder.configure_io(|io| io.ping_interval = time),
+            "--ping-timeout" => builder.configure_io(|io| io.ping_timeout = time),
+            "--connect-timeout" => builder.configure_io(|io| io.connect_timeout = time),
+            "--max-payload" => builder.configure_io(|io| io.max_payload = number),
+            _ => return Err(format!("{flag} is no flag").into()),
+        };
+    }
+    let builder = builder.bind(bind)?;
+    let builder = if is_engine {
+        builder.configure_io(|io| io.path = "/engine.io/".to_owned()).socket_io(|io| {
+            io.engine(|socket, data| _ = socket.send(data));
+        })
+    } else {
+        builder.socket_io(|io| {
+            let main = io.of_with("/", |connect| Admit::accept(who(connect)));
+            suite(talk(main)).on("chat message", |socket, args: &RawArgs| {
+                socket.io().emit("chat message", args.as_args());
+            });
+            let custom = io.of_with("/custom", |connect| Admit::accept(who(connect)));
+            drop(suite(custom));
+            let admin = io.of_with("/admin", |connect| {
+                let who = who(connect);
+                #[derive(serde::Deserialize)]
+                struct Auth {
+                    token: String,
+                }
+                match serde_json::from_str::<Auth>(who.auth.get()) {
+                    Ok(auth) if auth.token == "right" => Admit::accept(who),
+                    _ => Admit::refuse_with("not authorized", &serde_json::json!({ "code": 401 })),
+                }
+            });
+            drop(talk(admin));
+        })
+    };
+    let server = builder.start()?;
+    println!("listening on http://{}", server.local_addrs()[0]);
+    // Whoever started this holds the other end.
+    let _until_end = std::io::stdin().read_to_end(&mut Vec::new())?;
+    server.handle().stop(Duration::from_millis(100));
+    server.join()?;
+    Ok(())
+}
