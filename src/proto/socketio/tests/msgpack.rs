@@ -231,3 +231,40 @@ fn values_come_back_and_damage_does_no_harm() {
         }
     }
 }
+
+#[test]
+fn every_marker_has_its_length() {
+    let sized =
+        |marker: u8, length: &[u8], content: usize| [&[marker], length, &vec![0x61; content]].concat();
+    let mut values: Vec<Vec<u8>> =
+        (0x00..=0x7f).chain(0xe0..=0xff).chain([0xc0, 0xc2, 0xc3]).map(|one| vec![one]).collect();
+    values.extend((0xa0..=0xbf).map(|marker| sized(marker, &[], usize::from(marker & 0x1f))));
+    values.extend((0x90..=0x9f).map(|marker| sized(marker, &[], usize::from(marker & 0x0f))));
+    values.extend((0x80..=0x8f).map(|marker| sized(marker, &[], 2 * usize::from(marker & 0x0f))));
+    for (marker, content) in [(0xca, 4), (0xcb, 8), (0xcc, 1), (0xcd, 2), (0xce, 4), (0xcf, 8)] {
+        values.push(sized(marker, &[], content));
+    }
+    for (marker, content) in [(0xd0, 1), (0xd1, 2), (0xd2, 4), (0xd3, 8)] {
+        values.push(sized(marker, &[], content));
+    }
+    // Extensions have their type before what they hold.
+    for (marker, content) in [(0xd4, 1), (0xd5, 2), (0xd6, 4), (0xd7, 8), (0xd8, 16)] {
+        values.push(sized(marker, &[], 1 + content));
+    }
+    for (first, more) in [(0xc4, 0), (0xc7, 1), (0xd9, 0)] {
+        values.push(sized(first, &[5], 5 + more));
+        values.push(sized(first + 1, &[1, 2], 258 + more));
+        values.push(sized(first + 2, &[0, 1, 0, 2], 65_538 + more));
+    }
+    for (first, each) in [(0xdc, 1), (0xde, 2)] {
+        values.push(sized(first, &[1, 2], 258 * each));
+        values.push(sized(first + 1, &[0, 1, 0, 2], 65_538 * each));
+    }
+    for value in values {
+        let bytes = [b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x93\xa1a", &value[..], &[7]].concat();
+        let packet = parse(&bytes).unwrap_or_else(|malformed| panic!("{:02x}: {malformed}", value[0]));
+        let (_, behind) = packet.args.parse::<(serde::de::IgnoredAny, u8)>(&mut String::new()).unwrap();
+        assert_eq!((behind, packet.args.len()), (7, 2), "{:02x}", value[0]);
+        assert_eq!(parse(&bytes[..bytes.len() - 1]).map(|_| ()), Err(Malformed::Msgpack));
+    }
+}
