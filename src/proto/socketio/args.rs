@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::bytes::Binary;
 use super::element::{Element, Elements, Spread};
 use super::json;
+use super::msgpack;
 
 /// Arguments, borrowed from the message or the [`Assembly`](super::Assembly) they came in. They were checked when their
 /// packet was read; nothing of them is decoded before somebody asks.
@@ -112,12 +113,13 @@ impl Payload for str {
 
     #[inline]
     fn parse<'a>(args: Args<'a>, scratch: &'a mut String) -> Result<&'a Self, Mismatch> {
+        let no_text = || Mismatch::new("the first argument is not a text");
         let json = match args.0 {
             Form::Json { json, .. } => json.trim_start(),
-            Form::Msgpack { .. } => return Deserialize::deserialize(args.first()),
+            Form::Msgpack { bytes, .. } => return msgpack::text_of(bytes).ok_or_else(no_text),
         };
         if !json.starts_with('"') {
-            return Err(Mismatch::new("the first argument is not a text"));
+            return Err(no_text());
         }
         let (end, escaped) = json::string(json.as_bytes(), 1).map_err(Mismatch::new)?;
         let inside = &json[1..end - 1];

@@ -4,6 +4,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 
 use super::args::{Args, Form, Mismatch};
 use super::json::{self, Checks};
+use super::msgpack;
 use super::value::Reader;
 
 /// What a value was checked with, so that its end is found again.
@@ -90,8 +91,7 @@ impl<'de> Deserializer<'de> for Element<'de> {
             Self::Missing => visitor.visit_none(),
             Self::Json(json) if json.trim_start().starts_with("null") => visitor.visit_none(),
             Self::Attached(json, _) if json.trim_start().starts_with("null") => visitor.visit_none(),
-            // Nil is one byte of MessagePack.
-            Self::Msgpack([0xc0, ..]) => visitor.visit_none(),
+            Self::Msgpack(bytes) if msgpack::is_absent(bytes) => visitor.visit_none(),
             sent => visitor.visit_some(sent),
         }
     }
@@ -136,8 +136,8 @@ impl<'a> Elements<'a> {
                 *json = json.get(behind + 1..).unwrap_or_default();
             }
             Form::Msgpack { bytes, count } => {
-                *bytes = &bytes[bytes.len()..];
-                *count = 0;
+                *bytes = &bytes[msgpack::end(bytes)..];
+                *count = count.saturating_sub(1);
             }
         }
     }

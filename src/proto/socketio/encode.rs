@@ -229,6 +229,9 @@ pub(super) fn copy(
     args: Args<'_>,
 ) -> Result<(), EncodeError> {
     let Form::Json { json, attachments: attached } = args.0 else {
+        if args.is_empty() {
+            return Ok(());
+        }
         return Err(EncodeError::new("arguments in MessagePack cannot be sent on as JSON"));
     };
     let attached = attached.unwrap_or_default();

@@ -13,6 +13,7 @@ mod decode;
 mod element;
 pub mod encode;
 mod json;
+pub mod msgpack;
 mod number;
 mod packet;
 mod spread;

@@ -70,10 +70,9 @@ impl Sink for Json<'_> {
     }
 
     fn raw(&mut self, args: Args<'_>) -> Result<(), EncodeError> {
-        if args.is_empty() {
-            return Ok(());
+        if !args.is_empty() {
+            self.part();
         }
-        self.part();
         encode::copy(self.out, self.attachments, self.base, args)
     }
 }

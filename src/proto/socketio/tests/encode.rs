@@ -214,6 +214,11 @@ fn attachments_come_behind_their_packet_and_nowhere_else() {
     assert_eq!(again, (text.replace("?q", ""), vec![b"first".to_vec(), vec![]]));
     assert_eq!(event("/admin", Some(7), "m\n", &RawArgs::from(packet.args)).unwrap(), again);
     assert_eq!(decoder.binary(b"x", &limits).unwrap_err(), Malformed::AttachmentUnannounced);
+    // An attachment that no argument stands for is passed on as well.
+    assert_eq!(decoder.text("51-[\"a\"]", &limits), Ok(None));
+    let assembly = decoder.binary(b"lost", &limits).unwrap().unwrap();
+    let again = event("/", None, "a", &assembly.packet().args).unwrap();
+    assert_eq!(again, ("51-[\"a\"]".to_owned(), vec![b"lost".to_vec()]));
 
     let plain = decoder.text("50-[\"a\",1]", &limits).unwrap().unwrap();
     assert_eq!((plain.kind, plain.args.as_json()), (Kind::Event, Some("1")));

@@ -2,5 +2,6 @@
 
 mod args;
 mod encode;
+mod msgpack;
 mod packets;
 mod random;

@@ -325,3 +325,24 @@ fn every_string_ends_where_its_quote_is() {
         }
     }
 }
+
+#[test]
+fn escapes_stand_for_what_javascript_means_by_them() {
+    for (escaped, plain) in [
+        (r#"\"\\\/\b\f\n\r\t"#, "\"\\/\u{8}\u{c}\n\r\t"),
+        (r"\u0000\u00e9\u20AC\uffff", "\0\u{e9}\u{20ac}\u{ffff}"),
+        (r"\ud800\udc00\udbff\udfff", "\u{10000}\u{10ffff}"),
+        (r"\ud83d\ude00x", "\u{1f600}x"),
+        // Halves of pairs: alone, the wrong way round, before something else.
+        (r"\ud83d", "\u{fffd}"),
+        (r"\ude00\ud83d", "\u{fffd}\u{fffd}"),
+        (r"\ud83d\u0041\ud83d\n\ud83du", "\u{fffd}A\u{fffd}\n\u{fffd}u"),
+        (r"\ud83d\ud83d\ude00", "\u{fffd}\u{1f600}"),
+        (r"\ud7ff\ue000\udbff\ue000", "\u{d7ff}\u{e000}\u{fffd}\u{e000}"),
+    ] {
+        let text = format!("2[\"a\",\"{escaped}\"]");
+        assert_eq!(parse(&text).unwrap().args.parse::<str>(&mut String::new()), Ok(plain), "{escaped}");
+        let text = format!("2[\"{escaped}\"]");
+        assert_eq!(parse(&text).unwrap().event, plain);
+    }
+}
