@@ -13,7 +13,7 @@ pub mod proto;
 mod server;
 pub mod sys;
 
-pub use app::http::{Allow, Files, Found, Params, Routes};
+pub use app::http::{Allow, Files, Found, Params, Routes, Visit};
 #[cfg(feature = "socketio")]
 pub use app::io;
 pub use app::raw::{Admission, Conn, Handler, Offload, Opening, Pending, Post, Shard, Timer};

@@ -9,6 +9,7 @@
 //!
 //! Owns what a person at a terminal sees. Whatever goes wrong is one line on stderr that begins with `throng: `.
 
+mod chat;
 mod failure;
 mod file;
 mod flags;
@@ -69,7 +70,9 @@ fn serve(flags: &Flags) -> Result<(), Failure> {
     // fds are counted that are left for connections.
     let signals = signals::catch().map_err(|error| Failure::host("catch signals", error))?;
     let (prepared, builder) = build(&settled)?;
-    let server = builder.serve(|_shard| Routes::default()).map_err(|error| settled.name_source(error))?;
+    let server = builder
+        .socket_io(chat::chat)
+        .serve(|_shard| Routes::default()).map_err(|error| settled.name_source(error))?;
     for line in startup::lines(&settled, &prepared, &server) {
         say(&line);
     }

@@ -19,6 +19,8 @@ const PUBLISH: u8 = b'P';
 
 const PAGE: &str = include_str!("page.html");
 
+const CHAT: &str = include_str!("chat.html");
+
 /// Where the page's own script and style are allowed by name, once per answer.
 const NONCE: &str = "{{nonce}}";
 
@@ -56,7 +58,8 @@ impl Handler for Routes {
 
     fn on_request(&mut self, _shard: &mut Shard<'_, Self>, request: &Request<'_>, _body: &[u8]) -> Response {
         let response = match (request.path(), topic(request.path())) {
-            ("/", _) => page(),
+            ("/", _) => page(PAGE),
+            ("/chat", _) => page(CHAT),
             ("/healthz", _) => Response::text("ok").header("Cache-Control", "no-store"),
             ("/ws" | "/bench", _) | (_, Ok(Some(_))) => Response::refusal(Cause::UpgradeRequired),
             (_, Err(refusal)) => return refusal,
@@ -111,14 +114,14 @@ fn topic(path: &str) -> Result<Option<&str>, Response> {
     }
 }
 
-/// The page, which may run its own script, connect to its own server, and nothing else.
-fn page() -> Response {
+/// A page, which may run its own script and that of Socket.IO's client, connect to its own server, and nothing else.
+fn page(html: &str) -> Response {
     let nonce = generate_key();
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; img-src data:; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
-    Response::html(PAGE.replace(NONCE, &nonce))
+    Response::html(html.replace(NONCE, &nonce))
         .header("Content-Security-Policy", &policy)
         .header("X-Content-Type-Options", "nosniff")
         .header("Referrer-Policy", "no-referrer")

@@ -1,12 +1,16 @@
 //! From settings to a running server.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 
+use crate::app::http::{Files, Visit, Web};
 #[cfg(feature = "socketio")]
 use crate::app::io::IoSetup;
 use crate::app::raw::{Admission, Conn, Handler, Opening, Raw};
 use crate::base::config::Config;
 use crate::base::error::SetupError;
+use crate::proto::http::Response;
 use crate::proto::ws::Message;
 
 use super::addresses;
@@ -15,10 +19,11 @@ use super::running::Server;
 use super::threads;
 
 /// Builds a server. Made by [`Server::builder`].
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Builder {
     config: Config,
     names: Vec<Vec<SocketAddr>>,
+    web: Web,
     #[cfg(feature = "socketio")]
     io: IoSetup,
 }
@@ -50,6 +55,53 @@ impl Builder {
     pub fn configure(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
         self
+    }
+
+    /// Serves the files of a directory: `/` is its `index.html`. What is no file is put to the routes and the handler.
+    ///
+    /// # Errors
+    /// It is no directory.
+    pub fn files(mut self, directory: impl AsRef<Path>) -> Result<Self, SetupError> {
+        self.web.files(Files::new(directory)?);
+        Ok(self)
+    }
+
+    /// Answers GET requests, and HEAD with them, for a path or a pattern: `/`, `/rooms/:name`, `/docs/*page`. The function is
+    /// called on whatever shard the request came in on.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), throng::SetupError> {
+    /// use throng::{Response, Server};
+    ///
+    /// let builder = Server::builder().get("/hello/:name", |visit| {
+    ///     Response::text(format!("hello {}", visit.param("name").unwrap_or("you")))
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The pattern is none, or was given before.
+    pub fn get(
+        mut self,
+        pattern: &str,
+        answer: impl Fn(&Visit<'_>) -> Response + Send + Sync + 'static,
+    ) -> Result<Self, SetupError> {
+        self.web.route("GET", pattern, answer)?;
+        Ok(self)
+    }
+
+    /// Answers POST requests for a path or a pattern. The body is at most `body_bytes_max`.
+    ///
+    /// # Errors
+    /// The pattern is none, or was given before.
+    pub fn post(
+        mut self,
+        pattern: &str,
+        answer: impl Fn(&Visit<'_>) -> Response + Send + Sync + 'static,
+    ) -> Result<Self, SetupError> {
+        self.web.route("POST", pattern, answer)?;
+        Ok(self)
     }
 
     /// Serves Socket.IO: `describe` is called once on each shard's thread and says what its namespaces do.
@@ -105,19 +157,20 @@ impl Builder {
     ) -> Result<Server, SetupError> {
         let plan = self.plan()?;
         let listeners = addresses::listen(&self.names, plan.shards, &self.config)?;
+        let web = (!self.web.is_empty()).then(|| Arc::new(self.web));
         #[cfg(feature = "socketio")]
-        let make = {
-            let io = self.io;
-            move |shard, remote| {
-                let raw = Raw::new(handler(shard), remote);
-                match io.build(shard) {
-                    Some(io) => raw.with_io(io),
-                    None => raw,
-                }
+        let io = self.io;
+        let make = move |shard, remote| {
+            let mut raw = Raw::new(handler(shard), remote);
+            if let Some(web) = &web {
+                raw = raw.with_web(web.clone());
             }
+            #[cfg(feature = "socketio")]
+            if let Some(io) = io.build(shard) {
+                raw = raw.with_io(io);
+            }
+            raw
         };
-        #[cfg(not(feature = "socketio"))]
-        let make = move |shard, remote| Raw::new(handler(shard), remote);
         threads::start(self.config, plan, listeners, make)
     }
 

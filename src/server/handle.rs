@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+#[cfg(feature = "socketio")]
+use crate::app::io::{Broadcast, BroadcastOperator, Broadcasting, IoMail};
 use crate::app::raw::{Handler, Post, RawMail, Remote};
 use crate::base::error::Full;
 use crate::base::id::ConnId;
@@ -35,6 +37,8 @@ trait Shards: Send + Sync {
     fn stop(&self, grace: Duration);
     fn count(&self) -> usize;
     fn metrics(&self) -> Metrics;
+    #[cfg(feature = "socketio")]
+    fn io(&self, mail: &mut dyn FnMut() -> IoMail) -> Result<(), Full>;
 }
 
 struct Inner<H: Handler> {
@@ -132,6 +136,19 @@ impl Handle {
         self.0.stop(grace);
     }
 
+    /// Everybody in the main namespace of Socket.IO, from any thread: `handle.io().to("room").emit(…)`. False: a mailbox has no
+    /// free slot, and nobody gets it.
+    #[cfg(feature = "socketio")]
+    pub fn io(&self) -> BroadcastOperator<'_> {
+        self.of("/")
+    }
+
+    /// Everybody in a namespace of Socket.IO, from any thread.
+    #[cfg(feature = "socketio")]
+    pub fn of<'s>(&'s self, namespace: &'s str) -> BroadcastOperator<'s> {
+        BroadcastOperator::new(self, namespace, None)
+    }
+
     /// How many connections there are, of any kind.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -145,7 +162,22 @@ impl Handle {
     }
 }
 
+#[cfg(feature = "socketio")]
+impl Broadcasting for Handle {
+    fn broadcast(&self, broadcast: Broadcast) -> bool {
+        let broadcast = Arc::new(broadcast);
+        self.0.io(&mut || IoMail::Broadcast(broadcast.clone())).is_ok()
+    }
+
+    fn counted(&self) {}
+}
+
 impl<H: Handler> Shards for Inner<H> {
+    #[cfg(feature = "socketio")]
+    fn io(&self, mail: &mut dyn FnMut() -> IoMail) -> Result<(), Full> {
+        self.remote.mail_all(|| Mail::Service(RawMail::Io(mail())))
+    }
+
     fn publish(&self, publication: Publication) -> Result<(), Full> {
         self.remote.mail_all(|| Mail::Publish(publication.clone()))
     }

@@ -9,6 +9,7 @@ mod media;
 mod open;
 mod pattern;
 mod routes;
+mod web;
 
 #[cfg(test)]
 mod tests;
@@ -16,3 +17,5 @@ mod tests;
 pub use allow::Allow;
 pub use files::{FILE_BYTES_MAX, Files};
 pub use routes::{Found, Params, Routes};
+pub use web::Visit;
+pub(crate) use web::Web;

@@ -6,10 +6,21 @@ use crate::proto::socketio::{EmitArgs, encode};
 use super::broadcast::{Broadcast, Target, frames};
 
 /// What takes a broadcast to the sockets: a shard, or the handle.
-pub(super) trait Broadcasting {
+pub(crate) trait Broadcasting {
     fn broadcast(&self, broadcast: Broadcast) -> bool;
     /// A broadcast was encoded: once, whoever gets it.
     fn counted(&self);
+}
+
+/// Where no Socket.IO is served: nobody gets anything.
+pub(crate) struct Nowhere;
+
+impl Broadcasting for Nowhere {
+    fn broadcast(&self, _broadcast: Broadcast) -> bool {
+        true
+    }
+
+    fn counted(&self) {}
 }
 
 /// Sockets of a namespace that an event is for. Begun by [`Socket::broadcast`](super::Socket::broadcast),
@@ -22,7 +33,7 @@ pub struct BroadcastOperator<'s> {
 }
 
 impl<'s> BroadcastOperator<'s> {
-    pub(super) fn new(out: &'s dyn Broadcasting, namespace: &'s str, except_socket: Option<SessionId>) -> Self {
+    pub(crate) fn new(out: &'s dyn Broadcasting, namespace: &'s str, except_socket: Option<SessionId>) -> Self {
         Self { out, namespace, target: Target { except_socket, ..Target::default() } }
     }
 

@@ -4,6 +4,7 @@
 //! mail, ticks. Handlers run in here, and whatever they do is queued before their call returns; what follows from it
 //! (sockets that are over, polls that can be answered) is done by `settle`, once they have returned.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::base::cause::CloseReason;
@@ -15,6 +16,7 @@ use crate::proto::ws::Message;
 
 use super::admit::{Connect, Verdict};
 use super::config::IoConfig;
+use super::emit::Broadcasting;
 use super::engine::{EngineSocket, OnMessage};
 use super::handshake::Handshake;
 use super::heartbeat::Due;
@@ -314,6 +316,13 @@ impl IoShard {
     /// A socket leaves its namespace; its session stays.
     fn leave(&mut self, socket: u32, reason: Reason) {
         self.state.leave(socket, reason);
+    }
+
+    /// Lends what a broadcast goes through, for the length of `work`.
+    pub(crate) fn lend<T>(&mut self, port: &mut dyn Port, work: impl FnOnce(&dyn Broadcasting) -> T) -> T {
+        let result = work(&RefCell::new(Cx { state: &mut self.state, port: &mut *port }));
+        self.settle(port);
+        result
     }
 
     /// Mail from another shard or thread.

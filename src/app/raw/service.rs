@@ -8,11 +8,12 @@ use slab::Slab;
 
 use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
+use crate::app::http::Web;
 #[cfg(feature = "socketio")]
-use crate::app::io::{Asked, IoMail, IoShard};
+use crate::app::io::{Asked, IoMail, IoShard, Nowhere};
 use crate::core::core::Core;
 use crate::core::service::{Reply, Service, Ticket};
-use crate::proto::http::Request;
+use crate::proto::http::{Request, Response};
 use crate::proto::ws::Message;
 
 use super::admission::{Admission, Opening};
@@ -68,6 +69,7 @@ pub(crate) struct Desk<H: Handler> {
 pub(crate) struct Raw<H: Handler> {
     handler: H,
     desk: Desk<H>,
+    web: Option<Arc<Web>>,
     #[cfg(feature = "socketio")]
     io: Option<Box<IoShard>>,
 }
@@ -77,9 +79,27 @@ impl<H: Handler> Raw<H> {
         Self {
             handler,
             desk: Desk { remote, jobs: Slab::new() },
+            web: None,
             #[cfg(feature = "socketio")]
             io: None,
         }
+    }
+
+    /// The same, with routes and files, which come before the handler's own requests.
+    pub(crate) fn with_web(mut self, web: Arc<Web>) -> Self {
+        self.web = Some(web);
+        self
+    }
+
+    fn web_request(&mut self, core: &mut Core<Self>, request: &Request<'_>, body: &[u8]) -> Option<Response> {
+        let web = self.web.as_ref()?;
+        #[cfg(feature = "socketio")]
+        return match &mut self.io {
+            Some(io) => io.lend(core, |io| web.answer(request, body, io)),
+            None => web.answer(request, body, &Nowhere),
+        };
+        #[cfg(not(feature = "socketio"))]
+        web.answer(request, body)
     }
 
     /// The same, with Socket.IO.
@@ -161,6 +181,9 @@ impl<H: Handler> Service for Raw<H> {
             return reply;
         }
         if !asks_upgrade {
+            if let Some(response) = self.web_request(core, request, body) {
+                return Reply::Respond(response);
+            }
             let mut shard = Shard { core, desk: &mut self.desk };
             return Reply::Respond(self.handler.on_request(&mut shard, request, body));
         }
