@@ -72,7 +72,8 @@ fn serve(flags: &Flags) -> Result<(), Failure> {
     let (prepared, builder) = build(&settled)?;
     let server = builder
         .socket_io(chat::chat)
-        .serve(|_shard| Routes::default()).map_err(|error| settled.name_source(error))?;
+        .serve(|_shard| Routes::default())
+        .map_err(|error| settled.name_source(error))?;
     for line in startup::lines(&settled, &prepared, &server) {
         say(&line);
     }

@@ -19,7 +19,7 @@ use super::running::Server;
 use super::threads;
 
 /// Builds a server. Made by [`Server::builder`].
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Builder {
     config: Config,
     names: Vec<Vec<SocketAddr>>,

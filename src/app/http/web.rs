@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use crate::base::error::SetupError;
 use crate::proto::http::{Request, Response};
@@ -13,10 +14,10 @@ use super::files::Files;
 use super::routes::{Found, Params, Routes};
 
 /// What a route does. All shards share it.
-type Answer = Box<dyn Fn(&Visit<'_>) -> Response + Send + Sync>;
+type Answer = Arc<dyn Fn(&Visit<'_>) -> Response + Send + Sync>;
 
 /// The routes and the files of a server.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Web {
     routes: Routes<Answer>,
     files: Vec<Files>,
@@ -67,7 +68,10 @@ impl<'a> Deref for Visit<'a> {
 
 impl fmt::Debug for Visit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Visit").field("method", &self.method()).field("path", &self.path()).finish_non_exhaustive()
+        f.debug_struct("Visit")
+            .field("method", &self.method())
+            .field("path", &self.path())
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,7 +82,7 @@ impl Web {
         pattern: &str,
         answer: impl Fn(&Visit<'_>) -> Response + Send + Sync + 'static,
     ) -> Result<(), SetupError> {
-        self.routes.insert(method, pattern, Box::new(answer))
+        self.routes.insert(method, pattern, Arc::new(answer))
     }
 
     pub(crate) fn files(&mut self, files: Files) {

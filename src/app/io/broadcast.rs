@@ -35,7 +35,8 @@ pub(crate) struct Target {
 
 /// The frames of a packet with its attachments, and where the pieces lie in them.
 pub(super) fn frames(text: &str, attachments: &[Vec<u8>]) -> (Publication, Vec<(u32, u32)>) {
-    let mut bytes = Vec::with_capacity(text.len() + attachments.iter().map(|one| one.len() + 14).sum::<usize>() + 14);
+    let mut bytes =
+        Vec::with_capacity(text.len() + attachments.iter().map(|one| one.len() + 14).sum::<usize>() + 14);
     let mut pieces = Vec::with_capacity(1 + attachments.len());
     let mut append = |message: Message<'_>| {
         encode::append(&mut bytes, message);
@@ -72,7 +73,9 @@ impl State {
         } else {
             for room in &target.rooms {
                 hub.members(room).for_each(|socket| self.deliver(port, socket, broadcast));
-                if let Some(socket) = self.own_room(room).filter(|&socket| self.sockets[socket as usize].space == space) {
+                if let Some(socket) =
+                    self.own_room(room).filter(|&socket| self.sockets[socket as usize].space == space)
+                {
                     self.deliver(port, socket, broadcast);
                 }
             }
@@ -107,7 +110,8 @@ impl State {
                 let frames = broadcast.frames.frame();
                 let piece = |&(from, to): &(u32, u32)| &frames[from as usize..to as usize];
                 if let Some((text, attachments)) = broadcast.pieces.split_first() {
-                    let text = std::str::from_utf8(&piece(text)[1..]).expect("the first piece was made from a str");
+                    let text =
+                        std::str::from_utf8(&piece(text)[1..]).expect("the first piece was made from a str");
                     polling.text(PacketKind::Message, text);
                     attachments.iter().for_each(|range| polling.binary(piece(range)));
                 }

@@ -100,11 +100,20 @@ impl IoConfig {
     /// The first that cannot be right, with what it was and what would be right.
     pub fn check(&self) -> Result<(), SetupError> {
         let Self { path, .. } = self;
-        if path.len() < 2 || !path.starts_with('/') || !path.ends_with('/') || path.contains(['?', '#', ' ']) {
-            return Err(SetupError::setting("io.path", path, "a path between two slashes, as /socket.io/".to_owned()));
+        if path.len() < 2 || !path.starts_with('/') || !path.ends_with('/') || path.contains(['?', '#', ' '])
+        {
+            return Err(SetupError::setting(
+                "io.path",
+                path,
+                "a path between two slashes, as /socket.io/".to_owned(),
+            ));
         }
         if !self.transports.polling && !self.transports.websocket {
-            return Err(SetupError::setting("io.transports", "none", "polling, WebSocket or both".to_owned()));
+            return Err(SetupError::setting(
+                "io.transports",
+                "none",
+                "polling, WebSocket or both".to_owned(),
+            ));
         }
         for (setting, value) in [
             ("io.ping_interval", self.ping_interval),
@@ -113,11 +122,19 @@ impl IoConfig {
             ("io.connect_timeout", self.connect_timeout),
         ] {
             if !(Duration::from_millis(1)..=DAY).contains(&value) {
-                return Err(SetupError::setting(setting, format!("{value:?}"), "a time from 1ms to a day".to_owned()));
+                return Err(SetupError::setting(
+                    setting,
+                    format!("{value:?}"),
+                    "a time from 1ms to a day".to_owned(),
+                ));
             }
         }
         if !(1..=1 << 30).contains(&self.max_payload) {
-            return Err(SetupError::setting("io.max_payload", self.max_payload, "from 1 to 1073741824 bytes".to_owned()));
+            return Err(SetupError::setting(
+                "io.max_payload",
+                self.max_payload,
+                "from 1 to 1073741824 bytes".to_owned(),
+            ));
         }
         if self.namespaces_per_session_max == 0 {
             return Err(SetupError::setting("io.namespaces_per_session_max", 0, "1 at least".to_owned()));

@@ -33,7 +33,11 @@ pub struct BroadcastOperator<'s> {
 }
 
 impl<'s> BroadcastOperator<'s> {
-    pub(crate) fn new(out: &'s dyn Broadcasting, namespace: &'s str, except_socket: Option<SessionId>) -> Self {
+    pub(crate) fn new(
+        out: &'s dyn Broadcasting,
+        namespace: &'s str,
+        except_socket: Option<SessionId>,
+    ) -> Self {
         Self { out, namespace, target: Target { except_socket, ..Target::default() } }
     }
 
@@ -74,7 +78,12 @@ impl<'s> BroadcastOperator<'s> {
         let text = std::str::from_utf8(&text).expect("the encoder writes text");
         let (frames, pieces) = frames(text, &attachments);
         self.out.counted();
-        self.out.broadcast(Broadcast { namespace: self.namespace.into(), target: self.target, frames, pieces })
+        self.out.broadcast(Broadcast {
+            namespace: self.namespace.into(),
+            target: self.target,
+            frames,
+            pieces,
+        })
     }
 }
 

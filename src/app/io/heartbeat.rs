@@ -17,9 +17,15 @@ pub(super) enum Due {
     Upgrade,
     /// A namespace must be connected to.
     Connect,
+    /// A new socket's connection handlers are to run.
+    Greet,
 }
 
-const KINDS: [Due; 4] = [Due::Ping, Due::Pong, Due::Upgrade, Due::Connect];
+const KINDS: [Due; 5] = [Due::Ping, Due::Pong, Due::Upgrade, Due::Connect, Due::Greet];
+
+/// How long after the answer to a connect its handlers run. What they emit would else come in with that answer, in one
+/// piece, and a client that listens for one message after the other would miss it: the official suite does.
+const GREET_US: u64 = 5000;
 
 /// A deadline: when, in the shard's milliseconds, for which session, and which of the sessions in that slot it was.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +38,8 @@ pub(super) struct Deadline {
 /// The deadlines of a shard's sessions: 12 bytes each.
 #[derive(Debug)]
 pub(super) struct Heartbeats {
-    lists: [VecDeque<Deadline>; 4],
-    duration_us: [u64; 4],
+    lists: [VecDeque<Deadline>; KINDS.len()],
+    duration_us: [u64; KINDS.len()],
     /// When the shard's Socket.IO is to be ticked, in microseconds.
     ticks_at: Option<u64>,
 }
@@ -46,21 +52,30 @@ impl Heartbeats {
             Due::Pong => micros(config.ping_timeout),
             Due::Upgrade => micros(config.upgrade_timeout),
             Due::Connect => micros(config.connect_timeout),
+            Due::Greet => GREET_US,
         });
         Self { lists: Default::default(), duration_us, ticks_at: None }
     }
 
-    /// Files a deadline. Returns its moment, and when the shard is to be ticked if that is sooner than it was.
-    pub(super) fn file(&mut self, kind: Due, slot: u32, serial: u32, now_us: u64) -> (u32, Option<u64>) {
+    /// Files a deadline. Returns its moment, and whether the shard is to be ticked sooner than it was.
+    pub(super) fn file(&mut self, kind: Due, slot: u32, serial: u32, now_us: u64) -> (u32, bool) {
         let at = now_us + self.duration_us[kind as usize];
-        // Up to the next millisecond: a deadline is never early.
-        let due = at.div_ceil(1000) as u32;
-        self.lists[kind as usize].push_back(Deadline { due, slot, serial });
-        let is_sooner = self.ticks_at.is_none_or(|ticks_at| at < ticks_at);
+        // Up to the next millisecond, so that no deadline is early; but for a ping, which is one for nobody.
+        let due_ms = if kind == Due::Ping { at / 1000 } else { at.div_ceil(1000) };
+        self.lists[kind as usize].push_back(Deadline { due: due_ms as u32, slot, serial });
+        let is_sooner = self.ticks_at.is_none_or(|ticks_at| due_ms * 1000 < ticks_at);
         if is_sooner {
-            self.ticks_at = Some(at);
+            self.ticks_at = Some(due_ms * 1000);
         }
-        (due, is_sooner.then_some(at))
+        (due_ms as u32, is_sooner)
+    }
+
+    /// From when the answer to a ping is counted: from when that was due, so that the few milliseconds by which a poll wakes
+    /// late do not add up. A shard that was held up for longer counts from now, or its clients would have too little time.
+    pub(super) const fn pinged_at(ping: Deadline, now_us: u64) -> u64 {
+        const LATE_MS_MAX: u32 = 2;
+        let late_ms = ((now_us / 1000) as u32).wrapping_sub(ping.due);
+        if late_ms <= LATE_MS_MAX { (now_us / 1000 - late_ms as u64) * 1000 } else { now_us }
     }
 
     /// Takes the next deadline that is due.
@@ -82,7 +97,8 @@ impl Heartbeats {
     /// After a tick: finds when the next one is due.
     pub(super) fn rearm(&mut self, now_us: u64) {
         let now = (now_us / 1000) as u32;
-        let first = self.lists.iter().filter_map(VecDeque::front).map(|first| first.due.wrapping_sub(now)).min();
+        let first =
+            self.lists.iter().filter_map(VecDeque::front).map(|first| first.due.wrapping_sub(now)).min();
         self.ticks_at = first.map(|milliseconds| (now_us / 1000 + u64::from(milliseconds)) * 1000);
     }
 }

@@ -7,8 +7,8 @@ use crate::proto::engineio::SessionId;
 use crate::proto::http::Response;
 
 use super::broadcast::Broadcast;
-use super::shard::IoShard;
 use super::port::Port;
+use super::shard::IoShard;
 
 /// A message to the Socket.IO of another shard.
 pub(crate) enum IoMail {

@@ -27,8 +27,8 @@ mod state;
 
 pub use acks::AckError;
 pub use admit::{Admit, Connect, Refusal};
-pub use config::{Cors, CorsOrigins, IoConfig};
 pub(crate) use broadcast::Broadcast;
+pub use config::{Cors, CorsOrigins, IoConfig};
 pub use emit::BroadcastOperator;
 pub(crate) use emit::{Broadcasting, Nowhere};
 pub use engine::EngineSocket;

@@ -46,7 +46,10 @@ impl Io {
         admit: impl FnMut(&Connect<'_>) -> Admit<D> + 'static,
     ) -> Namespace<'_, D> {
         assert!(name.starts_with('/'), "the namespace {name:?} does not begin with a slash");
-        assert!(self.spaces.iter().all(|space| &*space.name() != name), "the namespace {name:?} is there already");
+        assert!(
+            self.spaces.iter().all(|space| &*space.name() != name),
+            "the namespace {name:?} is there already"
+        );
         let typed = Typed {
             name: Arc::from(name),
             admit: Box::new(admit),
@@ -132,7 +135,10 @@ impl<D: 'static> Namespace<'_, D> {
     }
 
     /// Looks at every event before its listeners do (`socket.use`); false, and they never hear of it.
-    pub fn on_packet(mut self, call: impl FnMut(&mut Socket<'_, D>, &str, Args<'_>) -> bool + 'static) -> Self {
+    pub fn on_packet(
+        mut self,
+        call: impl FnMut(&mut Socket<'_, D>, &str, Args<'_>) -> bool + 'static,
+    ) -> Self {
         self.typed().on_packet.push(Box::new(call));
         self
     }

@@ -67,7 +67,8 @@ impl IoShard {
         body: &[u8],
         asks_upgrade: bool,
     ) -> Result<Asked, RequestError> {
-        let asks = Asks::parse(request.method(), request.query(), asks_upgrade, self.state.config.transports)?;
+        let asks =
+            Asks::parse(request.method(), request.query(), asks_upgrade, self.state.config.transports)?;
         let handshake = || Box::new(Handshake::of(request, address, SystemTime::now()));
         match asks {
             Asks::Open { transport: Transport::WebSocket } => Ok(Asked::WebSocket(NONE, Some(handshake()))),
@@ -85,9 +86,7 @@ impl IoShard {
                 let slot = self.state.slot_of(&id).ok_or(RequestError::UnknownSession)?;
                 let may_upgrade = self.state.config.allow_upgrades
                     && matches!(&self.state.sessions[slot as usize].link, Link::Polling(polling) if polling.probe.is_none());
-                if may_upgrade
-                    && let Link::Polling(polling) = &mut self.state.sessions[slot as usize].link
-                {
+                if may_upgrade && let Link::Polling(polling) = &mut self.state.sessions[slot as usize].link {
                     polling.probe = Some((key, false));
                     self.state.file(port, Due::Upgrade, slot);
                     return Ok(Asked::WebSocket(slot, None));
@@ -123,10 +122,11 @@ impl IoShard {
         let (ticket, shard) = (port.ticket(key), self.state.shard as u16);
         let from = Errant { shard, ticket };
         if id.shard == shard {
-            let slot = self.state.slot_of(&id).ok_or(RequestError::UnknownSession)?;
-            let response = match body {
-                Some(body) => Some(self.post(port, slot, body)?),
-                None => self.poll(port, slot, from)?,
+            let response = match (self.state.slot_of(&id), body) {
+                (Some(slot), Some(body)) => Some(self.post(port, slot, body)?),
+                (Some(slot), None) => self.poll(port, slot, from)?,
+                (None, None) => Some(self.late_poll(port, &id)?),
+                (None, Some(_)) => return Err(RequestError::UnknownSession),
             };
             if let Some(response) = response {
                 return Ok(Asked::Reply(Reply::Respond(response)));
@@ -142,12 +142,11 @@ impl IoShard {
     /// A request for a session that lives here came in on another shard.
     pub(super) fn run_errand(&mut self, port: &mut dyn Port, errand: Errand) {
         let Errand { id, from, body } = errand;
-        let response = match self.state.slot_of(&id) {
-            None => Err(RequestError::UnknownSession),
-            Some(slot) => match &body {
-                Some(body) => self.post(port, slot, body).map(Some),
-                None => self.poll(port, slot, from),
-            },
+        let response = match (self.state.slot_of(&id), &body) {
+            (Some(slot), Some(body)) => self.post(port, slot, body).map(Some),
+            (Some(slot), None) => self.poll(port, slot, from),
+            (None, None) => self.late_poll(port, &id).map(Some),
+            (None, Some(_)) => Err(RequestError::UnknownSession),
         };
         if let Some(response) = response.unwrap_or_else(|error| Some(refused(error))) {
             self.state.answer(port, from, response);
@@ -155,7 +154,12 @@ impl IoShard {
     }
 
     /// A poll: answered at once where something waits, else held.
-    fn poll(&mut self, port: &mut dyn Port, slot: u32, from: Errant) -> Result<Option<Response>, RequestError> {
+    fn poll(
+        &mut self,
+        port: &mut dyn Port,
+        slot: u32,
+        from: Errant,
+    ) -> Result<Option<Response>, RequestError> {
         let Link::Polling(polling) = &mut self.state.sessions[slot as usize].link else {
             return Err(RequestError::BadRequest);
         };
@@ -173,6 +177,14 @@ impl IoShard {
         }
         polling.poll = Some(from);
         Ok(None)
+    }
+
+    /// A poll whose session is gone: its client may have closed it a moment ago, by a request that was faster.
+    fn late_poll(&mut self, port: &dyn Port, id: &SessionId) -> Result<Response, RequestError> {
+        if !self.state.lets_go(id, port.now_us()) {
+            return Err(RequestError::UnknownSession);
+        }
+        Ok(payload_response(vec![PacketKind::Noop.digit()]))
     }
 
     /// The packets of a POST, in order; the answer says that all of them were taken.
@@ -202,7 +214,10 @@ impl IoShard {
                 }
             }
         }
-        Ok(Response::new(200).body(&b"ok"[..]).header("Content-Type", "text/html").header("Cache-Control", "no-store"))
+        Ok(Response::new(200)
+            .body(&b"ok"[..])
+            .header("Content-Type", "text/html")
+            .header("Cache-Control", "no-store"))
     }
 
     /// A request that is held here will not be answered any more.
@@ -271,7 +286,9 @@ fn refused(error: RequestError) -> Response {
 fn preflight(request: &Request<'_>) -> Response {
     let response = Response::new(204).header("Access-Control-Allow-Methods", "GET,POST");
     match request.header("Access-Control-Request-Headers") {
-        Some(names) => response.header("Access-Control-Allow-Headers", names).header("Vary", "Access-Control-Request-Headers"),
+        Some(names) => response
+            .header("Access-Control-Allow-Headers", names)
+            .header("Vary", "Access-Control-Request-Headers"),
         None => response,
     }
 }
@@ -282,7 +299,9 @@ pub(super) fn with_cors(cors: &Cors, origin: Option<&str>, response: Response) -
         (CorsOrigins::Own, _) | (_, None) => return response,
         (CorsOrigins::Any, Some(origin)) if cors.credentials => (origin, true),
         (CorsOrigins::Any, Some(_)) => ("*", false),
-        (CorsOrigins::Only(origins), Some(origin)) if origins.iter().any(|one| one == origin) => (origin, true),
+        (CorsOrigins::Only(origins), Some(origin)) if origins.iter().any(|one| one == origin) => {
+            (origin, true)
+        }
         (CorsOrigins::Only(_), Some(_)) => return response.header("Vary", "Origin"),
     };
     let response = response.header("Access-Control-Allow-Origin", allowed);

@@ -19,14 +19,14 @@ use super::config::IoConfig;
 use super::emit::Broadcasting;
 use super::engine::{EngineSocket, OnMessage};
 use super::handshake::Handshake;
-use super::heartbeat::Due;
+use super::heartbeat::{Due, Heartbeats};
 use super::mail::IoMail;
 use super::namespace::Io;
 use super::port::Port;
 use super::reason::Reason;
 use super::session::Link;
 use super::space::Space;
-use super::state::{ALL, Cx, Entry, State};
+use super::state::{ALL, Cx, Entry, Greeting, State};
 
 /// Closes a WebSocket whose message is larger than `max_payload` (RFC 6455 §7.4.1).
 const TOO_BIG: u16 = 1009;
@@ -56,7 +56,13 @@ impl IoShard {
     }
 
     /// A WebSocket that was asked for is open: of a session, or, with a handshake, of a new one, whose slot is returned.
-    pub(crate) fn opened(&mut self, port: &mut dyn Port, key: Key, slot: u32, handshake: Option<Box<Handshake>>) -> u32 {
+    pub(crate) fn opened(
+        &mut self,
+        port: &mut dyn Port,
+        key: Key,
+        slot: u32,
+        handshake: Option<Box<Handshake>>,
+    ) -> u32 {
         let slot = match handshake {
             Some(handshake) => {
                 let slot = self.open(port, Link::WebSocket(key), handshake);
@@ -140,7 +146,9 @@ impl IoShard {
     /// The session is the WebSocket's from here on, and what waited for a poll goes there first.
     fn take_over(&mut self, port: &mut dyn Port, key: Key, slot: u32) {
         let session = &mut self.state.sessions[slot as usize];
-        let Link::Polling(mut polling) = std::mem::replace(&mut session.link, Link::WebSocket(key)) else { return };
+        let Link::Polling(mut polling) = std::mem::replace(&mut session.link, Link::WebSocket(key)) else {
+            return;
+        };
         let packets = polling.packets;
         let payload = polling.take();
         if packets == 0 {
@@ -227,14 +235,19 @@ impl IoShard {
     /// A packet of Socket.IO came in.
     #[inline]
     fn packet(&mut self, port: &mut dyn Port, slot: u32, packet: &Packet<'_>) {
-        let Self { state, spaces, .. } = self;
-        let session = &state.sessions[slot as usize];
+        let session = &self.state.sessions[slot as usize];
         let space = match (session.first_socket, packet.namespace) {
             // Nearly every client is in the main namespace alone, and that was the first to be made.
-            (_, "/") if state.names.first().is_some_and(|name| &**name == "/") => Some(0),
-            (_, name) => state.numbers.get(name).copied(),
+            (_, "/") if self.state.names.first().is_some_and(|name| &**name == "/") => Some(0),
+            (_, name) => self.state.numbers.get(name).copied(),
         };
-        let socket = space.and_then(|space| state.socket_in(session, space));
+        let socket = space.and_then(|space| self.state.socket_in(session, space));
+        if let Some(socket) = socket
+            && !self.state.sockets[socket as usize].is_greeted
+        {
+            self.greet(port, socket);
+        }
+        let Self { state, spaces, .. } = self;
         match (packet.kind, space, socket) {
             (Kind::Event, Some(space), Some(socket)) => {
                 spaces[space as usize].event(Cx { state, port }, socket, packet);
@@ -242,7 +255,7 @@ impl IoShard {
             (Kind::Ack, Some(space), Some(socket)) => {
                 spaces[space as usize].acked(Cx { state, port }, socket, packet);
             }
-            (Kind::Disconnect, Some(_), Some(socket)) => self.leave(socket, Reason::ClientDisconnect),
+            (Kind::Disconnect, Some(_), Some(socket)) => state.leave(socket, Reason::ClientDisconnect),
             (Kind::Connect, Some(space), None) => self.connect(port, slot, space, packet),
             (Kind::Connect, None, _) => {
                 state.out.clear();
@@ -276,6 +289,7 @@ impl IoShard {
                 let entry = Entry {
                     random: state.random.bytes(),
                     is_over: false,
+                    is_greeted: false,
                     space,
                     session: slot,
                     next: state.sessions[slot as usize].first_socket,
@@ -295,7 +309,9 @@ impl IoShard {
                 encode::connect(&mut state.out, &state.names[space as usize], sid);
                 state.attachments.clear();
                 state.send_out(port, slot);
-                spaces[space as usize].connected(Cx { state, port }, socket, &connect);
+                let greeting = Greeting { socket, auth: packet.args.into(), handshake };
+                state.greetings.push_back(greeting);
+                state.file(port, Due::Greet, slot);
             }
             Verdict::Refuse(refusal) => {
                 state.out.clear();
@@ -313,9 +329,16 @@ impl IoShard {
         }
     }
 
-    /// A socket leaves its namespace; its session stays.
-    fn leave(&mut self, socket: u32, reason: Reason) {
-        self.state.leave(socket, reason);
+    /// Runs the connection handlers of a socket, if they have not run yet.
+    fn greet(&mut self, port: &mut dyn Port, socket: u32) {
+        let Self { state, spaces, .. } = self;
+        let Some(at) = state.greetings.iter().position(|greeting| greeting.socket == socket) else { return };
+        let Some(Greeting { auth, handshake, .. }) = state.greetings.remove(at) else { return };
+        let Some(entry) = state.sockets.get_mut(socket as usize) else { return };
+        entry.is_greeted = true;
+        let space = entry.space as usize;
+        let connect = Connect { auth: auth.as_args(), handshake: handshake.as_deref() };
+        spaces[space].connected(Cx { state, port }, socket, &connect);
     }
 
     /// Lends what a broadcast goes through, for the length of `work`.
@@ -348,20 +371,27 @@ impl IoShard {
             }
             match due {
                 Due::Ping => {
-                    let at = self.state.file(port, Due::Pong, slot);
+                    let from_us = Heartbeats::pinged_at(deadline, now_us);
+                    let at = self.state.file_from(port, Due::Pong, slot, from_us);
                     self.state.sessions[slot as usize].pong_due = at.max(1);
                     self.state.packet(port, slot, PacketKind::Ping, "");
                 }
                 Due::Pong if session.pong_due == deadline.due.max(1) => {
                     self.state.close_session(port, slot, Reason::PingTimeout);
                 }
-                Due::Connect if session.sockets == 0 && self.engine.is_none() => self.state.close_session(port, slot, Reason::ForcedClose),
+                Due::Connect if session.sockets == 0 && self.engine.is_none() => {
+                    self.state.close_session(port, slot, Reason::ForcedClose)
+                }
                 Due::Upgrade => {
                     if let Link::Polling(polling) = &mut session.link
                         && let Some((key, _)) = polling.probe.take()
                     {
                         port.close(key, 1000);
                     }
+                }
+                Due::Greet => {
+                    let first = self.state.greetings.front().map(|greeting| greeting.socket);
+                    first.into_iter().for_each(|socket| self.greet(port, socket));
                 }
                 Due::Pong | Due::Connect => {}
             }
@@ -378,6 +408,7 @@ impl IoShard {
     /// Does what follows from what was done: tells handlers of sockets that are over, and answers polls.
     pub(super) fn settle(&mut self, port: &mut dyn Port) {
         while let Some((socket, reason)) = self.state.ended.pop() {
+            self.greet(port, socket);
             let Self { state, spaces, .. } = self;
             let Some(entry) = state.sockets.get(socket as usize) else { continue };
             let space = entry.space as usize;
@@ -393,10 +424,15 @@ impl IoShard {
     /// The file that a request under the path asks for: the browser's client.
     pub(super) fn client_file(&self, request: &Request<'_>) -> Option<Response> {
         let name = request.path().strip_prefix(&self.state.config.path)?;
-        if !matches!(request.method(), "GET" | "HEAD") || !matches!(name, "socket.io.js" | "socket.io.min.js") {
+        if !matches!(request.method(), "GET" | "HEAD") || !matches!(name, "socket.io.js" | "socket.io.min.js")
+        {
             return None;
         }
         let response = Response::new(200).body(CLIENT.as_bytes());
-        Some(response.header("Content-Type", "application/javascript; charset=utf-8").header("Cache-Control", "public, max-age=0"))
+        Some(
+            response
+                .header("Content-Type", "application/javascript; charset=utf-8")
+                .header("Cache-Control", "public, max-age=0"),
+        )
     }
 }

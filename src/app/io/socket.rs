@@ -14,7 +14,7 @@ use crate::proto::socketio::{EmitArgs, EncodeError, Payload, encode};
 
 use super::acks::{AckError, Acks, OnAck};
 use super::admit::Connect;
-use super::emit::{Broadcasting, BroadcastOperator};
+use super::emit::{BroadcastOperator, Broadcasting};
 use super::reason::Reason;
 use super::session::Link;
 use super::state::{ALL, Cx, State};
@@ -148,12 +148,16 @@ impl<'a, D> Socket<'a, D> {
     ///
     /// What cannot be serialized, or has a reserved name, is not sent: `Dropped`, and logged.
     pub fn emit(&self, event: &str, args: impl EmitArgs) -> Delivery {
-        self.send(false, |state, name, out| encode::event(out, name, None, event, &args, &mut state.attachments))
+        self.send(false, |state, name, out| {
+            encode::event(out, name, None, event, &args, &mut state.attachments)
+        })
     }
 
     /// The same, but only if its client takes it at once: it is dropped while something else is queued.
     pub fn emit_volatile(&self, event: &str, args: impl EmitArgs) -> Delivery {
-        self.send(true, |state, name, out| encode::event(out, name, None, event, &args, &mut state.attachments))
+        self.send(true, |state, name, out| {
+            encode::event(out, name, None, event, &args, &mut state.attachments)
+        })
     }
 
     /// Sends an event and calls `done` with what its client answers, or with why it did not: not within `timeout`, or gone.
@@ -223,7 +227,10 @@ impl<'a, D> Socket<'a, D> {
         // What is emitted may have a Serialize of the application's own, so nothing is borrowed while it runs.
         let mut scratch = {
             let state = &mut *self.cx.borrow_mut().state;
-            Scratch { out: std::mem::take(&mut state.out), attachments: std::mem::take(&mut state.attachments) }
+            Scratch {
+                out: std::mem::take(&mut state.out),
+                attachments: std::mem::take(&mut state.attachments),
+            }
         };
         let mut out = std::mem::take(&mut scratch.out);
         out.clear();
@@ -362,6 +369,9 @@ impl State {
 
 impl<D> fmt::Debug for Socket<'_, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").field("id", &self.id()).field("namespace", &self.name).finish_non_exhaustive()
+        f.debug_struct("Socket")
+            .field("id", &self.id())
+            .field("namespace", &self.name)
+            .finish_non_exhaustive()
     }
 }

@@ -68,7 +68,8 @@ impl<D> Space for Typed<D> {
     fn connected(&mut self, cx: Cx<'_>, socket: u32, connect: &Connect<'_>) {
         let Self { name, on_connection, data, acks, .. } = self;
         let data = &mut data[cx.state.sockets[socket as usize].data as usize];
-        let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: Some(connect) });
+        let mut socket =
+            Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: Some(connect) });
         on_connection.iter_mut().for_each(|call| call(&mut socket));
     }
 
@@ -91,7 +92,9 @@ impl<D> Space for Typed<D> {
     }
 
     fn acked(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>) {
-        let Some(pending) = packet.ack_id.and_then(|ack_id| self.acks.take(ack_id, Some(socket))) else { return };
+        let Some(pending) = packet.ack_id.and_then(|ack_id| self.acks.take(ack_id, Some(socket))) else {
+            return;
+        };
         let Self { name, data, acks, scratch, .. } = self;
         let entry = &mut cx.state.sockets[socket as usize];
         entry.acks -= 1;
@@ -118,8 +121,10 @@ impl<D> Space for Typed<D> {
         state.hubs[space].unsubscribe(socket, ALL);
         let Self { name, on, on_disconnect, data, acks, .. } = self;
         let slot = socket;
-        let mut socket =
-            Socket::new(Cx { state, port }, Lent { socket, name, data: &mut data[at], acks, ack_id: None, connect: None });
+        let mut socket = Socket::new(
+            Cx { state, port },
+            Lent { socket, name, data: &mut data[at], acks, ack_id: None, connect: None },
+        );
         on_disconnect.iter_mut().for_each(|call| call(&mut socket, reason));
         drop(socket);
         for listener in on.values_mut().flatten() {

@@ -1,7 +1,7 @@
 //! What a shard's Socket.IO keeps: sessions, sockets, rooms, deadlines. Handlers are not in here, so that one can run
 //! while all of this is lent to it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use slab::Slab;
@@ -12,11 +12,13 @@ use crate::core::timers::TimerId;
 use crate::hub::Hub;
 use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::http::Response;
+use crate::proto::socketio::RawArgs;
 use crate::proto::ws::Message;
 use crate::sys::random::Random;
 
 use super::alarms::Alarms;
 use super::config::IoConfig;
+use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::{Errant, IoMail};
 use super::port::Port;
@@ -26,11 +28,17 @@ use super::session::{Link, NONE, Session};
 /// The room that every socket of a namespace is in. An application's own rooms may not have this name.
 pub(super) const ALL: &str = "\0";
 
+/// How many sessions that are gone are remembered for a poll that was on its way, and for how long.
+const LET_GO_MAX: usize = 64;
+const LET_GO_US: u64 = 1_000_000;
+
 /// A client in a namespace.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) random: [u8; 15],
     pub(super) is_over: bool,
+    /// Its connection handlers have run.
+    pub(super) is_greeted: bool,
     pub(super) space: u16,
     /// Its session, [`NONE`] once that is gone.
     pub(super) session: u32,
@@ -42,6 +50,14 @@ pub(super) struct Entry {
     pub(super) mark: u32,
     /// Acks that are awaited of it.
     pub(super) acks: u32,
+}
+
+/// What a connection handler is lent of its client's wish to connect.
+#[derive(Debug)]
+pub(super) struct Greeting {
+    pub(super) socket: u32,
+    pub(super) auth: RawArgs,
+    pub(super) handshake: Option<Box<Handshake>>,
 }
 
 /// A request that is held here.
@@ -68,10 +84,15 @@ pub(crate) struct State {
     pub(super) hubs: Vec<Hub>,
     /// Requests that came in here and are held.
     pub(super) held: HashMap<Ticket, Held>,
+    /// Sockets whose connection handlers are still to run.
+    pub(super) greetings: VecDeque<Greeting>,
     /// Sockets that are over and have yet to be told so.
     pub(super) ended: Vec<(u32, Reason)>,
     /// Sessions that have something for a poll that waits.
     pub(super) unpolled: Vec<u32>,
+    /// Sessions that their clients have closed while no poll waited, and when: one that was on its way then is let go as it
+    /// would have been, wherever it came in.
+    pub(super) let_go: VecDeque<(SessionId, u64)>,
     /// Working space for packets.
     pub(super) out: Vec<u8>,
     pub(super) attachments: Vec<Vec<u8>>,
@@ -100,8 +121,10 @@ impl State {
             names: Vec::new(),
             hubs: Vec::new(),
             held: HashMap::new(),
+            greetings: VecDeque::new(),
             ended: Vec::new(),
             unpolled: Vec::new(),
+            let_go: VecDeque::new(),
             out: Vec::new(),
             attachments: Vec::new(),
             stamp: 0,
@@ -126,10 +149,16 @@ impl State {
         SessionId { random: self.sockets[socket as usize].random, shard: self.shard as u16, slot: socket }
     }
 
-    pub(super) fn file(&mut self, port: &mut dyn Port, due: Due, slot: u32) -> u32 {
+    pub(super) fn file(&mut self, port: &mut dyn Port, due: Due, slot: u32) {
+        let now_us = port.now_us();
+        self.file_from(port, due, slot, now_us);
+    }
+
+    /// Files a deadline that is counted from another moment than now, and returns it.
+    pub(super) fn file_from(&mut self, port: &mut dyn Port, due: Due, slot: u32, from_us: u64) -> u32 {
         let serial = self.sessions[slot as usize].serial;
-        let (at, tick) = self.heartbeats.file(due, slot, serial, port.now_us());
-        if tick.is_some() {
+        let (at, is_sooner) = self.heartbeats.file(due, slot, serial, from_us);
+        if is_sooner {
             self.set_tick(port);
         }
         at
@@ -228,6 +257,7 @@ impl State {
             }
             socket = entry.next;
         }
+        let id = session.id(self.shard, slot);
         match &mut session.link {
             Link::WebSocket(key) => {
                 let key = *key;
@@ -235,9 +265,13 @@ impl State {
                 port.close(key, code);
             }
             Link::Polling(polling) => {
-                if let Some(errant) = polling.poll.take() {
+                if polling.poll.is_none() && reason == Reason::TransportClose {
+                    self.let_go.truncate(LET_GO_MAX - 1);
+                    self.let_go.push_front((id, port.now_us()));
+                } else if let Some(errant) = polling.poll.take() {
                     // A client that closes is let go, any other is told that it is over.
-                    let kind = if reason == Reason::TransportClose { PacketKind::Noop } else { PacketKind::Close };
+                    let kind =
+                        if reason == Reason::TransportClose { PacketKind::Noop } else { PacketKind::Close };
                     polling.text(kind, "");
                     let payload = polling.take();
                     self.answer(port, errant, payload_response(payload));
@@ -247,6 +281,12 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Whether a poll for a session that is gone may end as if it had been in time. Once.
+    pub(super) fn lets_go(&mut self, id: &SessionId, now_us: u64) -> bool {
+        let is_it = |(gone, at): &(SessionId, u64)| gone == id && now_us - at < LET_GO_US;
+        self.let_go.iter().position(is_it).and_then(|at| self.let_go.remove(at)).is_some()
     }
 
     /// Takes a socket out of its session, its namespace and its rooms.
@@ -301,7 +341,10 @@ impl State {
 
 /// A payload as the answer to a poll.
 pub(super) fn payload_response(payload: Vec<u8>) -> Response {
-    Response::new(200).body(payload).header("Content-Type", "text/plain; charset=UTF-8").header("Cache-Control", "no-store")
+    Response::new(200)
+        .body(payload)
+        .header("Content-Type", "text/plain; charset=UTF-8")
+        .header("Cache-Control", "no-store")
 }
 
 impl State {

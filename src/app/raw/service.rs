@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use crate::base::cause::{Cause, CloseReason};
-use crate::base::id::Key;
 use crate::app::http::Web;
 #[cfg(feature = "socketio")]
 use crate::app::io::{Asked, IoMail, IoShard, Nowhere};
+use crate::base::cause::{Cause, CloseReason};
+use crate::base::id::Key;
 use crate::core::core::Core;
 use crate::core::service::{Reply, Service, Ticket};
 use crate::proto::http::{Request, Response};
