@@ -13,6 +13,7 @@ use crate::base::id::{ConnId, Key};
 use crate::base::metrics::Counters;
 use crate::hub::Hub;
 use crate::proto::ws::{Message, Opcode, Store, encode};
+use crate::sys::random::Random;
 
 use super::batch::{BatchId, Batches};
 use super::census::Census;
@@ -63,6 +64,7 @@ pub struct Core<S: Service> {
     pub(super) gone: Vec<Ticket>,
     pub(super) tickets: u32,
     pub(super) assembly: Vec<u8>,
+    random: Random,
 }
 
 /// How a core is put together.
@@ -109,6 +111,7 @@ impl<S: Service> Core<S> {
             gone: Vec::new(),
             tickets: 0,
             assembly: Vec::new(),
+            random: Random::default(),
         }
     }
 
@@ -162,6 +165,11 @@ impl<S: Service> Core<S> {
     /// The address of a connection's peer.
     pub fn peer_addr(&self, key: Key) -> Option<SocketAddr> {
         self.table.address(key)
+    }
+
+    /// Random bytes that nobody guesses.
+    pub fn random<const N: usize>(&mut self) -> [u8; N] {
+        self.random.bytes()
     }
 
     /// Bytes queued for a connection and not yet taken by the kernel.

@@ -11,7 +11,6 @@ pub mod limits;
 pub mod listener;
 pub mod memory;
 pub mod pin;
-#[cfg(feature = "socketio")]
 pub mod random;
 pub mod reserve;
 pub mod source;

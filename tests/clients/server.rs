@@ -19,7 +19,9 @@ use throng::io::{Admit, Connect, Namespace, RawArgs};
 #[derive(Serialize)]
 struct Who {
     auth: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     q: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     header: Option<String>,
 }
 

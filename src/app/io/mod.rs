@@ -15,6 +15,7 @@ mod handshake;
 mod heartbeat;
 mod mail;
 mod namespace;
+mod packets;
 mod port;
 mod reason;
 mod request;

@@ -12,12 +12,12 @@ use super::mail::IoMail;
 
 /// The shard, as Socket.IO sees it.
 pub(crate) trait Port {
-    /// This shard's number, from 0.
-    fn shard(&self) -> usize;
     /// How many shards there are.
     fn shards(&self) -> usize;
     /// The time of this turn, in microseconds since the shard began.
     fn now_us(&self) -> u64;
+    /// Bytes that nobody guesses, for an id.
+    fn random(&mut self) -> [u8; 15];
     /// Sends a message on a WebSocket of this shard.
     fn send(&mut self, key: Key, message: Message<'_>) -> Delivery;
     /// Queues shared frames for a WebSocket of this shard.

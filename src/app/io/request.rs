@@ -248,7 +248,7 @@ impl IoShard {
         let state = &mut self.state;
         state.serial = state.serial.wrapping_add(1);
         let session = Session {
-            random: state.random.bytes(),
+            random: port.random(),
             serial: state.serial,
             pong_due: 0,
             first_socket: NONE,

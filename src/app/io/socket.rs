@@ -281,31 +281,26 @@ impl<'a, D> Socket<'a, D> {
     }
 
     /// Everybody in this namespace but this socket: `socket.broadcast().emit(…)`.
-    #[must_use]
     pub fn broadcast(&self) -> BroadcastOperator<'_> {
         BroadcastOperator::new(&self.cx, self.name, self.id().place())
     }
 
     /// The members of a room, but not this socket; may be followed by more rooms.
-    #[must_use]
     pub fn to(&self, room: impl AsRef<str>) -> BroadcastOperator<'_> {
         self.broadcast().to(room)
     }
 
     /// Everybody in this namespace who is not in a room, and is not this socket.
-    #[must_use]
     pub fn except(&self, room: impl AsRef<str>) -> BroadcastOperator<'_> {
         self.broadcast().except(room)
     }
 
     /// Everybody in this namespace, this socket included: what the tutorials call `io`.
-    #[must_use]
     pub fn io(&self) -> BroadcastOperator<'_> {
         BroadcastOperator::new(&self.cx, self.name, None)
     }
 
     /// Everybody in another namespace.
-    #[must_use]
     pub fn of<'s>(&'s self, namespace: &'s str) -> BroadcastOperator<'s> {
         BroadcastOperator::new(&self.cx, namespace, None)
     }

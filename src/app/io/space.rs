@@ -126,7 +126,6 @@ impl<D> Space for Typed<D> {
             Lent { socket, name, data: &mut data[at], acks, ack_id: None, connect: None },
         );
         on_disconnect.iter_mut().for_each(|call| call(&mut socket, reason));
-        drop(socket);
         for listener in on.values_mut().flatten() {
             listener.heard.as_mut().map(|heard| heard.remove(&slot));
         }

@@ -14,7 +14,6 @@ use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::http::Response;
 use crate::proto::socketio::RawArgs;
 use crate::proto::ws::Message;
-use crate::sys::random::Random;
 
 use super::alarms::Alarms;
 use super::config::IoConfig;
@@ -70,7 +69,6 @@ pub(super) struct Held {
 pub(crate) struct State {
     pub(super) config: Arc<IoConfig>,
     pub(super) shard: usize,
-    pub(super) random: Random,
     pub(super) serial: u32,
     pub(super) sessions: Slab<Session>,
     pub(super) heartbeats: Heartbeats,
@@ -110,7 +108,6 @@ impl State {
     pub(super) fn new(shard: usize, config: Arc<IoConfig>) -> Self {
         Self {
             shard,
-            random: Random::default(),
             serial: 0,
             sessions: Slab::new(),
             heartbeats: Heartbeats::new(&config),

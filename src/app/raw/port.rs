@@ -13,16 +13,16 @@ use super::handler::Handler;
 use super::service::{Alarm, Raw, RawMail};
 
 impl<H: Handler> Port for Core<Raw<H>> {
-    fn shard(&self) -> usize {
-        Self::shard(self)
-    }
-
     fn shards(&self) -> usize {
         Self::shards(self)
     }
 
     fn now_us(&self) -> u64 {
         Self::now_us(self)
+    }
+
+    fn random(&mut self) -> [u8; 15] {
+        Self::random(self)
     }
 
     #[inline]

@@ -91,6 +91,10 @@ impl<H: Handler> Raw<H> {
         self
     }
 
+    #[cfg_attr(
+        not(feature = "socketio"),
+        expect(unused_variables, reason = "only Socket.IO is reached from a route")
+    )]
     fn web_request(&mut self, core: &mut Core<Self>, request: &Request<'_>, body: &[u8]) -> Option<Response> {
         let web = self.web.as_ref()?;
         #[cfg(feature = "socketio")]

@@ -1,0 +1,149 @@
+//! Packets of Socket.IO as they come in: connects, events, acks, disconnects, handed to their namespaces.
+
+use crate::proto::engineio::PacketKind;
+use crate::proto::socketio::{Kind, Malformed, Packet, encode};
+
+use super::admit::{Connect, Verdict};
+use super::heartbeat::Due;
+use super::port::Port;
+use super::reason::Reason;
+use super::shard::IoShard;
+use super::state::{ALL, Cx, Entry, Greeting};
+
+impl IoShard {
+    pub(super) fn text(&mut self, port: &mut dyn Port, slot: u32, text: &str) {
+        let Self { state, .. } = self;
+        let limits = state.config.packet_limits;
+        match state.sessions[slot as usize].decoder.text(text, &limits) {
+            Ok(Some(packet)) => self.packet(port, slot, &packet),
+            Ok(None) => {}
+            Err(error) => self.malformed(port, slot, error),
+        }
+    }
+
+    pub(super) fn binary(&mut self, port: &mut dyn Port, slot: u32, bytes: &[u8]) {
+        let limits = self.state.config.packet_limits;
+        match self.state.sessions[slot as usize].decoder.binary(bytes, &limits) {
+            Ok(Some(assembly)) => self.packet(port, slot, &assembly.packet()),
+            Ok(None) => {}
+            Err(error) => self.malformed(port, slot, error),
+        }
+    }
+
+    fn malformed(&mut self, port: &mut dyn Port, slot: u32, error: Malformed) {
+        tracing::trace!(error = error.sentence(), "a session is closed");
+        self.state.close_session(port, slot, Reason::ParseError);
+    }
+
+    /// A packet of Socket.IO came in.
+    #[inline]
+    fn packet(&mut self, port: &mut dyn Port, slot: u32, packet: &Packet<'_>) {
+        let session = &self.state.sessions[slot as usize];
+        let space = match (session.first_socket, packet.namespace) {
+            // Nearly every client is in the main namespace alone, and that was the first to be made.
+            (_, "/") if self.state.names.first().is_some_and(|name| &**name == "/") => Some(0),
+            (_, name) => self.state.numbers.get(name).copied(),
+        };
+        let socket = space.and_then(|space| self.state.socket_in(session, space));
+        if let Some(socket) = socket
+            && !self.state.sockets[socket as usize].is_greeted
+        {
+            self.greet(port, socket);
+        }
+        let Self { state, spaces, .. } = self;
+        match (packet.kind, space, socket) {
+            (Kind::Event, Some(space), Some(socket)) => {
+                spaces[space as usize].event(Cx { state, port }, socket, packet);
+            }
+            (Kind::Ack, Some(space), Some(socket)) => {
+                spaces[space as usize].acked(Cx { state, port }, socket, packet);
+            }
+            (Kind::Disconnect, Some(_), Some(socket)) => state.leave(socket, Reason::ClientDisconnect),
+            (Kind::Connect, Some(space), None) => self.connect(port, slot, space, packet),
+            (Kind::Connect, None, _) => {
+                state.out.clear();
+                state.out.push(PacketKind::Message.digit());
+                encode::connect_error::<()>(&mut state.out, packet.namespace, "Invalid namespace", None)
+                    .expect("there is no data that could not be serialized");
+                state.attachments.clear();
+                state.send_out(port, slot);
+            }
+            // As the official server does: of one that is not in the namespace nothing else is expected.
+            _ => state.close_session(port, slot, Reason::ForcedClose),
+        }
+    }
+
+    /// A client asks for a namespace.
+    fn connect(&mut self, port: &mut dyn Port, slot: u32, space: u16, packet: &Packet<'_>) {
+        let Self { state, spaces, .. } = self;
+        let config = &state.config;
+        let session = &mut state.sessions[slot as usize];
+        if session.sockets >= config.namespaces_per_session_max {
+            return state.close_session(port, slot, Reason::ForcedClose);
+        }
+        let handshake = session.handshake.take();
+        let serial = session.serial;
+        let connect = Connect { auth: packet.args, handshake: handshake.as_deref() };
+        let verdict = spaces[space as usize].admit(&connect);
+        // Nothing that middleware can do ends a session.
+        debug_assert!(state.sessions[slot as usize].serial == serial);
+        match verdict {
+            Verdict::Accept(data) => {
+                let entry = Entry {
+                    random: port.random(),
+                    is_over: false,
+                    is_greeted: false,
+                    space,
+                    session: slot,
+                    next: state.sessions[slot as usize].first_socket,
+                    data,
+                    mark: 0,
+                    acks: 0,
+                };
+                let socket = state.sockets.insert(entry) as u32;
+                let session = &mut state.sessions[slot as usize];
+                session.first_socket = socket;
+                session.sockets += 1;
+                state.hubs[space as usize].subscribe(socket, ALL, usize::MAX);
+                let sid = state.socket_id(socket).encode();
+                let sid = std::str::from_utf8(&sid).expect("an id is ASCII");
+                state.out.clear();
+                state.out.push(PacketKind::Message.digit());
+                encode::connect(&mut state.out, &state.names[space as usize], sid);
+                state.attachments.clear();
+                state.send_out(port, slot);
+                let greeting = Greeting { socket, auth: packet.args.into(), handshake };
+                state.greetings.push_back(greeting);
+                state.file(port, Due::Greet, slot);
+            }
+            Verdict::Refuse(refusal) => {
+                state.out.clear();
+                state.out.push(PacketKind::Message.digit());
+                let data = refusal.data.as_deref();
+                encode::connect_error(&mut state.out, &state.names[space as usize], &refusal.message, data)
+                    .expect("raw JSON is written as it is");
+                state.attachments.clear();
+                state.send_out(port, slot);
+                // It may ask again, or for another namespace.
+                if let Some(session) = state.sessions.get_mut(slot as usize) {
+                    session.handshake = handshake;
+                }
+            }
+        }
+    }
+
+    /// Runs the connection handlers of a socket, if they have not run yet.
+    pub(super) fn greet(&mut self, port: &mut dyn Port, socket: u32) {
+        let Self { state, spaces, .. } = self;
+        let Some(at) = state.greetings.iter().position(|greeting| greeting.socket == socket) else { return };
+        let Some(Greeting { auth, handshake, .. }) = state.greetings.remove(at) else { return };
+        let Some(entry) = state.sockets.get_mut(socket as usize) else { return };
+        entry.is_greeted = true;
+        let (space, session) = (entry.space as usize, entry.session);
+        if let Some(key) = state.key_of(session) {
+            port.works_for(key);
+        }
+        let connect = Connect { auth: auth.as_args(), handshake: handshake.as_deref() };
+        spaces[space].connected(Cx { state, port }, socket, &connect);
+    }
+}
