@@ -135,7 +135,8 @@ fn shard(connections: usize, requests: Vec<u8>, is_broadcast: bool) -> Shard<Ech
     let (outlet, inbox) = mailbox(config.mailbox_slots);
     for _ in 0..connections {
         let peer = SocketAddr::from(([127, 0, 0, 1], 9));
-        let adoption = Adoption { parcel: Box::new(()), peer, bytes: Vec::new(), adopted: Adopted::WebSocket(()) };
+        let adoption =
+            Adoption { parcel: Box::new(()), peer, bytes: Vec::new(), adopted: Adopted::WebSocket(()) };
         assert!(outlet.reserve() && outlet.put(Mail::Adopt(Box::new(adoption))));
     }
     let seed = Seed {
