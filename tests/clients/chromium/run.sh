@@ -3,9 +3,9 @@
 #
 #   tests/clients/chromium/run.sh [--check | --install]
 #
-# Takes the browser that $CHROMIUM names or that is on the PATH. --install unpacks Debian's package, and what that needs and
-# this host lacks, under target/clients/chromium (no root is needed), and puts npm's playwright-core beside it. --check
-# says by its status whether a run is possible. The picture of a run is target/test/chromium.png.
+# Takes the browser that $CHROMIUM names or that is on the PATH. --install has apt install Debian's if there is none, which
+# takes root, and puts npm's playwright-core under target/clients/chromium. --check says by its status whether a run is
+# possible. The picture of a run is target/test/chromium.png.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
@@ -15,33 +15,28 @@ driver=$home/playwright-$version
 
 browser() {
     local candidate
-    for candidate in "${CHROMIUM:-}" chromium chromium-browser google-chrome "$home/root/usr/lib/chromium/chromium"; do
+    for candidate in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
         [ -n "$candidate" ] && command -v "$candidate" && return
     done
     return 1
 }
 
-unpack() {
-    local packages package
-    mapfile -t packages < <(apt-get install --simulate --no-install-recommends chromium fonts-dejavu-core | awk '/^Inst/ { print $2 }')
-    mkdir -p "$home/debs" "$home/root"
-    (cd "$home/debs" && apt-get download "${packages[@]}")
-    for package in "$home"/debs/*.deb; do
-        dpkg-deb --extract "$package" "$home/root"
-    done
-    rm -r "$home/debs"
+install() {
+    # Refreshed, because a package list that is weeks old names versions that are gone.
+    apt-get update --quiet=2
+    DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends chromium fonts-dejavu-core
 }
 
 case ${1:-} in
 --check) command -v node && browser && [ -d "$driver/node_modules/playwright-core" ] && exit ;;
 --install)
-    browser >/dev/null || unpack
+    browser >/dev/null || install
     npm install --silent --no-audit --no-fund --prefix "$driver" "playwright-core@$version" && exit
     ;;
 '')
     mkdir -p target/test
     BROWSER=$(browser) PICTURE=$PWD/target/test/chromium.png NODE_PATH=$driver/node_modules
-    export BROWSER PICTURE NODE_PATH LD_LIBRARY_PATH="$home/root/usr/lib/$(uname -m)-linux-gnu"
+    export BROWSER PICTURE NODE_PATH
     tests/clients/serve.sh node tests/clients/chromium/tabs.js && exit
     ;;
 esac

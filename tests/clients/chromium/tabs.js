@@ -5,7 +5,7 @@ const { chromium } = require("playwright-core");
 
 (async () => {
   // Without its sandbox it runs as any user; it sees no page but throng's.
-  const browser = await chromium.launch({ executablePath: process.env.BROWSER, args: ["--no-sandbox"] });
+  const browser = await chromium.launch({ executablePath: process.env.BROWSER, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
   const context = await browser.newContext({ viewport: { width: 1000, height: 600 } });
   const errors = [];
   const tab = async () => {
