@@ -60,8 +60,14 @@ impl Heartbeats {
     /// Files a deadline. Returns its moment, and whether the shard is to be ticked sooner than it was.
     pub(super) fn file(&mut self, kind: Due, slot: u32, serial: u32, now_us: u64) -> (u32, bool) {
         let at = now_us + self.duration_us[kind as usize];
-        // Up to the next millisecond, so that no deadline is early; but for a ping, which is one for nobody.
-        let due_ms = if kind == Due::Ping { at / 1000 } else { at.div_ceil(1000) };
+        let due_ms = match kind {
+            // A poll wakes up to a millisecond late. A ping is a deadline for nobody, so it is filed that much early, and the
+            // client's time to answer, which is counted from it, ends when the client thinks it does.
+            Due::Ping => (at / 1000).saturating_sub(1),
+            Due::Pong => at / 1000,
+            // Up to the next millisecond, so that none is early.
+            _ => at.div_ceil(1000),
+        };
         self.lists[kind as usize].push_back(Deadline { due: due_ms as u32, slot, serial });
         let is_sooner = self.ticks_at.is_none_or(|ticks_at| due_ms * 1000 < ticks_at);
         if is_sooner {
