@@ -7,6 +7,8 @@ use crate::proto::engineio::SessionId;
 use crate::proto::http::Response;
 
 use super::broadcast::Broadcast;
+use super::port::Port;
+use super::shard::IoShard;
 
 /// A message to the Socket.IO of another shard.
 pub(crate) enum IoMail {
@@ -18,6 +20,8 @@ pub(crate) enum IoMail {
     Gone(Errant, SessionId),
     /// To every shard: an event for some of its sockets.
     Broadcast(Arc<Broadcast>),
+    /// From another thread: something to do on the shard.
+    Call(Box<dyn FnOnce(&mut IoShard, &mut dyn Port) + Send>),
 }
 
 /// Where a held request waits for its answer.
@@ -43,6 +47,7 @@ impl std::fmt::Debug for IoMail {
             Self::Answer(_) => "Answer",
             Self::Gone(..) => "Gone",
             Self::Broadcast(_) => "Broadcast",
+            Self::Call(_) => "Call",
         })
     }
 }

@@ -22,6 +22,7 @@ use super::mail::IoMail;
 use super::namespace::Io;
 use super::port::Port;
 use super::reason::Reason;
+use super::remote::IoRemote;
 use super::session::Link;
 use super::space::Space;
 use super::state::{Cx, State};
@@ -206,6 +207,11 @@ impl IoShard {
         }
     }
 
+    /// Gives the shard its way back from other threads.
+    pub(crate) fn attach(&mut self, remote: IoRemote) {
+        self.state.remote = Some(remote);
+    }
+
     /// Lends what a broadcast goes through, for the length of `work`.
     pub(crate) fn lend<T>(&mut self, port: &mut dyn Port, work: impl FnOnce(&dyn Broadcasting) -> T) -> T {
         let result = work(&RefCell::new(Cx { state: &mut self.state, port: &mut *port }));
@@ -220,6 +226,7 @@ impl IoShard {
             IoMail::Answer(answer) => self.state.answer_held(port, answer.0, answer.1),
             IoMail::Gone(from, id) => self.poll_aborted(port, from, &id),
             IoMail::Broadcast(broadcast) => self.state.apply(port, &broadcast),
+            IoMail::Call(call) => call(self, port),
         }
         self.settle(port);
     }

@@ -1,7 +1,9 @@
 //! A client in a namespace, as its handlers are lent it.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -15,8 +17,11 @@ use crate::proto::socketio::{EmitArgs, EncodeError, Payload, encode};
 use super::acks::{AckError, Acks, OnAck};
 use super::admit::Connect;
 use super::emit::{BroadcastOperator, Broadcasting};
+use super::mail::IoMail;
+use super::port::Port;
 use super::reason::Reason;
 use super::session::Link;
+use super::shard::IoShard;
 use super::state::{ALL, Cx, State};
 
 /// A socket's id, which its client knows it by too. It is also a room that this socket alone is in.
@@ -305,6 +310,33 @@ impl<'a, D> Socket<'a, D> {
         BroadcastOperator::new(&self.cx, namespace, None)
     }
 
+    /// Runs `job` on a helper thread, then `done` here with its result, unless the socket is gone by then. The way to
+    /// anything that blocks: files, databases, an async runtime. A job that panics is forgotten.
+    pub fn offload<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+        done: impl FnOnce(&mut Socket<'_, D>, T) + 'static,
+    ) {
+        let Some(id) = self.id().place() else { return };
+        let cx = self.cx.borrow();
+        let Some(remote) = cx.state.remote.clone() else { return };
+        let job_id =
+            self.acks.borrow_mut().jobs.insert(Box::new(move |socket, result: Box<dyn Any + Send>| {
+                if let Ok(result) = result.downcast::<T>() {
+                    done(socket, *result);
+                }
+            }));
+        let (shard, space) = (cx.state.shard, cx.state.sockets[self.socket as usize].space);
+        let back = remote.clone();
+        remote.run(move || {
+            let result = catch_unwind(AssertUnwindSafe(job)).ok();
+            let result = result.map(|result| Box::new(result) as Box<dyn Any + Send>);
+            let call =
+                move |io: &mut IoShard, port: &mut dyn Port| io.finished(port, space, id, job_id, result);
+            back.send(shard, IoMail::Call(Box::new(call)));
+        });
+    }
+
     /// Takes it out of its namespace: its client hears `io server disconnect`, and does not come back by itself.
     pub fn disconnect(&self) {
         self.send(false, |_, name, out| {
@@ -342,11 +374,7 @@ impl Broadcasting for RefCell<Cx<'_>> {
 
 impl State {
     /// Applies a broadcast here and sends it to the other shards. False: one of them is too far behind to take it.
-    pub(super) fn broadcast(
-        &mut self,
-        port: &mut dyn super::port::Port,
-        broadcast: super::broadcast::Broadcast,
-    ) -> bool {
+    pub(super) fn broadcast(&mut self, port: &mut dyn Port, broadcast: super::broadcast::Broadcast) -> bool {
         self.apply(port, &broadcast);
         if port.shards() == 1 {
             return true;
@@ -354,9 +382,8 @@ impl State {
         let bytes = broadcast.bytes();
         let broadcast = std::sync::Arc::new(broadcast);
         let others = (0..port.shards()).filter(|&shard| shard != self.shard);
-        let sent = others.map(|shard| {
-            port.mail_droppable(shard, super::mail::IoMail::Broadcast(broadcast.clone()), bytes)
-        });
+        let sent =
+            others.map(|shard| port.mail_droppable(shard, IoMail::Broadcast(broadcast.clone()), bytes));
         // Every shard is tried.
         sent.fold(true, |all, one| all & one)
     }

@@ -1,7 +1,7 @@
 //! What a shard's Socket.IO keeps: sessions, sockets, rooms, deadlines. Handlers are not in here, so that one can run
 //! while all of this is lent to it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use slab::Slab;
@@ -22,6 +22,7 @@ use super::heartbeat::{Due, Heartbeats};
 use super::mail::{Errant, IoMail};
 use super::port::Port;
 use super::reason::Reason;
+use super::remote::IoRemote;
 use super::session::{Link, NONE, Session};
 
 /// The room that every socket of a namespace is in. An application's own rooms may not have this name.
@@ -59,6 +60,16 @@ pub(super) struct Greeting {
     pub(super) handshake: Option<Box<Handshake>>,
 }
 
+/// A client that waits until middleware has decided.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) slot: u32,
+    pub(super) serial: u32,
+    pub(super) space: u16,
+    pub(super) auth: RawArgs,
+    pub(super) handshake: Option<Box<Handshake>>,
+}
+
 /// A request that is held here.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -67,6 +78,13 @@ pub(super) struct Held {
 }
 
 pub(crate) struct State {
+    /// `None` until the shard runs.
+    pub(super) remote: Option<IoRemote>,
+    /// Clients that wait for a word about them: by number, which namespace of which session.
+    pub(super) waiting: HashMap<u64, Waiting>,
+    /// Which of them asked for what, so that none asks twice: slot, serial and namespace.
+    pub(super) asked: HashSet<(u32, u32, u16)>,
+    pub(super) deferrals: u64,
     pub(super) config: Arc<IoConfig>,
     pub(super) shard: usize,
     pub(super) serial: u32,
@@ -107,6 +125,10 @@ pub(crate) struct Cx<'a> {
 impl State {
     pub(super) fn new(shard: usize, config: Arc<IoConfig>) -> Self {
         Self {
+            remote: None,
+            waiting: HashMap::new(),
+            asked: HashSet::new(),
+            deferrals: 0,
             shard,
             serial: 0,
             sessions: Slab::new(),
