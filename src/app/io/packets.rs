@@ -7,6 +7,7 @@ use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::socketio::{Kind, Malformed, Packet, encode};
 
 use super::admit::{Admit, Connect, Deferral, NOT_DECIDED, Refusal, Verdict};
+use super::cluster::FIRST_SHARED_ACK;
 use super::heartbeat::Due;
 use super::port::Port;
 use super::reason::Reason;
@@ -57,6 +58,9 @@ impl IoShard {
         match (packet.kind, space, socket) {
             (Kind::Event, Some(space), Some(socket)) => {
                 spaces[space as usize].event(Cx { state, port }, socket, packet);
+            }
+            (Kind::Ack, Some(_), Some(socket)) if packet.ack_id >= Some(FIRST_SHARED_ACK) => {
+                state.shared_ack(port, socket, packet);
             }
             (Kind::Ack, Some(space), Some(socket)) => {
                 spaces[space as usize].acked(Cx { state, port }, socket, packet);

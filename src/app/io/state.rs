@@ -15,7 +15,9 @@ use crate::proto::http::Response;
 use crate::proto::socketio::RawArgs;
 use crate::proto::ws::Message;
 
+use super::adapter::{Adapter, InProcess};
 use super::alarms::Alarms;
+use super::cluster::{Done, Gather, Operation, Part, Query};
 use super::config::IoConfig;
 use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
@@ -112,6 +114,15 @@ pub(crate) struct State {
     /// Working space for packets.
     pub(super) out: Vec<u8>,
     pub(super) attachments: Vec<Vec<u8>>,
+    pub(super) adapter: Box<dyn Adapter>,
+    /// What is asked of the cluster, by number; what is answered, to be called back once nothing is lent.
+    pub(super) queries: HashMap<u64, Query>,
+    pub(super) queries_begun: u64,
+    pub(super) answered: Vec<(Done, Vec<Part>, bool)>,
+    pub(super) gathers: HashMap<u64, Gather>,
+    pub(super) shared_acks: u64,
+    /// What the other shards have said, to be told to this one's listeners.
+    pub(super) said: VecDeque<Arc<Operation>>,
     pub(super) stamp: u32,
     pub(super) encoded: u64,
 }
@@ -146,6 +157,13 @@ impl State {
             let_go: VecDeque::new(),
             out: Vec::new(),
             attachments: Vec::new(),
+            adapter: Box::new(InProcess),
+            queries: HashMap::new(),
+            queries_begun: 0,
+            answered: Vec::new(),
+            gathers: HashMap::new(),
+            shared_acks: 0,
+            said: VecDeque::new(),
             stamp: 0,
             encoded: 0,
             config,
