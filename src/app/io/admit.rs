@@ -65,7 +65,6 @@ impl<'a> Connect<'a> {
     ///     Admit::Deferred
     /// }
     /// ```
-    #[must_use]
     pub fn defer<D: Send + 'static>(&self) -> PendingConnect<D> {
         let home = self.deferral.map(|deferral| {
             deferral.is_taken.set(true);

@@ -20,11 +20,14 @@ pub(crate) trait Broadcasting {
     fn ask(&self, ask: Asking);
 }
 
+/// Writes a packet with the ack id that it is given.
+type Encode = Box<dyn FnOnce(u64) -> Option<(Publication, Vec<(u32, u32)>)> + Send>;
+
 /// An event that many are asked to answer.
 pub(crate) struct Asking {
     pub(super) namespace: Box<str>,
     pub(super) target: Target,
-    pub(super) encode: Box<dyn FnOnce(u64) -> Option<(Publication, Vec<(u32, u32)>)> + Send>,
+    pub(super) encode: Encode,
     pub(super) within: Duration,
     pub(super) done: Done,
 }
