@@ -80,8 +80,10 @@ pub(super) struct Parts<M> {
 impl<S: Service> Core<S> {
     pub(super) fn new(parts: Parts<S::Mail>, scratch: &[u8]) -> Self {
         let Parts { shard, config, counters, census, outlets, capacity } = parts;
-        // One read may bring a quarter more in answers before the outbox is needed.
-        let cork = Cork::new(scratch.len() + scratch.len() / 4, config.outbox_bytes_max, scratch);
+        // One read may bring a quarter more in answers before the outbox is needed. What a peer does not take of it becomes
+        // its outbox, so it has that one's limit.
+        let copied = (scratch.len() + scratch.len() / 4).min(config.outbox_bytes_max);
+        let cork = Cork::new(copied, config.outbox_bytes_max, scratch);
         Self {
             shard,
             deadlines: Deadlines::new(&config),
