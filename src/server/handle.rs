@@ -10,7 +10,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 #[cfg(feature = "socketio")]
-use crate::app::io::{Broadcast, BroadcastOperator, Broadcasting, IoMail};
+use crate::app::io::{Broadcast, BroadcastOperator, Broadcasting, IoMail, Parser};
 use crate::app::raw::{Handler, Post, RawMail, Remote};
 use crate::base::error::Full;
 use crate::base::id::ConnId;
@@ -25,7 +25,7 @@ use super::threads::snapshot;
 
 /// Reaches a running server from any thread. Cheap to clone. It outlives the server: what it sends then goes nowhere.
 #[derive(Clone)]
-pub struct Handle(Arc<dyn Shards>);
+pub struct Handle(Arc<dyn Shards>, #[cfg(feature = "socketio")] pub(super) Parser);
 
 /// What the handle asks, without naming the handler's type.
 trait Shards: Send + Sync {
@@ -73,7 +73,12 @@ impl Handle {
         turn_us: Vec<Arc<Mutex<Histogram<u32>>>>,
         outgoing: Option<Arc<[Handoff]>>,
     ) -> Self {
-        Self(Arc::new(Inner { remote, counters, turn_us, outgoing, handed: AtomicU64::new(0) }))
+        let inner = Arc::new(Inner { remote, counters, turn_us, outgoing, handed: AtomicU64::new(0) });
+        Self(
+            inner,
+            #[cfg(feature = "socketio")]
+            Parser::default(),
+        )
     }
 
     /// Sends a message to a topic's subscribers on all shards. Messages that one thread publishes arrive in order.
@@ -170,6 +175,10 @@ impl Broadcasting for Handle {
     }
 
     fn counted(&self) {}
+
+    fn parser(&self) -> Parser {
+        self.1
+    }
 }
 
 impl<H: Handler> Shards for Inner<H> {

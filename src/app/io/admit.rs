@@ -23,7 +23,7 @@ impl<'a> Connect<'a> {
         self.auth.parse::<T>(scratch)
     }
 
-    /// The JSON of `auth`, as it was sent; `{}` where there was none.
+    /// The JSON of `auth`, as it was sent; `{}` where there was none, and always in MessagePack.
     #[must_use]
     pub fn auth_json(&self) -> &'a str {
         self.auth.as_json().filter(|json| !json.is_empty()).unwrap_or("{}")

@@ -1,15 +1,19 @@
 //! Whom an event is for: the operators `to`, `except`, `volatile`, and the emit that ends them.
 
-use crate::proto::engineio::{PacketKind, SessionId};
-use crate::proto::socketio::{EmitArgs, encode};
+use crate::proto::engineio::SessionId;
+use crate::proto::socketio::EmitArgs;
+use crate::proto::ws::Message;
 
 use super::broadcast::{Broadcast, Target, frames};
+use super::parser::Parser;
 
 /// What takes a broadcast to the sockets: a shard, or the handle.
 pub(crate) trait Broadcasting {
     fn broadcast(&self, broadcast: Broadcast) -> bool;
     /// A broadcast was encoded: once, whoever gets it.
     fn counted(&self);
+    /// The form of packets.
+    fn parser(&self) -> Parser;
 }
 
 /// Where no Socket.IO is served: nobody gets anything.
@@ -21,6 +25,10 @@ impl Broadcasting for Nowhere {
     }
 
     fn counted(&self) {}
+
+    fn parser(&self) -> Parser {
+        Parser::default()
+    }
 }
 
 /// Sockets of a namespace that an event is for. Begun by [`Socket::broadcast`](super::Socket::broadcast),
@@ -68,15 +76,18 @@ impl<'s> BroadcastOperator<'s> {
     /// Sends the event. It is encoded once, whatever the number of sockets and shards. False: it could not be serialized,
     /// or another shard was too far behind to take it, and its sockets do not get it.
     pub fn emit(self, event: &str, args: impl EmitArgs) -> bool {
-        let mut text = Vec::with_capacity(128);
+        let mut packet = Vec::with_capacity(128);
         let mut attachments = Vec::new();
-        text.push(PacketKind::Message.digit());
-        if let Err(error) = encode::event(&mut text, self.namespace, None, event, &args, &mut attachments) {
+        let parser = self.out.parser();
+        if let Err(error) = parser.event(&mut packet, &mut attachments, self.namespace, None, event, &args) {
             tracing::error!(%error, "an event was not sent");
             return false;
         }
-        let text = std::str::from_utf8(&text).expect("the encoder writes text");
-        let (frames, pieces) = frames(text, &attachments);
+        let packet = match parser {
+            Parser::Json => Message::Text(std::str::from_utf8(&packet).expect("the encoder writes text")),
+            Parser::Msgpack => Message::Binary(&packet),
+        };
+        let (frames, pieces) = frames(packet, &attachments);
         self.out.counted();
         self.out.broadcast(Broadcast {
             namespace: self.namespace.into(),

@@ -1,10 +1,10 @@
 //! Packets of Socket.IO as they come in: connects, events, acks, disconnects, handed to their namespaces.
 
-use crate::proto::engineio::PacketKind;
-use crate::proto::socketio::{Kind, Malformed, Packet, encode};
+use crate::proto::socketio::{Kind, Malformed, Packet};
 
 use super::admit::{Connect, Verdict};
 use super::heartbeat::Due;
+use super::parser::Parser;
 use super::port::Port;
 use super::reason::Reason;
 use super::shard::IoShard;
@@ -14,6 +14,9 @@ impl IoShard {
     pub(super) fn text(&mut self, port: &mut dyn Port, slot: u32, text: &str) {
         let Self { state, .. } = self;
         let limits = state.config.packet_limits;
+        if state.config.parser == Parser::Msgpack {
+            return self.malformed(port, slot, Malformed::Msgpack);
+        }
         match state.sessions[slot as usize].decoder.text(text, &limits) {
             Ok(Some(packet)) => self.packet(port, slot, &packet),
             Ok(None) => {}
@@ -23,6 +26,12 @@ impl IoShard {
 
     pub(super) fn binary(&mut self, port: &mut dyn Port, slot: u32, bytes: &[u8]) {
         let limits = self.state.config.packet_limits;
+        if self.state.config.parser == Parser::Msgpack {
+            return match Packet::parse_msgpack(bytes, &limits) {
+                Ok(packet) => self.packet(port, slot, &packet),
+                Err(error) => self.malformed(port, slot, error),
+            };
+        }
         match self.state.sessions[slot as usize].decoder.binary(bytes, &limits) {
             Ok(Some(assembly)) => self.packet(port, slot, &assembly.packet()),
             Ok(None) => {}
@@ -62,9 +71,8 @@ impl IoShard {
             (Kind::Connect, Some(space), None) => self.connect(port, slot, space, packet),
             (Kind::Connect, None, _) => {
                 state.out.clear();
-                state.out.push(PacketKind::Message.digit());
-                encode::connect_error::<()>(&mut state.out, packet.namespace, "Invalid namespace", None)
-                    .expect("there is no data that could not be serialized");
+                let parser = state.config.parser;
+                parser.connect_error(&mut state.out, packet.namespace, "Invalid namespace", None);
                 state.attachments.clear();
                 state.send_out(port, slot);
             }
@@ -108,8 +116,7 @@ impl IoShard {
                 let sid = state.socket_id(socket).encode();
                 let sid = std::str::from_utf8(&sid).expect("an id is ASCII");
                 state.out.clear();
-                state.out.push(PacketKind::Message.digit());
-                encode::connect(&mut state.out, &state.names[space as usize], sid);
+                state.config.parser.connect(&mut state.out, &state.names[space as usize], sid);
                 state.attachments.clear();
                 state.send_out(port, slot);
                 let greeting = Greeting { socket, auth: packet.args.into(), handshake };
@@ -118,10 +125,8 @@ impl IoShard {
             }
             Verdict::Refuse(refusal) => {
                 state.out.clear();
-                state.out.push(PacketKind::Message.digit());
-                let data = refusal.data.as_deref();
-                encode::connect_error(&mut state.out, &state.names[space as usize], &refusal.message, data)
-                    .expect("raw JSON is written as it is");
+                let (name, data) = (&state.names[space as usize], refusal.data.as_deref());
+                state.config.parser.connect_error(&mut state.out, name, &refusal.message, data);
                 state.attachments.clear();
                 state.send_out(port, slot);
                 // It may ask again, or for another namespace.

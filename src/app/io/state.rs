@@ -20,6 +20,7 @@ use super::config::IoConfig;
 use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::{Errant, IoMail};
+use super::parser::Parser;
 use super::port::Port;
 use super::reason::Reason;
 use super::session::{Link, NONE, Session};
@@ -189,16 +190,26 @@ impl State {
     }
 
     /// Sends what the working space holds: the text of a Socket.IO packet with Engine.IO's digit before it, and its
-    /// attachments.
+    /// attachments; or a packet in MessagePack.
     pub(super) fn send_out(&mut self, port: &mut dyn Port, slot: u32) -> Delivery {
-        let Self { sessions, out, attachments, unpolled, .. } = self;
+        let Self { sessions, out, attachments, unpolled, config, .. } = self;
         let Some(session) = sessions.get_mut(slot as usize) else { return Delivery::Dropped };
+        if config.parser == Parser::Msgpack {
+            return match &mut session.link {
+                Link::WebSocket(key) => port.send(*key, Message::Binary(out)),
+                Link::Polling(polling) => {
+                    polling.binary(out);
+                    unpolled.push(slot);
+                    Delivery::Queued
+                }
+            };
+        }
         let text = std::str::from_utf8(out).expect("the encoder writes text");
         match &mut session.link {
             Link::WebSocket(key) if attachments.is_empty() => port.send(*key, Message::Text(text)),
             Link::WebSocket(key) => {
                 // One unit: nothing comes between a packet and its attachments.
-                port.hand(*key, &super::broadcast::frames(text, attachments).0);
+                port.hand(*key, &super::broadcast::frames(Message::Text(text), attachments).0);
                 Delivery::Queued
             }
             Link::Polling(polling) => {
