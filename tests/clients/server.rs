@@ -5,15 +5,15 @@
 //!
 //! Speaks what tests/clients/own/client.js lists, and what the official protocol suite asks for ("message",
 //! "message-with-ack", "auth"). With --engine it echoes Engine.IO messages under /engine.io/ instead. Says
-//! `listening on http://…`, and ends at the end of its standard input.
+//! `listening on http://…`, tells everybody as a "chat message" each line of its standard input and each body that is posted to
+//! /say, and ends at the end of its standard input.
 
-use std::io::Read;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use throng::Server;
 use throng::io::{Admit, Connect, Namespace, Parser, RawArgs};
+use throng::{Response, Server};
 
 /// What a client connected with, in whatever form it came.
 #[derive(Serialize)]
@@ -99,7 +99,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             _ => return Err(format!("{flag} is no flag").into()),
         };
     }
-    let builder = builder.bind(bind)?;
+    let builder = builder.bind(bind)?.post("/say", |visit| {
+        let said = visit.io().emit("chat message", String::from_utf8_lossy(visit.body()));
+        Response::text("said").status(if said { 200 } else { 503 })
+    })?;
     let builder = if is_engine {
         builder.configure_io(|io| io.path = "/engine.io/".to_owned()).socket_io(|io| {
             io.engine(|socket, data| _ = socket.send(data));
@@ -128,8 +131,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = builder.start()?;
     println!("listening on http://{}", server.local_addrs()[0]);
     // Whoever started this holds the other end.
-    let _until_end = std::io::stdin().read_to_end(&mut Vec::new())?;
-    server.handle().stop(Duration::from_millis(100));
+    let handle = server.handle();
+    for line in std::io::stdin().lines() {
+        handle.io().emit("chat message", line?);
+    }
+    handle.stop(Duration::from_millis(100));
     server.join()?;
     Ok(())
 }

@@ -63,12 +63,19 @@ async function events(socket, mode) {
   assert.deepStrictEqual((await asked(socket, "who"))[0].auth, { token: mode });
 }
 
-async function broadcasts(url, mode) {
+async function broadcasts(server, mode) {
+  const { url } = server;
   const sockets = await Promise.all(Object.keys(MODES).map((one) => open(url, one)));
   const speaker = sockets[Object.keys(MODES).indexOf(mode)];
-  const all = Promise.all(sockets.map((socket) => heard(socket, "chat message")));
-  speaker.emit("chat message", "to all", bytes(1, 2, 3));
-  for (const message of await all) assert.deepStrictEqual(message, ["to all", bytes(1, 2, 3)]);
+  for (const [say, ...expected] of [
+    [() => speaker.emit("chat message", "to all", bytes(1, 2, 3)), "to all", bytes(1, 2, 3)],
+    [() => server.tell("by another thread"), "by another thread"],
+    [() => fetch(`${url}/say`, { method: "POST", body: "by a route" }), "by a route"],
+  ]) {
+    const all = Promise.all(sockets.map((socket) => heard(socket, "chat message")));
+    say();
+    for (const message of await all) assert.deepStrictEqual(message, expected);
+  }
   assert.strictEqual(new Set(sockets.map((socket) => socket.id)).size, sockets.length);
   sockets.forEach((socket) => socket.io.engine.close());
 }
@@ -153,7 +160,7 @@ async function mismatch(url) {
       const socket = await open(server.url, mode);
       await events(socket, mode);
       socket.disconnect();
-      await broadcasts(server.url, mode);
+      await broadcasts(server, mode);
       await namespaces(server.url, mode);
       server = await restarts(server, shards, mode);
       console.log(`${shards} shards, ${mode}: events, acks, binary, broadcasts, namespaces, refusals, restart`);

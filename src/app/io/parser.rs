@@ -105,3 +105,84 @@ impl Parser {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::socketio::{Binary, Decoder, Kind, Limits, Packet};
+
+    /// What was written, read by whoever gets it.
+    fn read(
+        parser: Parser,
+        write: impl FnOnce(&mut Vec<u8>, &mut Vec<Vec<u8>>),
+        look: impl FnOnce(&Packet<'_>),
+    ) {
+        let (mut out, mut attachments) = (Vec::new(), Vec::new());
+        write(&mut out, &mut attachments);
+        let limits = Limits::default();
+        if parser == Parser::Msgpack {
+            assert!(attachments.is_empty());
+            return look(&Packet::parse_msgpack(&out, &limits).unwrap());
+        }
+        assert_eq!(out[0], MESSAGE);
+        let mut decoder = Decoder::new();
+        if let Some(packet) = decoder.text(std::str::from_utf8(&out[1..]).unwrap(), &limits).unwrap() {
+            return look(&packet);
+        }
+        let last = attachments.iter().filter_map(|bytes| decoder.binary(bytes, &limits).unwrap()).last();
+        look(&last.expect("the last attachment completes the packet").packet());
+    }
+
+    #[test]
+    fn both_forms_say_the_same() {
+        let raw = serde_json::value::to_raw_value(&[1.5, -2.0, 3e300]).unwrap();
+        for parser in [Parser::Json, Parser::Msgpack] {
+            let mut scratch = String::new();
+            let args = ("text", Binary(&[1, 2]));
+            read(
+                parser,
+                |out, attachments| parser.event(out, attachments, "/a", Some(7), "e", &args).unwrap(),
+                |packet| {
+                    assert_eq!((packet.kind, packet.namespace, packet.ack_id), (Kind::Event, "/a", Some(7)));
+                    assert_eq!(&*packet.event, "e");
+                    let (text, bytes) = packet.args.parse::<(String, Vec<u8>)>(&mut scratch).unwrap();
+                    assert_eq!((&*text, &*bytes), ("text", &[1, 2][..]));
+                },
+            );
+            read(
+                parser,
+                |out, attachments| parser.ack(out, attachments, "/", 9, &3).unwrap(),
+                |packet| assert_eq!((packet.kind, packet.ack_id), (Kind::Ack, Some(9))),
+            );
+            let mut scratch = String::new();
+            read(
+                parser,
+                |out, _| parser.connect(out, "/", "id"),
+                |packet| {
+                    let object = packet.args.parse::<Value>(&mut scratch).unwrap();
+                    assert_eq!((packet.kind, object), (Kind::Connect, serde_json::json!({ "sid": "id" })));
+                },
+            );
+            for data in [None, Some(&*raw)] {
+                let mut expected = serde_json::json!({ "message": "no" });
+                if data.is_some() {
+                    expected["data"] = serde_json::json!([1.5, -2.0, 3e300]);
+                }
+                let mut scratch = String::new();
+                read(
+                    parser,
+                    |out, _| parser.connect_error(out, "/b", "no", data),
+                    |packet| {
+                        let object = packet.args.parse::<Value>(&mut scratch).unwrap();
+                        assert_eq!((packet.kind, object), (Kind::ConnectError, expected));
+                    },
+                );
+            }
+            read(
+                parser,
+                |out, _| parser.disconnect(out, "/c"),
+                |packet| assert_eq!((packet.kind, packet.namespace), (Kind::Disconnect, "/c")),
+            );
+        }
+    }
+}
