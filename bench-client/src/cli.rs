@@ -30,6 +30,8 @@ pub(crate) enum Mode {
     Idle {
         #[command(flatten)]
         common: Common,
+        #[command(flatten)]
+        spoken: Spoken,
     },
     /// What a connection costs the server: connect, send one message on each and take it back, wait --duration, and
     /// compare the server's memory (its PSS, in user space) with what it was before the first connection
@@ -38,6 +40,13 @@ pub(crate) enum Mode {
         common: Common,
         #[command(flatten)]
         message: Message,
+        #[command(flatten)]
+        spoken: Spoken,
+        #[command(flatten)]
+        events: Events,
+        /// Socket.IO: the event is answered by its ack, which carries the argument back
+        #[arg(long)]
+        ack: bool,
         /// The one message of each: so many per second over all connections
         #[arg(long, value_name = "N", default_value = "10k", value_parser = rate)]
         rate: u64,
@@ -48,6 +57,13 @@ pub(crate) enum Mode {
         common: Common,
         #[command(flatten)]
         message: Message,
+        #[command(flatten)]
+        spoken: Spoken,
+        #[command(flatten)]
+        events: Events,
+        /// Socket.IO: the event is answered by its ack, which carries the argument back
+        #[arg(long)]
+        ack: bool,
         /// Open loop: messages per second over all connections, each on a schedule that waits for nobody. Latency
         /// counts from the scheduled time. Without it: closed loop
         #[arg(long, value_name = "N", value_parser = rate, conflicts_with = "pipeline")]
@@ -69,6 +85,10 @@ pub(crate) enum Mode {
         common: Common,
         #[command(flatten)]
         message: Message,
+        #[command(flatten)]
+        spoken: Spoken,
+        #[command(flatten)]
+        events: Events,
         /// Time between two publishes
         #[arg(long, value_name = "TIME", default_value = "1s", value_parser = units::duration)]
         every: Duration,
@@ -98,6 +118,42 @@ pub(crate) enum Mode {
         #[arg(long, value_name = "B", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
         burst: u32,
     },
+}
+
+/// Flags about what is spoken.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Spoken {
+    /// What the connections speak. `socketio`: Socket.IO protocol 5 on Engine.IO 4, over WebSocket; a URL without a path
+    /// then means /socket.io/
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) protocol: Protocol,
+    /// Socket.IO: the namespace to join [default: /]
+    #[arg(long, value_name = "/NAME")]
+    pub(crate) namespace: Option<String>,
+    /// Socket.IO: the object to join it with
+    #[arg(long, value_name = "JSON")]
+    pub(crate) auth: Option<String>,
+}
+
+/// Flags about events.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Events {
+    /// Socket.IO: the event that is sent, with one argument: a text of --size bytes, 20 at least [default: echo]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) event: Option<String>,
+    /// Socket.IO: the event it comes back as, the same text the last of its arguments that is one [default: as --event]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) reply_event: Option<String>,
+}
+
+/// What the connections speak.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Protocol {
+    /// WebSocket messages as they are.
+    #[default]
+    Websocket,
+    /// Socket.IO's events.
+    Socketio,
 }
 
 /// Flags about messages.
@@ -286,6 +342,10 @@ mod tests {
             "idle --raw-echo",
             "echo --pipeline 2 --tick 1ms",
             "memory --rate 0",
+            "echo --protocol http",
+            "mixed --protocol socketio",
+            "broadcast --ack",
+            "idle --event x",
         ] {
             assert!(
                 Cli::try_parse_from(std::iter::once("bench-client").chain(line.split(' '))).is_err(),

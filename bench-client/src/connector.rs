@@ -71,7 +71,7 @@ struct Retry {
 pub(crate) enum Step {
     /// It goes on.
     Waiting,
-    /// The connection is open; these bytes came after the response's head.
+    /// WebSocket is open; these bytes came after the response's head.
     Opened(Vec<u8>),
     /// The attempt failed; whether another one makes sense.
     Failed {
@@ -118,7 +118,7 @@ impl Connector {
         {
             self.deadlines.pop_front();
             let is_same = |conn: &Conn| {
-                conn.phase == Phase::Opening
+                conn.is_under_way()
                     && conn
                         .rest
                         .as_ref()
@@ -159,8 +159,14 @@ impl Connector {
     ) {
         let attempt = retry.attempt + 1;
         self.serial = self.serial.wrapping_add(1);
-        let opening =
-            Opening { serial: self.serial, attempt, began: retry.began, key: None, response: Vec::new() };
+        let opening = Opening {
+            serial: self.serial,
+            attempt,
+            began: retry.began,
+            key: None,
+            response: Vec::new(),
+            is_session_open: false,
+        };
         let slot = conns.vacant_key();
         let made = self.socket(retry.number as usize + attempt as usize).and_then(|mut stream| {
             registry.register(&mut stream, Token(slot), Interest::READABLE | Interest::WRITABLE)?;

@@ -3,6 +3,7 @@
 use crate::report::{ClientUse, Connect, Report, ServerUse, Times, failures};
 use crate::settings::{Load, Settings};
 use crate::shared::Shared;
+use crate::socketio::SocketIo;
 use crate::stats::{Stats, histogram};
 
 /// What the main thread and the workers measured.
@@ -64,7 +65,7 @@ pub(crate) fn summarise(
         ));
     }
     if tally.foreign > 0 {
-        warnings.push(format!("{} messages that came before anything was sent were ignored", tally.foreign));
+        warnings.push(format!("{} messages were ignored: they came before anything was sent, or are events that nobody waits for", tally.foreign));
     }
     let mut failures =
         failures(&tally, expects_echoes(settings, interrupted), settings.publish.is_some() && !interrupted);
@@ -90,6 +91,7 @@ pub(crate) fn summarise(
         workers: shared.live.len(),
         own_fd_tables,
         raw_echo: settings.raw_echo,
+        spoken: settings.socket_io.as_ref().map(SocketIo::to_string),
         tick_microseconds: tick(settings),
         size: settings.size,
         interrupted,

@@ -1,18 +1,19 @@
 //! What the clients' suites need of a Socket.IO server, on throng.
 //!
 //!   io_server [--bind HOST:PORT] [--shards N] [--ping-interval MS] [--ping-timeout MS] [--connect-timeout MS]
-//!             [--max-payload BYTES] [--engine]
+//!             [--max-payload BYTES] [--max-connections N] [--engine]
 //!
 //! Speaks what tests/clients/own/client.js lists, and what the official protocol suite asks for ("message",
 //! "message-with-ack", "auth"). With --engine it echoes Engine.IO messages under /engine.io/ instead. Says
-//! `listening on http://…`, and ends at the end of its standard input.
+//! `listening on http://…`, and ends at the end of its standard input. With --max-connections every shard has an fd table
+//! of its own where one table does not hold them all.
 
 use std::io::Read;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use throng::Server;
+use throng::{FdTables, Server};
 use throng::io::{Admit, Connect, Namespace, RawArgs};
 
 /// What a client connected with.
@@ -87,6 +88,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--ping-interval" => builder.configure_io(|io| io.ping_interval = time),
             "--ping-timeout" => builder.configure_io(|io| io.ping_timeout = time),
             "--connect-timeout" => builder.configure_io(|io| io.connect_timeout = time),
+            "--max-connections" => builder.configure(|config| {
+                config.max_connections = number;
+                config.fd_tables = FdTables::Own;
+            }),
             "--max-payload" => builder.configure_io(|io| io.max_payload = number),
             _ => return Err(format!("{flag} is no flag").into()),
         };
