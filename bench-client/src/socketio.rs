@@ -5,7 +5,6 @@
 //! nothing. Packets are read by throng's own decoder, which checks them whole.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde_json::Value;
 use throng::proto::engineio::{Data, Packet as EnginePacket, PacketKind};
@@ -107,6 +106,17 @@ impl SocketIo {
         })
     }
 
+    /// What is spoken, in words, for the report.
+    pub(crate) fn describe(&self, has_events: bool) -> String {
+        let Self { namespace, event, reply_event, is_acked, .. } = self;
+        let spoken = format!("Socket.IO over WebSocket, namespace {namespace}");
+        match has_events {
+            false => spoken,
+            true if *is_acked => format!("{spoken}: `{event}` answered by its ack"),
+            true => format!("{spoken}: `{event}` answered by `{reply_event}`"),
+        }
+    }
+
     /// Appends the event that carries `stamp`; with an ack its number is the ack's id.
     pub(crate) fn append(&self, output: &mut Output, stamp: &Stamp) {
         let (text, mut digits) = (stamp.encode_text(), [0; 10]);
@@ -190,15 +200,6 @@ impl SocketIo {
         let said = said.get("message").unwrap_or(&said);
         let said = said.as_str().map_or_else(|| said.to_string(), str::to_owned);
         format!("refused the namespace {} (connect_error): {said}", self.namespace)
-    }
-}
-
-/// What is spoken, for the report.
-impl fmt::Display for SocketIo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { namespace, event, reply_event, is_acked, .. } = self;
-        write!(f, "Socket.IO over WebSocket, namespace {namespace}: `{event}` answered by ")?;
-        if *is_acked { f.write_str("its ack") } else { write!(f, "`{reply_event}`") }
     }
 }
 

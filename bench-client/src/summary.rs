@@ -3,7 +3,6 @@
 use crate::report::{ClientUse, Connect, Report, ServerUse, Times, failures};
 use crate::settings::{Load, Settings};
 use crate::shared::Shared;
-use crate::socketio::SocketIo;
 use crate::stats::{Stats, histogram};
 
 /// What the main thread and the workers measured.
@@ -91,7 +90,7 @@ pub(crate) fn summarise(
         workers: shared.live.len(),
         own_fd_tables,
         raw_echo: settings.raw_echo,
-        spoken: settings.socket_io.as_ref().map(SocketIo::to_string),
+        spoken: settings.socket_io.as_ref().map(|spoken| spoken.describe(settings.mode != "idle")),
         tick_microseconds: tick(settings),
         size: settings.size,
         interrupted,
