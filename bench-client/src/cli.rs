@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::spoken::{Events, Spoken};
 use crate::units;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -118,42 +119,6 @@ pub(crate) enum Mode {
         #[arg(long, value_name = "B", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
         burst: u32,
     },
-}
-
-/// Flags about what is spoken.
-#[derive(Args, Debug, Default)]
-pub(crate) struct Spoken {
-    /// What the connections speak. `socketio`: Socket.IO protocol 5 on Engine.IO 4, over WebSocket; a URL without a path
-    /// then means /socket.io/
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) protocol: Protocol,
-    /// Socket.IO: the namespace to join [default: /]
-    #[arg(long, value_name = "/NAME")]
-    pub(crate) namespace: Option<String>,
-    /// Socket.IO: the object to join it with
-    #[arg(long, value_name = "JSON")]
-    pub(crate) auth: Option<String>,
-}
-
-/// Flags about events.
-#[derive(Args, Debug, Default)]
-pub(crate) struct Events {
-    /// Socket.IO: the event that is sent, with one argument: a text of --size bytes, 20 at least [default: echo]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) event: Option<String>,
-    /// Socket.IO: the event it comes back as, the same text the last of its arguments that is one [default: as --event]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) reply_event: Option<String>,
-}
-
-/// What the connections speak.
-#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum Protocol {
-    /// WebSocket messages as they are.
-    #[default]
-    Websocket,
-    /// Socket.IO's events.
-    Socketio,
 }
 
 /// Flags about messages.

@@ -2,9 +2,10 @@
 
 use throng::proto::ws::Opcode;
 
-use crate::cli::{Cli, Common, Events, Message, Mode, Protocol, Sources, Spoken};
+use crate::cli::{Cli, Common, Message, Mode, Sources};
 use crate::clock::SECOND;
 use crate::socketio::SocketIo;
+use crate::spoken::{Events, Spoken, socket_io};
 
 /// A tick that holds back nothing, in nanoseconds.
 const TICK_MIN: u64 = 1;
@@ -95,7 +96,7 @@ impl Settings {
                 "at most a million publishes per second are possible; use --burst for more messages".into()
             );
         }
-        let socket_io = socket_io(&said, &events, is_acked, &message)?;
+        let socket_io = socket_io(&said, &events, is_acked, message.size)?;
         let throng_path = if socket_io.is_some() { "/socket.io/" } else { throng_path };
         if socket_io.is_some() && (is_raw || message.text || message.binary) && mode != "idle" {
             return Err(
@@ -151,32 +152,6 @@ impl Settings {
     pub(crate) fn sockets(&self) -> usize {
         self.common.connections + usize::from(self.publish.is_some())
     }
-}
-
-/// What is spoken, if it is Socket.IO.
-fn socket_io(
-    spoken: &Spoken,
-    events: &Events,
-    is_acked: bool,
-    message: &Message,
-) -> Result<Option<SocketIo>, String> {
-    let Spoken { protocol, namespace, auth } = spoken;
-    let Events { event, reply_event } = events;
-    if *protocol == Protocol::Websocket {
-        let is_any = is_acked || [namespace, auth, event, reply_event].iter().any(|flag| flag.is_some());
-        return if is_any {
-            Err("--namespace, --auth, --event, --reply-event and --ack need --protocol socketio".into())
-        } else {
-            Ok(None)
-        };
-    }
-    if is_acked && reply_event.is_some() {
-        return Err("--ack and --reply-event are two different answers".into());
-    }
-    let event = event.as_deref().unwrap_or("echo");
-    let names = (event, reply_event.as_deref().unwrap_or(event));
-    SocketIo::new(namespace.as_deref().unwrap_or("/"), auth.as_deref(), names, is_acked, message.size)
-        .map(Some)
 }
 
 #[cfg(test)]

@@ -283,10 +283,6 @@ impl Worker {
         }
     }
 
-    pub(crate) fn slots(&self, wanted: impl Fn(&Conn) -> bool) -> Vec<usize> {
-        self.conns.iter().filter(|(_, conn)| wanted(conn)).map(|(slot, _)| slot).collect()
-    }
-
     /// Begins sending when its time has come, and sends what is due.
     fn start_or_send(&mut self) {
         let now = self.shared.clock.now();
