@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use throng::{FdTables, Server};
 use throng::io::{Admit, Connect, Namespace, RawArgs};
+use throng::{FdTables, Server};
 
 /// What a client connected with.
 #[derive(Serialize)]
@@ -109,6 +109,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             });
             let custom = io.of_with("/custom", |connect| Admit::accept(who(connect)));
             drop(suite(custom));
+            // Keeps nothing of its own and greets nobody: what it costs is throng's alone.
+            io.of("/bare").on("echo", |socket, args: &RawArgs| _ = socket.ack(args.as_args()));
             let admin = io.of_with("/admin", |connect| {
                 let who = who(connect);
                 #[derive(serde::Deserialize)]
