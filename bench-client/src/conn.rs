@@ -72,8 +72,10 @@ pub(crate) struct Opening {
     pub(crate) attempt: u8,
     /// When the first attempt began.
     pub(crate) began: u64,
-    /// The handshake's key, once it was sent.
+    /// The key of the WebSocket handshake, once it was sent; empty once the request before it was.
     pub(crate) key: Option<String>,
+    /// The session that was opened before the WebSocket handshake.
+    pub(crate) sid: Option<String>,
     /// The response so far.
     pub(crate) response: Vec<u8>,
     /// Whether the Engine.IO session is open and the namespace asked for.

@@ -135,6 +135,7 @@ mod tests {
             attempt: 1,
             began: 0,
             key: None,
+            sid: None,
             response: Vec::new(),
             is_session_open: false,
         };

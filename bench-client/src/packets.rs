@@ -6,10 +6,19 @@ use throng::proto::ws::{Message, Opcode};
 
 use crate::conn::{Conn, Phase};
 use crate::inbound::End;
-use crate::socketio::{Heard, Joining, PONG};
+use crate::socketio::{Heard, Joining, PONG, PROBE, UPGRADE};
 use crate::traffic::Traffic;
 
 impl Traffic {
+    /// What a connection's phase is once WebSocket is open; the first packet of an upgrade is left in the output.
+    pub(crate) fn begin(&mut self) -> Phase {
+        let Some(socket_io) = &self.socket_io else { return Phase::Open };
+        if socket_io.is_upgraded {
+            self.output.append(Opcode::Text, PROBE.as_bytes());
+        }
+        Phase::Joining
+    }
+
     /// Takes one whole message that arrived on `conn` at `now`: first the way into the namespace, then events.
     ///
     /// # Errors
@@ -21,6 +30,10 @@ impl Traffic {
             match socket_io.join(message, is_open.unwrap_or(&mut true)).map_err(End::Refused)? {
                 Joining::Wait => {}
                 Joining::Send(text) => output.append(Opcode::Text, text.as_bytes()),
+                Joining::Upgrade(text) => {
+                    output.append(Opcode::Text, UPGRADE.as_bytes());
+                    output.append(Opcode::Text, text.as_bytes());
+                }
                 Joining::Joined => conn.phase = Phase::Open,
             }
             return Ok(());
@@ -33,7 +46,7 @@ impl Traffic {
             },
             Heard::Foreign => self.stats.tally.foreign += 1,
             Heard::Ping => output.append(Opcode::Text, PONG.as_bytes()),
-            Heard::Open | Heard::Joined | Heard::Nothing => {}
+            Heard::Open | Heard::Joined | Heard::Probed | Heard::Nothing => {}
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use throng::proto::ws::{Carry, Decoder, Item, Opcode, Role, Store, close, encode
 use crate::handshake::Handshake;
 use crate::inbound::{End, LIMITS};
 use crate::output::Output;
-use crate::socketio::{Joining, SocketIo};
+use crate::socketio::{Joining, PROBE, SocketIo, UPGRADE};
 use crate::target::Target;
 
 /// Connects, completes the handshake, joins the namespace where there is one, and closes.
@@ -39,9 +39,6 @@ pub(crate) fn probe(
         }
         _ => format!("{address}: the handshake failed: {error}"),
     };
-    let mut request = Vec::new();
-    let key = handshake.append_request(&mut request);
-    stream.write_all(&request).map_err(failed)?;
     let (mut response, mut chunk) = (Vec::new(), [0; 4096]);
     let mut read = |stream: &mut TcpStream, into: &mut Vec<u8>| -> std::io::Result<bool> {
         let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
@@ -58,6 +55,20 @@ pub(crate) fn probe(
         }
     };
     let url = format!("ws://{}{}", target.host, target.path);
+    let mut sid = None;
+    if let Some(poll) = handshake.poll() {
+        stream.write_all(poll).map_err(failed)?;
+        while sid.is_none() {
+            if !read(&mut stream, &mut response).map_err(failed)? {
+                return Err(format!("{address} ended the connection before it answered the handshake"));
+            }
+            sid = Handshake::session(&response).map_err(|what| format!("{url}: the server {what}"))?;
+        }
+        response.clear();
+    }
+    let mut request = Vec::new();
+    let key = handshake.append_request(&mut request, sid.as_deref());
+    stream.write_all(&request).map_err(failed)?;
     let head = loop {
         if !read(&mut stream, &mut response).map_err(failed)? {
             return Err(format!("{address} ended the connection before it answered the handshake"));
@@ -71,6 +82,9 @@ pub(crate) fn probe(
     if let Some(socket_io) = socket_io {
         let mut early = response.split_off(head);
         let mut joiner = Joiner::default();
+        if socket_io.is_upgraded {
+            joiner.output.append(Opcode::Text, PROBE.as_bytes());
+        }
         while !joiner.feed(socket_io, &mut early).map_err(|end| format!("{url}: {end}"))? {
             stream.write_all(joiner.output.as_bytes()).map_err(failed)?;
             joiner.output.clear();
@@ -125,6 +139,10 @@ impl Joiner {
                     match socket_io.join(message, &mut self.is_open).map_err(End::Refused)? {
                         Joining::Wait => {}
                         Joining::Send(text) => self.output.append(Opcode::Text, text.as_bytes()),
+                        Joining::Upgrade(text) => {
+                            self.output.append(Opcode::Text, UPGRADE.as_bytes());
+                            self.output.append(Opcode::Text, text.as_bytes());
+                        }
                         Joining::Joined => return Ok(true),
                     }
                 }

@@ -99,6 +99,8 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
     let common = &settings.common;
     let handshake =
         Handshake::new(&target, common.subprotocol.as_deref(), common.origin.as_deref(), &common.headers);
+    let is_upgraded = settings.socket_io.as_ref().is_some_and(|socket_io| socket_io.is_upgraded);
+    let handshake = if is_upgraded { handshake.upgrading(&target) } else { handshake };
     probe(&target, &handshake, settings.socket_io.as_ref(), common.connect_timeout)
         .map_err(Refusal::Server)?;
 

@@ -18,6 +18,10 @@ use crate::payload::{Kind, STAMP_TEXT_BYTES, Stamp, filler};
 /// The answer to a ping (Engine.IO 4: the server asks, the client answers).
 pub(crate) const PONG: &str = "3";
 
+/// What asks whether a session may move to WebSocket, and what moves it.
+pub(crate) const PROBE: &str = "2probe";
+pub(crate) const UPGRADE: &str = "5";
+
 /// What every connection of the run speaks.
 #[derive(Clone, Debug)]
 pub(crate) struct SocketIo {
@@ -26,6 +30,8 @@ pub(crate) struct SocketIo {
     reply_event: String,
     /// Echoes are acks.
     is_acked: bool,
+    /// Sessions begin with polling and are upgraded.
+    pub(crate) is_upgraded: bool,
     /// The packet that asks for the namespace.
     connect: String,
     /// An event up to the id of its ack.
@@ -43,6 +49,8 @@ pub(crate) enum Joining<'a> {
     Wait,
     /// Send this as a text message.
     Send(&'a str),
+    /// Send [`UPGRADE`], then this.
+    Upgrade(&'a str),
     /// Nothing: it has joined.
     Joined,
 }
@@ -56,6 +64,8 @@ pub(crate) enum Heard<'a> {
     Joined,
     /// A heartbeat: answer it.
     Ping,
+    /// The session may move here.
+    Probed,
     /// The event that was waited for, or an ack with its id: the last of its arguments that is a text.
     Reply(Cow<'a, str>, Option<u64>),
     /// An event that nobody waits for.
@@ -100,6 +110,7 @@ impl SocketIo {
             event: event.to_owned(),
             reply_event: reply_event.to_owned(),
             is_acked,
+            is_upgraded: false,
             connect: String::from_utf8(connect).map_err(|error| error.to_string())?,
             before_id: format!("42{of_namespace}").into_bytes(),
             before_stamp: format!("[{},\"", Value::from(event)).into_bytes(),
@@ -110,7 +121,8 @@ impl SocketIo {
     /// What is spoken, in words, for the report.
     pub(crate) fn describe(&self, has_events: bool) -> String {
         let Self { namespace, event, reply_event, is_acked, .. } = self;
-        let spoken = format!("Socket.IO over WebSocket, namespace {namespace}");
+        let way = if self.is_upgraded { "WebSocket, upgraded from polling" } else { "WebSocket" };
+        let spoken = format!("Socket.IO over {way}, namespace {namespace}");
         match has_events {
             false => spoken,
             true if *is_acked => format!("{spoken}: `{event}` answered by its ack"),
@@ -144,10 +156,15 @@ impl SocketIo {
     /// Why it never will be, in words that continue "the server …".
     pub(crate) fn join(&self, message: Message<'_>, is_open: &mut bool) -> Result<Joining<'_>, String> {
         match self.hear(message) {
-            Ok(Heard::Open) if !*is_open => {
+            Ok(Heard::Open) if !*is_open && !self.is_upgraded => {
                 *is_open = true;
                 Ok(Joining::Send(&self.connect))
             }
+            Ok(Heard::Probed) if !*is_open && self.is_upgraded => {
+                *is_open = true;
+                Ok(Joining::Upgrade(&self.connect))
+            }
+            _ if !*is_open && self.is_upgraded => Err("does not answer the probe of an upgrade".into()),
             _ if !*is_open => Err("does not speak Engine.IO 4: its first message is no open packet".into()),
             Ok(Heard::Ping) => Ok(Joining::Send(PONG)),
             Ok(Heard::Joined) => Ok(Joining::Joined),
@@ -172,6 +189,7 @@ impl SocketIo {
             }
             (PacketKind::Open, _) => Ok(Heard::Open),
             (PacketKind::Ping, _) => Ok(Heard::Ping),
+            (PacketKind::Pong, Data::Text("probe")) => Ok(Heard::Probed),
             (PacketKind::Close, _) => Err("closed the Engine.IO session".into()),
             _ => Ok(Heard::Nothing),
         }

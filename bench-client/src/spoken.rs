@@ -11,6 +11,9 @@ pub(crate) struct Spoken {
     /// then means /socket.io/
     #[arg(long, value_enum, default_value_t)]
     pub(crate) protocol: Protocol,
+    /// Socket.IO: how a session comes to WebSocket [default: websocket]
+    #[arg(long, value_enum)]
+    pub(crate) transport: Option<Transport>,
     /// Socket.IO: the namespace to join [default: /]
     #[arg(long, value_name = "/NAME")]
     pub(crate) namespace: Option<String>,
@@ -40,6 +43,15 @@ pub(crate) enum Protocol {
     Socketio,
 }
 
+/// How an Engine.IO session comes to WebSocket.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Transport {
+    /// It begins there.
+    Websocket,
+    /// It begins with polling and is upgraded, as browsers do it by default, here on one and the same TCP connection.
+    Upgrade,
+}
+
 /// What is spoken, if it is Socket.IO, with messages of `size` bytes.
 ///
 /// # Errors
@@ -50,12 +62,15 @@ pub(crate) fn socket_io(
     is_acked: bool,
     size: usize,
 ) -> Result<Option<SocketIo>, String> {
-    let Spoken { protocol, namespace, auth } = spoken;
+    let Spoken { protocol, transport, namespace, auth } = spoken;
     let Events { event, reply_event } = events;
     if *protocol == Protocol::Websocket {
-        let is_any = is_acked || [namespace, auth, event, reply_event].iter().any(|flag| flag.is_some());
+        let is_any = is_acked
+            || transport.is_some()
+            || [namespace, auth, event, reply_event].iter().any(|flag| flag.is_some());
         return if is_any {
-            Err("--namespace, --auth, --event, --reply-event and --ack need --protocol socketio".into())
+            Err("--transport, --namespace, --auth, --event, --reply-event and --ack need --protocol socketio"
+                .into())
         } else {
             Ok(None)
         };
@@ -65,5 +80,8 @@ pub(crate) fn socket_io(
     }
     let event = event.as_deref().unwrap_or("echo");
     let names = (event, reply_event.as_deref().unwrap_or(event));
-    SocketIo::new(namespace.as_deref().unwrap_or("/"), auth.as_deref(), names, is_acked, size).map(Some)
+    let namespace = namespace.as_deref().unwrap_or("/");
+    let mut socket_io = SocketIo::new(namespace, auth.as_deref(), names, is_acked, size)?;
+    socket_io.is_upgraded = *transport == Some(Transport::Upgrade);
+    Ok(Some(socket_io))
 }

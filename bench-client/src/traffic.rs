@@ -66,11 +66,6 @@ impl Traffic {
         }
     }
 
-    /// What a connection's phase is once WebSocket is open.
-    pub(crate) fn phase_behind_handshake(&self) -> Phase {
-        if self.socket_io.is_some() { Phase::Joining } else { Phase::Open }
-    }
-
     /// Appends one message of `conn` to the output.
     fn append(&mut self, conn: &mut Conn, kind: Kind, intended: u64, now: u64) {
         let slip = now.saturating_sub(intended);
@@ -259,6 +254,7 @@ mod tests {
             attempt: 1,
             began: 0,
             key: None,
+            sid: None,
             response: Vec::new(),
             is_session_open: false,
         };

@@ -235,7 +235,7 @@ impl Worker {
             Step::Waiting => {}
             Step::Opened(mut early) => {
                 let now = self.shared.clock.now();
-                conn.phase = self.traffic.phase_behind_handshake();
+                conn.phase = self.traffic.begin();
                 let fed = feed(conn, &mut early, &mut self.traffic, now);
                 if conn.phase == Phase::Open {
                     self.connector.opened(conn, now, &mut self.traffic.stats);

@@ -1,10 +1,13 @@
 //! The client in Socket.IO: against servers whose faults are known to the packet, and against throng itself.
 
+use std::io::{Read, Write};
 use std::sync::Mutex;
 
 use tungstenite::Message;
 
-use crate::support::{Said, bench, echo, messages, relay_events, send, server, socket_io, throng};
+use crate::support::{
+    Said, bench, echo, messages, relay_events, send, server, socket_io, tcp_server, throng,
+};
 
 fn assert_clean(said: &Said) {
     assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
@@ -203,7 +206,23 @@ fn what_is_no_socket_io_server_is_named() {
         send(socket, Message::text(r#"0{"sid":"s","upgrades":[],"pingInterval":1,"pingTimeout":1}"#));
         messages(socket, |_, _, _| {});
     });
+    let unpolled = tcp_server(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 10\r\n\r\n{\"code\":0}"));
+    });
+    let unmoved = tcp_server(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let body = r#"0{"sid":"s"}"#;
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        drop(stream.write_all(answer.as_bytes()));
+        if let Ok(mut socket) = tungstenite::accept(stream) {
+            send(&mut socket, Message::text(r#"0{"sid":"s"}"#));
+            messages(&mut socket, |_, _, _| {});
+        }
+    });
     for (address, flags, words) in [
+        (unpolled, "--transport upgrade", r#"refused polling: 400 {"code":0}"#),
+        (unmoved, "--transport upgrade", "does not answer the probe of an upgrade"),
         (refusing, "--namespace /x", "refused the namespace /x (connect_error): not for you"),
         (talking, "", "does not speak Engine.IO 4"),
         (echo(), "--connect-timeout 200ms", "opens no Engine.IO session within 200ms"),
@@ -252,6 +271,8 @@ fn throng_answers_with_acks_and_tells_everybody() {
     for (mode, flags) in [
         ("echo", "--ack --pipeline 4 --size 300"),
         ("echo", "--event back --namespace /x"),
+        ("echo", "--ack --transport upgrade"),
+        ("broadcast", "--event all --every 50ms --transport upgrade"),
         ("broadcast", "--event all --every 50ms"),
         ("idle", ""),
     ] {
