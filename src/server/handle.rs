@@ -10,7 +10,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 #[cfg(feature = "socketio")]
-use crate::app::io::{Broadcast, BroadcastOperator, Broadcasting, IoMail};
+use crate::app::io::{Broadcast, BroadcastOperator, Broadcasting, IoAudit, IoMail};
 use crate::app::raw::{Handler, Post, RawMail, Remote};
 use crate::base::error::Full;
 use crate::base::id::ConnId;
@@ -147,6 +147,19 @@ impl Handle {
     #[cfg(feature = "socketio")]
     pub fn of<'s>(&'s self, namespace: &'s str) -> BroadcastOperator<'s> {
         BroadcastOperator::new(self, namespace, None)
+    }
+
+    /// What the Socket.IO of each shard holds, in their order; nothing of a server that has stopped.
+    #[cfg(feature = "socketio")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn io_audit(&self) -> Vec<IoAudit> {
+        let (tell, told) = std::sync::mpsc::channel();
+        let asked = self.0.io(&mut || IoMail::Audit(tell.clone()));
+        drop(tell);
+        let mut audits: Vec<_> = asked.map(|()| told.iter().collect()).unwrap_or_default();
+        audits.sort_unstable_by_key(|(shard, _)| *shard);
+        audits.into_iter().map(|(_, audit)| audit).collect()
     }
 
     /// How many connections there are, of any kind.

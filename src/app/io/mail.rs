@@ -1,11 +1,13 @@
 //! What the shards of one server tell each other about Socket.IO.
 
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use crate::core::service::Ticket;
 use crate::proto::engineio::SessionId;
 use crate::proto::http::Response;
 
+use super::audit::IoAudit;
 use super::broadcast::Broadcast;
 
 /// A message to the Socket.IO of another shard.
@@ -18,6 +20,8 @@ pub(crate) enum IoMail {
     Gone(Errant, SessionId),
     /// To every shard: an event for some of its sockets.
     Broadcast(Arc<Broadcast>),
+    /// Asks what this shard holds.
+    Audit(Sender<(usize, IoAudit)>),
 }
 
 /// Where a held request waits for its answer.
@@ -43,6 +47,7 @@ impl std::fmt::Debug for IoMail {
             Self::Answer(_) => "Answer",
             Self::Gone(..) => "Gone",
             Self::Broadcast(_) => "Broadcast",
+            Self::Audit(_) => "Audit",
         })
     }
 }

@@ -7,10 +7,12 @@
 mod acks;
 mod admit;
 mod alarms;
+mod audit;
 mod broadcast;
 mod config;
 mod emit;
 mod engine;
+mod guard;
 mod handshake;
 mod heartbeat;
 mod mail;
@@ -28,6 +30,8 @@ mod state;
 
 pub use acks::AckError;
 pub use admit::{Admit, Connect, Refusal};
+#[doc(hidden)]
+pub use audit::IoAudit;
 pub(crate) use broadcast::Broadcast;
 pub use config::{Cors, CorsOrigins, IoConfig};
 pub use emit::BroadcastOperator;

@@ -49,14 +49,22 @@ impl IoShard {
             && !self.state.sockets[socket as usize].is_greeted
         {
             self.greet(port, socket);
+            if self.state.sockets[socket as usize].is_over {
+                // Its client could not know yet.
+                return;
+            }
         }
-        let Self { state, spaces, .. } = self;
+        let Self { state, .. } = self;
         match (packet.kind, space, socket) {
             (Kind::Event, Some(space), Some(socket)) => {
-                spaces[space as usize].event(Cx { state, port }, socket, packet);
+                let _panicked = self.guarded(port, slot, |Self { state, spaces, .. }, port| {
+                    spaces[space as usize].event(Cx { state, port }, socket, packet);
+                });
             }
             (Kind::Ack, Some(space), Some(socket)) => {
-                spaces[space as usize].acked(Cx { state, port }, socket, packet);
+                let _panicked = self.guarded(port, slot, |Self { state, spaces, .. }, port| {
+                    spaces[space as usize].acked(Cx { state, port }, socket, packet);
+                });
             }
             (Kind::Disconnect, Some(_), Some(socket)) => state.leave(socket, Reason::ClientDisconnect),
             (Kind::Connect, Some(space), None) => self.connect(port, slot, space, packet),
@@ -75,7 +83,7 @@ impl IoShard {
 
     /// A client asks for a namespace.
     fn connect(&mut self, port: &mut dyn Port, slot: u32, space: u16, packet: &Packet<'_>) {
-        let Self { state, spaces, .. } = self;
+        let Self { state, .. } = self;
         let config = &state.config;
         let session = &mut state.sessions[slot as usize];
         if session.sockets >= config.namespaces_per_session_max {
@@ -84,8 +92,11 @@ impl IoShard {
         let handshake = session.handshake.take();
         let serial = session.serial;
         let connect = Connect { auth: packet.args, handshake: handshake.as_deref() };
-        let verdict = spaces[space as usize].admit(&connect);
-        // Nothing that middleware can do ends a session.
+        let admitted =
+            self.guarded(port, slot, |Self { spaces, .. }, _| spaces[space as usize].admit(&connect));
+        let Some(verdict) = admitted else { return };
+        let Self { state, .. } = self;
+        // Nothing else that middleware can do ends a session.
         debug_assert!(state.sessions[slot as usize].serial == serial);
         match verdict {
             Verdict::Accept(data) => {
@@ -112,9 +123,9 @@ impl IoShard {
                 encode::connect(&mut state.out, &state.names[space as usize], sid);
                 state.attachments.clear();
                 state.send_out(port, slot);
-                let greeting = Greeting { socket, auth: packet.args.into(), handshake };
-                state.greetings.push_back(greeting);
-                state.file(port, Due::Greet, slot);
+                let now_us = port.now_us();
+                let due = state.file_from(port, Due::Greet, slot, now_us);
+                state.greetings.push_back(Greeting { due, socket, auth: packet.args.into(), handshake });
             }
             Verdict::Refuse(refusal) => {
                 state.out.clear();
@@ -134,16 +145,18 @@ impl IoShard {
 
     /// Runs the connection handlers of a socket, if they have not run yet.
     pub(super) fn greet(&mut self, port: &mut dyn Port, socket: u32) {
-        let Self { state, spaces, .. } = self;
+        let Self { state, .. } = self;
+        if state.sockets.get(socket as usize).is_none_or(|entry| entry.is_greeted) {
+            return;
+        }
         let Some(at) = state.greetings.iter().position(|greeting| greeting.socket == socket) else { return };
         let Some(Greeting { auth, handshake, .. }) = state.greetings.remove(at) else { return };
         let Some(entry) = state.sockets.get_mut(socket as usize) else { return };
         entry.is_greeted = true;
         let (space, session) = (entry.space as usize, entry.session);
-        if let Some(key) = state.key_of(session) {
-            port.works_for(key);
-        }
         let connect = Connect { auth: auth.as_args(), handshake: handshake.as_deref() };
-        spaces[space].connected(Cx { state, port }, socket, &connect);
+        let _panicked = self.guarded(port, session, |Self { state, spaces, .. }, port| {
+            spaces[space].connected(Cx { state, port }, socket, &connect);
+        });
     }
 }

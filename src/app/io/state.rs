@@ -12,7 +12,7 @@ use crate::core::timers::TimerId;
 use crate::hub::Hub;
 use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::http::Response;
-use crate::proto::socketio::RawArgs;
+use crate::proto::socketio::{RawArgs, encode};
 use crate::proto::ws::Message;
 
 use super::alarms::Alarms;
@@ -54,6 +54,8 @@ pub(super) struct Entry {
 /// What a connection handler is lent of its client's wish to connect.
 #[derive(Debug)]
 pub(super) struct Greeting {
+    /// When it is to be lent, in the shard's milliseconds.
+    pub(super) due: u32,
     pub(super) socket: u32,
     pub(super) auth: RawArgs,
     pub(super) handshake: Option<Box<Handshake>>,
@@ -351,5 +353,23 @@ impl State {
         if !std::mem::replace(&mut entry.is_over, true) {
             self.ended.push((socket, reason));
         }
+    }
+
+    /// Disconnects every socket of a session, each told so, and closes it.
+    pub(super) fn disconnect_all(&mut self, port: &mut dyn Port, slot: u32) {
+        let mut socket = self.sessions.get(slot as usize).map_or(NONE, |session| session.first_socket);
+        while socket != NONE {
+            let Entry { next, space, is_over, .. } = self.sockets[socket as usize];
+            if !is_over {
+                self.out.clear();
+                self.out.push(PacketKind::Message.digit());
+                encode::disconnect(&mut self.out, &self.names[space as usize]);
+                self.attachments.clear();
+                self.send_out(port, slot);
+                self.leave(socket, Reason::ServerDisconnect);
+            }
+            socket = next;
+        }
+        self.close_session(port, slot, Reason::ForcedClose);
     }
 }
