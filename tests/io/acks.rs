@@ -40,7 +40,12 @@ fn asking(io: &mut Io, tell: &Tell) {
                 // One that asks again whenever it hears nothing: it must neither hold the shard nor outlive its socket.
                 fn again(socket: &Socket<'_>, kept: Rc<Cell<u32>>) {
                     kept.set(kept.get() + 1);
-                    socket.emit_with_ack("question", (), Duration::ZERO, move |socket, _: Result<&i64, _>| again(socket, kept));
+                    socket.emit_with_ack(
+                        "question",
+                        (),
+                        Duration::ZERO,
+                        move |socket, _: Result<&i64, _>| again(socket, kept),
+                    );
                 }
                 again(socket, kept.clone());
             })
@@ -65,7 +70,13 @@ fn a_client_is_answered_once() {
             assert_eq!(ws.text(), answer);
         }
         // No answer where the arguments are others, or where nothing listens.
-        ws.send_all(&["421[\"sum\",1]", "422[\"sum\"]", "423[\"sum\",\"1\",\"2\"]", "424[\"unknown\"]", "425[\"sum\",4,5]"]);
+        ws.send_all(&[
+            "421[\"sum\",1]",
+            "422[\"sum\"]",
+            "423[\"sum\",\"1\",\"2\"]",
+            "424[\"unknown\"]",
+            "425[\"sum\",4,5]",
+        ]);
         assert_eq!(ws.text(), "435[9]");
         ws.send("451-6[\"bytes\",{\"_placeholder\":true,\"num\":0}]");
         ws.client.send(tungstenite::Message::binary(vec![1, 2])).unwrap();
@@ -87,7 +98,13 @@ fn a_client_answers_or_does_not() {
         let mut ask = |milliseconds: u64| {
             ws.send(&format!("42[\"ask\",{milliseconds}]"));
             let question = ws.text();
-            question.strip_prefix("42").unwrap().strip_suffix("[\"question\"]").unwrap().parse::<u64>().unwrap()
+            question
+                .strip_prefix("42")
+                .unwrap()
+                .strip_suffix("[\"question\"]")
+                .unwrap()
+                .parse::<u64>()
+                .unwrap()
         };
         let ids = [ask(0), ask(0), ask(0), ask(0)];
         // Others' answers are none, nor is a second one, nor one to nothing.

@@ -15,7 +15,8 @@ fn fixture(shards: usize, origins: CorsOrigins, credentials: bool) -> Fixture {
 
 /// What an answer says about origins: who may, with cookies, and what a cache must look at.
 fn told(answer: &Answer) -> [Option<String>; 3] {
-    ["Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Vary"].map(|name| answer.header(name))
+    ["Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Vary"]
+        .map(|name| answer.header(name))
 }
 
 #[test]
@@ -52,7 +53,11 @@ fn every_answer_says_whether_its_origin_may() {
                 ("OPTIONS", "/socket.io/?EIO=4&transport=polling", 204),
             ] {
                 let answer = ask(method, path);
-                assert_eq!((answer.status, told(&answer)), (status, expected.clone()), "{case} {method} {path}");
+                assert_eq!(
+                    (answer.status, told(&answer)),
+                    (status, expected.clone()),
+                    "{case} {method} {path}"
+                );
             }
             // Answers that were waited for, and from another shard.
             let mut poller = fixture.polling();

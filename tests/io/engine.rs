@@ -30,7 +30,10 @@ fn packets_of_both_kinds_come_back_in_order() {
         ws.send_all(&["4a", "4b"]);
         ws.client.send(Message::binary(vec![1, 2])).unwrap();
         ws.send("4");
-        assert_eq!((ws.text(), ws.text(), ws.binary(), ws.text()), ("4a".into(), "4b".into(), vec![1, 2], "4".into()));
+        assert_eq!(
+            (ws.text(), ws.text(), ws.binary(), ws.text()),
+            ("4a".into(), "4b".into(), vec![1, 2], "4".into())
+        );
         ws.send("1");
         assert_eq!(ws.close_code(), 1000);
         fixture.end();
@@ -175,7 +178,8 @@ fn a_body_in_pieces_and_chunks_is_one() {
     with_shards(|shards| {
         let fixture = start(shards, echo, |_| {});
         let mut poller = fixture.poller();
-        let head = format!("POST {} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", target(&poller.sid));
+        let head =
+            format!("POST {} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", target(&poller.sid));
         for piece in [head.as_bytes(), b"2\r\n4a\r\n", b"1\r\n\x1e\r\n", b"2\r\n4b\r\n", b"0\r\n\r\n"] {
             poller.posts.stream.write_all(piece).unwrap();
         }

@@ -38,7 +38,10 @@ fn listening(io: &mut Io, tell: &Tell) {
             })
             .on("raw", |socket, raw: &RawValue| _ = socket.emit("raw", raw))
             .on("transport", |socket, (): &()| {
-                _ = socket.emit("transport", if socket.transport() == Transport::Polling { "polling" } else { "websocket" });
+                _ = socket.emit(
+                    "transport",
+                    if socket.transport() == Transport::Polling { "polling" } else { "websocket" },
+                );
             })
             .on("reserved", |socket, (): &()| {
                 assert_eq!(socket.emit("disconnect", ()), throng::Delivery::Dropped);

@@ -26,7 +26,10 @@ impl Answer {
 
     /// The packets of a payload; panics where it is none.
     pub(crate) fn packets(&self) -> Vec<String> {
-        assert_eq!((self.status, self.header("Content-Type").as_deref()), (200, Some("text/plain; charset=UTF-8")));
+        assert_eq!(
+            (self.status, self.header("Content-Type").as_deref()),
+            (200, Some("text/plain; charset=UTF-8"))
+        );
         self.body.split('\x1e').map(str::to_owned).collect()
     }
 }
@@ -78,7 +81,12 @@ impl Line {
     fn more(&mut self) {
         let mut bytes = [0; 65_536];
         let read = self.stream.read(&mut bytes).expect("the answer does not come");
-        assert_ne!(read, 0, "the connection ended; before that came {:?}", String::from_utf8_lossy(&self.arrived));
+        assert_ne!(
+            read,
+            0,
+            "the connection ended; before that came {:?}",
+            String::from_utf8_lossy(&self.arrived)
+        );
         self.arrived.extend_from_slice(&bytes[..read]);
     }
 

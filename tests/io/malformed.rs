@@ -15,7 +15,14 @@ const MALFORMED: [(&str, &[&str]); 21] = [
     ("too many attachments", &["4511-[\"echo\"]"]),
     ("text instead of an attachment", &["451-[\"echo\",{\"_placeholder\":true,\"num\":0}]", "42[\"echo\"]"]),
     ("an attachment that was not announced", &["bAQ=="]),
-    ("attachments that are too large", &["452-[\"echo\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]", "bAAAAAAAAAAAAAAAA", "bAAAAAAAAAAAAAAAA"]),
+    (
+        "attachments that are too large",
+        &[
+            "452-[\"echo\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]",
+            "bAAAAAAAAAAAAAAAA",
+            "bAAAAAAAAAAAAAAAA",
+        ],
+    ),
     ("a placeholder of nothing", &["451-[\"echo\",{\"_placeholder\":true,\"num\":1}]"]),
     ("too long a namespace", &["42/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,[\"echo\"]"]),
     ("too large an ack id", &["429007199254740992[\"echo\"]"]),

@@ -19,7 +19,9 @@ fn several(io: &mut Io, tell: &Tell) {
     io.of_with("/admin", admit)
         .on_connection(move |socket| {
             let connect = socket.connect().unwrap();
-            let query = connect.handshake().and_then(|it| it.request(|request| request.query_param("EIO").map(|it| it.into_owned())));
+            let query = connect
+                .handshake()
+                .and_then(|it| it.request(|request| request.query_param("EIO").map(|it| it.into_owned())));
             came.say(format!("+{} {} {query:?}", socket.data(), connect.auth_json()));
             assert_eq!(socket.transport().name(), "websocket");
         })
@@ -50,10 +52,7 @@ fn who_asks_is_let_in_or_hears_why_not() {
         ws.enter("/other");
         assert_eq!(fixture.said(), "+/other");
         ws.close();
-        assert_eq!(
-            fixture.said_sorted(2),
-            ["-/admin transport close me", "-/other transport close"]
-        );
+        assert_eq!(fixture.said_sorted(2), ["-/admin transport close me", "-/other transport close"]);
         fixture.end();
     });
 }

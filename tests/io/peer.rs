@@ -3,16 +3,16 @@
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use throng::io::{Io, IoConfig, Namespace, Reason, SessionId, Socket};
+use throng::io::{Io, IoAudit, IoConfig, Namespace, Reason, SessionId, Socket};
 use throng::{Handle, Metrics, Server};
 use tungstenite::{Message, WebSocket};
 
 use super::http::{Answer, Line, sid_of, target};
 
 /// Longer than anything here takes; who waits that long has found a bug.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where handlers say what they hear.
 #[derive(Clone)]
@@ -187,10 +187,16 @@ impl Fixture {
         }
     }
 
-    /// Sees that nothing is left of Socket.IO on any shard.
+    /// Sees that nothing is left of Socket.IO on any shard, once the ends of the last connections have come in.
     pub(crate) fn is_empty(&self) {
-        for (shard, audit) in self.handle.io_audit().into_iter().enumerate() {
-            assert!(audit.is_empty(), "left over on shard {shard}: {audit:?}");
+        let began = Instant::now();
+        loop {
+            let audits = self.handle.io_audit();
+            assert_eq!(audits.len(), self.shards);
+            if audits.iter().all(IoAudit::is_empty) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "left over: {audits:?}");
         }
     }
 

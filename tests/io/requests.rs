@@ -37,7 +37,11 @@ fn a_wrong_request_hears_why() {
             // All on one connection: a refusal does not end it.
             let answer = line.ask(method, &format!("/socket.io/{query}"), "");
             assert_eq!((answer.status, answer.body.as_str()), expected, "{method} {query}");
-            assert_eq!(answer.header("Content-Type").as_deref(), Some("application/json"), "{method} {query}");
+            assert_eq!(
+                answer.header("Content-Type").as_deref(),
+                Some("application/json"),
+                "{method} {query}"
+            );
         }
         assert_eq!(fixture.ask_websocket("&sid=abc").err(), Some(400));
         assert_eq!(fixture.ask_websocket(&format!("&sid={far}")).err(), Some(400));
@@ -71,9 +75,7 @@ fn an_open_packet_says_what_was_configured() {
         let sid_there = sid_of(&open);
         assert_eq!(
             open,
-            packets[0]
-                .replace("[\"websocket\"]", "[]")
-                .replace(&sid.to_string(), &sid_there.to_string())
+            packets[0].replace("[\"websocket\"]", "[]").replace(&sid.to_string(), &sid_there.to_string())
         );
         ws.close();
         assert_eq!(line.ask("POST", &target(&sid), "1").body, "ok");

@@ -103,7 +103,10 @@ fn a_probe_that_goes_away_leaves_polling_as_it_was() {
             poller.post(&format!("42[\"echo\",{how}]"));
             // Before the server knows that the probe is gone, a poll may bring a noop.
             let packets = std::iter::repeat_with(|| poller.poll().packets()).flatten();
-            assert_eq!(packets.into_iter().find(|packet| packet != "6").unwrap(), format!("42[\"echo\",{how}]"));
+            assert_eq!(
+                packets.into_iter().find(|packet| packet != "6").unwrap(),
+                format!("42[\"echo\",{how}]")
+            );
             // It may try again, once the server knows.
             loop {
                 let mut again = probe(&fixture, &poller);

@@ -186,10 +186,8 @@ impl IoShard {
 
     /// A poll whose session is gone: its client may have closed it a moment ago, by a request that was faster.
     fn late_poll(&mut self, port: &dyn Port, id: &SessionId) -> Result<Response, RequestError> {
-        if !self.state.lets_go(id, port.now_us()) {
-            return Err(RequestError::UnknownSession);
-        }
-        Ok(payload_response(vec![PacketKind::Noop.digit()]))
+        let payload = self.state.late_payload(id, port.now_us()).ok_or(RequestError::UnknownSession)?;
+        Ok(payload_response(payload))
     }
 
     /// The packets of a POST, in order; the answer says that all of them were taken.
@@ -238,7 +236,8 @@ impl IoShard {
         let from = Errant { shard: self.state.shard as u16, ticket };
         if held.id.shard == from.shard {
             self.poll_aborted(port, from, &held.id);
-        } else {
+        } else if !self.is_stopping {
+            // Else it is this server that has let it down: the session's home hears of the stop by itself.
             port.mail(held.id.shard as usize, IoMail::Gone(from, held.id));
         }
         self.settle(port);

@@ -41,6 +41,8 @@ pub(crate) struct IoShard {
     pub(super) engine: Option<OnMessage>,
     /// Handlers that have panicked so far.
     pub(super) panics: u32,
+    /// The server stops.
+    pub(super) is_stopping: bool,
 }
 
 impl IoShard {
@@ -53,7 +55,7 @@ impl IoShard {
             state.names.push(name);
             state.hubs.push(Default::default());
         }
-        Self { state, spaces, engine, panics: 0 }
+        Self { state, spaces, engine, panics: 0, is_stopping: false }
     }
 
     /// A WebSocket that was asked for is open: of a session, or, with a handshake, of a new one, whose slot is returned.
@@ -286,7 +288,9 @@ impl IoShard {
 
     /// The server stops: sessions that poll have no connection whose end would tell their sockets, and their clients.
     pub(crate) fn stopping(&mut self, port: &mut dyn Port) {
-        let polling = self.state.sessions.iter().filter(|(_, session)| matches!(session.link, Link::Polling(_)));
+        self.is_stopping = true;
+        let polling =
+            self.state.sessions.iter().filter(|(_, session)| matches!(session.link, Link::Polling(_)));
         let slots: Vec<_> = polling.map(|(slot, _)| slot as u32).collect();
         slots.into_iter().for_each(|slot| self.state.close_session(port, slot, Reason::ServerShuttingDown));
         self.settle(port);

@@ -27,9 +27,10 @@ use super::session::{Link, NONE, Session};
 /// The room that every socket of a namespace is in. An application's own rooms may not have this name.
 pub(super) const ALL: &str = "\0";
 
-/// How many sessions that are gone are remembered for a poll that was on its way, and for how long.
+/// How many sessions that are gone are remembered for a poll that was on its way, for how long, and with how much.
 const LET_GO_MAX: usize = 64;
 const LET_GO_US: u64 = 1_000_000;
+const LET_GO_BYTES_MAX: usize = 16 << 10;
 
 /// A client in a namespace.
 #[derive(Debug)]
@@ -61,6 +62,14 @@ pub(super) struct Greeting {
     pub(super) handshake: Option<Box<Handshake>>,
 }
 
+/// A session that is gone, and what a poll for it is still answered.
+#[derive(Debug)]
+pub(super) struct LetGo {
+    id: SessionId,
+    at_us: u64,
+    payload: Vec<u8>,
+}
+
 /// A request that is held here.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -90,9 +99,9 @@ pub(crate) struct State {
     pub(super) ended: Vec<(u32, Reason)>,
     /// Sessions that have something for a poll that waits.
     pub(super) unpolled: Vec<u32>,
-    /// Sessions that their clients have closed while no poll waited, and when: one that was on its way then is let go as it
-    /// would have been, wherever it came in.
-    pub(super) let_go: VecDeque<(SessionId, u64)>,
+    /// Sessions that ended while no poll waited, and when: one that was on its way then is let go as it would have been,
+    /// wherever it came in.
+    pub(super) let_go: VecDeque<LetGo>,
     /// Working space for packets.
     pub(super) out: Vec<u8>,
     pub(super) attachments: Vec<Vec<u8>>,
@@ -264,16 +273,19 @@ impl State {
                 port.close(key, code);
             }
             Link::Polling(polling) => {
-                if polling.poll.is_none() && reason == Reason::TransportClose {
-                    self.let_go.truncate(LET_GO_MAX - 1);
-                    self.let_go.push_front((id, port.now_us()));
-                } else if let Some(errant) = polling.poll.take() {
-                    // A client that closes is let go, any other is told that it is over.
-                    let kind =
-                        if reason == Reason::TransportClose { PacketKind::Noop } else { PacketKind::Close };
-                    polling.text(kind, "");
-                    let payload = polling.take();
+                // A client that closes is let go, any other is told that it is over.
+                let is_closed_by_client = reason == Reason::TransportClose;
+                polling.text(if is_closed_by_client { PacketKind::Noop } else { PacketKind::Close }, "");
+                let payload = polling.take();
+                if let Some(errant) = polling.poll.take() {
                     self.answer(port, errant, payload_response(payload));
+                } else if is_closed_by_client
+                    || (reason == Reason::ForcedClose && payload.len() <= LET_GO_BYTES_MAX)
+                {
+                    // Which may have been told that it was disconnected, and is not to come back by itself.
+                    let payload = if is_closed_by_client { vec![PacketKind::Noop.digit()] } else { payload };
+                    self.let_go.truncate(LET_GO_MAX - 1);
+                    self.let_go.push_front(LetGo { id, at_us: port.now_us(), payload });
                 }
                 if let Some((key, _)) = polling.probe {
                     port.close(key, 1000);
@@ -282,10 +294,11 @@ impl State {
         }
     }
 
-    /// Whether a poll for a session that is gone may end as if it had been in time. Once.
-    pub(super) fn lets_go(&mut self, id: &SessionId, now_us: u64) -> bool {
-        let is_it = |(gone, at): &(SessionId, u64)| gone == id && now_us - at < LET_GO_US;
-        self.let_go.iter().position(is_it).and_then(|at| self.let_go.remove(at)).is_some()
+    /// What a poll for a session that is gone is answered, as if it had been in time. Once.
+    pub(super) fn late_payload(&mut self, id: &SessionId, now_us: u64) -> Option<Vec<u8>> {
+        let is_it = |gone: &LetGo| gone.id == *id && now_us - gone.at_us < LET_GO_US;
+        let at = self.let_go.iter().position(is_it)?;
+        self.let_go.remove(at).map(|gone| gone.payload)
     }
 
     /// Takes a socket out of its session, its namespace and its rooms.
