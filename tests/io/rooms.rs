@@ -130,10 +130,10 @@ fn an_event_goes_to_whom_it_is_for_once() {
         says(1, "42[\"a, b\"]".into(), &with_last(&[0, 1])[..]);
         says(1, "42[\"not a\"]".into(), &but(&with_last(&[0, 1])));
         says(0, "42[\"a not b\"]".into(), &with_last(&[])[..]);
-        for n in 0..=last {
+        for (n, id) in ids.iter().enumerate() {
             // Every socket is alone in the room of its id.
-            says(0, format!("42[\"to\",\"{}\"]", ids[n]), &[n]);
-            says(0, format!("42[\"but\",\"{}\"]", ids[n]), &but(&[n]));
+            says(0, format!("42[\"to\",\"{id}\"]"), &[n]);
+            says(0, format!("42[\"but\",\"{id}\"]"), &but(&[n]));
         }
         says(0, "42[\"to\",\"nobody\"]".into(), &[]);
         says(0, "42[\"other\"]".into(), &[]);

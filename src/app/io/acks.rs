@@ -1,7 +1,10 @@
 //! Acks: those that are awaited of clients, and the token by which a client's own is answered later.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+
+use slab::Slab;
 
 use crate::proto::socketio::Args;
 
@@ -34,17 +37,22 @@ impl std::error::Error for AckError {}
 /// What runs when an ack comes, or does not.
 pub(super) type OnAck<D> = Box<dyn FnOnce(&mut Socket<'_, D>, Result<Args<'_>, AckError>, &mut String)>;
 
+/// What runs when a job's result is back.
+pub(super) type OnDone<D> = Box<dyn FnOnce(&mut Socket<'_, D>, Box<dyn Any + Send>)>;
+
 /// The acks a namespace awaits, by socket and number, so that a socket's own lie together, the oldest first.
 pub(super) struct Acks<D> {
     next: u64,
     pending: BTreeMap<(u32, u64), OnAck<D>>,
     /// Those that were too many: nobody may answer them any more, but they have yet to be told.
     given_up: BTreeMap<(u32, u64), OnAck<D>>,
+    /// What is to be done with the results of the jobs that are under way.
+    pub(super) jobs: Slab<OnDone<D>>,
 }
 
 impl<D> Default for Acks<D> {
     fn default() -> Self {
-        Self { next: 0, pending: BTreeMap::new(), given_up: BTreeMap::new() }
+        Self { next: 0, pending: BTreeMap::new(), given_up: BTreeMap::new(), jobs: Slab::new() }
     }
 }
 

@@ -16,6 +16,12 @@ pub struct IoAudit {
     pub held: usize,
     /// Sockets whose connection handlers have yet to run.
     pub greetings: usize,
+    /// Clients that wait until middleware has decided.
+    pub waiting: usize,
+    /// Answers of many sockets, or shards, that are awaited.
+    pub gathers: usize,
+    /// Jobs of sockets that are under way.
+    pub jobs: usize,
     /// Rooms with a member, that of all included.
     pub rooms: usize,
     /// Acks that are awaited.
@@ -33,17 +39,20 @@ impl IoAudit {
 }
 
 impl IoShard {
-    pub(super) fn audit(&self) -> IoAudit {
+    /// Counts what it holds, and says which shard it is.
+    pub(crate) fn audit(&self) -> (usize, IoAudit) {
         let state = &self.state;
         let mut audit = IoAudit {
             sessions: state.sessions.len(),
             sockets: state.sockets.len(),
             held: state.held.len(),
             greetings: state.greetings.len(),
+            waiting: state.waiting.len() + state.asked.len(),
+            gathers: state.gathers.len() + state.queries.len(),
             rooms: state.hubs.iter().map(|hub| hub.len()).sum(),
             ..IoAudit::default()
         };
         self.spaces.iter().for_each(|space| space.count(&mut audit));
-        audit
+        (state.shard, audit)
     }
 }

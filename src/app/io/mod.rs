@@ -5,21 +5,25 @@
 //! socket of the kernel's: it speaks to its shard through `Port`.
 
 mod acks;
+mod adapter;
 mod admit;
 mod alarms;
 mod audit;
 mod broadcast;
+mod cluster;
 mod config;
 mod emit;
 mod engine;
 mod guard;
 mod handshake;
 mod heartbeat;
+mod id;
 mod mail;
 mod namespace;
 mod packets;
 mod port;
 mod reason;
+mod remote;
 mod request;
 mod session;
 mod setup;
@@ -29,23 +33,28 @@ mod space;
 mod state;
 
 pub use acks::AckError;
-pub use admit::{Admit, Connect, Refusal};
+pub use admit::{Admit, Connect, PendingConnect, Refusal};
 #[doc(hidden)]
 pub use audit::IoAudit;
 pub(crate) use broadcast::Broadcast;
+pub use cluster::{Acked, Fetched, RemoteSocket};
+pub(crate) use cluster::{Done, Operation};
 pub use config::{Cors, CorsOrigins, IoConfig};
 pub use emit::BroadcastOperator;
-pub(crate) use emit::{Broadcasting, Nowhere};
+pub use emit::Here;
+pub(crate) use emit::{Asking, Broadcasting, Nowhere};
 pub use engine::EngineSocket;
 pub use handshake::Handshake;
-pub(crate) use mail::IoMail;
+pub use id::SocketId;
+pub(crate) use mail::{IoCall, IoMail};
 pub use namespace::{Io, Namespace};
 pub(crate) use port::Port;
 pub use reason::Reason;
+pub(crate) use remote::IoRemote;
 pub(crate) use request::Asked;
 pub(crate) use setup::IoSetup;
 pub(crate) use shard::IoShard;
-pub use socket::{Socket, SocketId};
+pub use socket::Socket;
 
 pub use crate::proto::engineio::{Data, SessionId, Transport, Transports};
 pub use crate::proto::socketio::{Args, Binary, BinaryBuf, EmitArgs, Limits, Mismatch, Payload, RawArgs};

@@ -5,7 +5,9 @@
 //! (sockets that are over, polls that can be answered) is done by `settle`, once they have returned.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::cause::CloseReason;
 use crate::base::id::Key;
@@ -14,15 +16,17 @@ use crate::proto::http::{Request, Response};
 use crate::proto::ws::Message;
 
 use super::alarms::Alarm;
+use super::cluster::{Act, Done, GATHER, Operation, QUERY};
 use super::config::IoConfig;
-use super::emit::Broadcasting;
+use super::emit::{Asking, Broadcasting, Here};
 use super::engine::{EngineSocket, OnMessage};
 use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::IoMail;
-use super::namespace::Io;
+use super::namespace::{Io, OnServer};
 use super::port::Port;
 use super::reason::Reason;
+use super::remote::IoRemote;
 use super::session::{Link, NONE};
 use super::space::Space;
 use super::state::{Cx, Entry, State};
@@ -38,7 +42,10 @@ pub(crate) struct IoShard {
     pub(super) state: State,
     pub(super) spaces: Vec<Box<dyn Space>>,
     /// Takes every message, where Engine.IO is served by itself.
-    pub(super) engine: Option<OnMessage>,
+    engine: Option<OnMessage>,
+    /// Listeners of what other shards say.
+    on_server: HashMap<Box<str>, Vec<OnServer>>,
+    scratch: String,
     /// Handlers that have panicked so far.
     pub(super) panics: u32,
     /// The server stops.
@@ -47,7 +54,7 @@ pub(crate) struct IoShard {
 
 impl IoShard {
     pub(super) fn new(shard: usize, config: Arc<IoConfig>, io: Io) -> Self {
-        let Io { spaces, engine } = io;
+        let Io { spaces, engine, on_server } = io;
         let mut state = State::new(shard, config);
         for space in &spaces {
             let (name, number) = (space.name(), state.names.len() as u16);
@@ -55,7 +62,7 @@ impl IoShard {
             state.names.push(name);
             state.hubs.push(Default::default());
         }
-        Self { state, spaces, engine, panics: 0, is_stopping: false }
+        Self { state, spaces, engine, on_server, scratch: String::new(), panics: 0, is_stopping: false }
     }
 
     /// A WebSocket that was asked for is open: of a session, or, with a handshake, of a new one, whose slot is returned.
@@ -212,6 +219,26 @@ impl IoShard {
         }
     }
 
+    /// Gives the shard its way back from other threads.
+    pub(crate) fn attach(&mut self, remote: IoRemote) {
+        self.state.remote = Some(remote);
+    }
+
+    /// Does an operation on all shards.
+    pub(crate) fn operate(
+        &mut self,
+        port: &mut dyn Port,
+        operation: Operation,
+        answered: Option<(Duration, Done)>,
+    ) {
+        self.state.operate(port, operation, answered);
+    }
+
+    /// Emits to sockets everywhere, and gathers their acks.
+    pub(crate) fn ask(&mut self, port: &mut dyn Port, asking: Asking) {
+        self.state.ask(port, asking);
+    }
+
     /// Lends what a broadcast goes through, for the length of `work`.
     pub(crate) fn lend<T>(&mut self, port: &mut dyn Port, work: impl FnOnce(&dyn Broadcasting) -> T) -> T {
         let result = work(&RefCell::new(Cx { state: &mut self.state, port: &mut *port }));
@@ -226,8 +253,14 @@ impl IoShard {
             IoMail::Answer(answer) => self.state.answer_held(port, answer.0, answer.1),
             IoMail::Gone(from, id) => self.poll_aborted(port, from, &id),
             IoMail::Broadcast(broadcast) => self.state.apply(port, &broadcast),
-            // Whoever asked may have gone.
-            IoMail::Audit(tell) => drop(tell.send((self.state.shard, self.audit()))),
+            IoMail::Operation(operation) => {
+                self.state.perform(port, &operation);
+                if matches!(operation.act, Act::Say { .. }) {
+                    self.state.said.push_back(operation);
+                }
+            }
+            IoMail::Told(number, part) => self.state.told(number, *part),
+            IoMail::Call(call) => call(self, port),
         }
         self.settle(port);
     }
@@ -275,11 +308,17 @@ impl IoShard {
         // Those that are set by what rings now wait for the next turn, so that a timeout of 0 cannot hold the loop.
         for _ in 0..self.state.alarms.len() {
             let Some(Alarm { space, socket, ack_id, .. }) = self.state.alarms.next_due(now_us) else { break };
-            // Acks do not outlive their socket, so one that is still awaited has its own.
-            let slot = self.state.sockets.get(socket as usize).map_or(NONE, |entry| entry.session);
-            let _panicked = self.guarded(port, slot, |Self { state, spaces, .. }, port| {
-                spaces[space as usize].overdue(Cx { state, port }, socket, ack_id);
-            });
+            match space {
+                QUERY => self.state.conclude(ack_id, true),
+                GATHER => self.state.gathered(port, ack_id, true),
+                _ => {
+                    // Acks do not outlive their socket, so one that is still awaited has its own.
+                    let slot = self.state.sockets.get(socket as usize).map_or(NONE, |entry| entry.session);
+                    let _panicked = self.guarded(port, slot, |Self { state, spaces, .. }, port| {
+                        spaces[space as usize].overdue(Cx { state, port }, socket, ack_id);
+                    });
+                }
+            }
         }
         self.state.heartbeats.rearm(now_us);
         self.state.set_tick(port);
@@ -300,6 +339,12 @@ impl IoShard {
     pub(super) fn settle(&mut self, port: &mut dyn Port) {
         loop {
             self.tell_ended(port);
+            while let Some(operation) = self.state.said.pop_front() {
+                let _panicked = self.guarded(port, NONE, |io, port| io.hear(port, &operation));
+            }
+            while let Some((done, parts, is_partial)) = self.state.answered.pop() {
+                let _panicked = self.guarded(port, NONE, |_, _| done(parts, is_partial));
+            }
             self.state.flush_polls(port);
             // A session whose client does not come for what is queued is over as well.
             if self.state.ended.is_empty() {
@@ -322,6 +367,16 @@ impl IoShard {
                 spaces[space as usize].forget(socket, data);
             });
             self.state.forget_socket(socket);
+        }
+    }
+
+    /// Calls the listeners of what another shard has said.
+    fn hear(&mut self, port: &mut dyn Port, operation: &Operation) {
+        let Self { state, on_server, scratch, .. } = self;
+        let Act::Say { event, args } = &operation.act else { return };
+        let here = RefCell::new(Cx { state, port });
+        for call in on_server.get_mut(event).into_iter().flatten() {
+            call(&Here { out: &here }, args.as_args(), scratch);
         }
     }
 

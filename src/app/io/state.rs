@@ -1,7 +1,7 @@
 //! What a shard's Socket.IO keeps: sessions, sockets, rooms, deadlines. Handlers are not in here, so that one can run
 //! while all of this is lent to it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use slab::Slab;
@@ -12,16 +12,19 @@ use crate::core::timers::TimerId;
 use crate::hub::Hub;
 use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::http::Response;
-use crate::proto::socketio::{RawArgs, encode};
+use crate::proto::socketio::RawArgs;
 use crate::proto::ws::Message;
 
+use super::adapter::{Adapter, InProcess};
 use super::alarms::Alarms;
+use super::cluster::{Done, Gather, Operation, Part, Query};
 use super::config::IoConfig;
 use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::{Errant, IoMail};
 use super::port::Port;
 use super::reason::Reason;
+use super::remote::IoRemote;
 use super::session::{Link, NONE, Session};
 
 /// The room that every socket of a namespace is in. An application's own rooms may not have this name.
@@ -70,6 +73,16 @@ pub(super) struct LetGo {
     payload: Vec<u8>,
 }
 
+/// A client that waits until middleware has decided.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) slot: u32,
+    pub(super) serial: u32,
+    pub(super) space: u16,
+    pub(super) auth: RawArgs,
+    pub(super) handshake: Option<Box<Handshake>>,
+}
+
 /// A request that is held here.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -78,6 +91,13 @@ pub(super) struct Held {
 }
 
 pub(crate) struct State {
+    /// `None` until the shard runs.
+    pub(super) remote: Option<IoRemote>,
+    /// Clients that wait for a word about them: by number, which namespace of which session.
+    pub(super) waiting: HashMap<u64, Waiting>,
+    /// Which of them asked for what, so that none asks twice: slot, serial and namespace.
+    pub(super) asked: HashSet<(u32, u32, u16)>,
+    pub(super) deferrals: u64,
     pub(super) config: Arc<IoConfig>,
     pub(super) shard: usize,
     pub(super) serial: u32,
@@ -105,6 +125,15 @@ pub(crate) struct State {
     /// Working space for packets.
     pub(super) out: Vec<u8>,
     pub(super) attachments: Vec<Vec<u8>>,
+    pub(super) adapter: Box<dyn Adapter>,
+    /// What is asked of the cluster, by number; what is answered, to be called back once nothing is lent.
+    pub(super) queries: HashMap<u64, Query>,
+    pub(super) queries_begun: u64,
+    pub(super) answered: Vec<(Done, Vec<Part>, bool)>,
+    pub(super) gathers: HashMap<u64, Gather>,
+    pub(super) shared_acks: u64,
+    /// What the other shards have said, to be told to this one's listeners.
+    pub(super) said: VecDeque<Arc<Operation>>,
     pub(super) stamp: u32,
     pub(super) encoded: u64,
 }
@@ -118,6 +147,10 @@ pub(crate) struct Cx<'a> {
 impl State {
     pub(super) fn new(shard: usize, config: Arc<IoConfig>) -> Self {
         Self {
+            remote: None,
+            waiting: HashMap::new(),
+            asked: HashSet::new(),
+            deferrals: 0,
             shard,
             serial: 0,
             sessions: Slab::new(),
@@ -135,6 +168,13 @@ impl State {
             let_go: VecDeque::new(),
             out: Vec::new(),
             attachments: Vec::new(),
+            adapter: Box::new(InProcess),
+            queries: HashMap::new(),
+            queries_begun: 0,
+            answered: Vec::new(),
+            gathers: HashMap::new(),
+            shared_acks: 0,
+            said: VecDeque::new(),
             stamp: 0,
             encoded: 0,
             config,
@@ -372,15 +412,8 @@ impl State {
     pub(super) fn disconnect_all(&mut self, port: &mut dyn Port, slot: u32) {
         let mut socket = self.sessions.get(slot as usize).map_or(NONE, |session| session.first_socket);
         while socket != NONE {
-            let Entry { next, space, is_over, .. } = self.sockets[socket as usize];
-            if !is_over {
-                self.out.clear();
-                self.out.push(PacketKind::Message.digit());
-                encode::disconnect(&mut self.out, &self.names[space as usize]);
-                self.attachments.clear();
-                self.send_out(port, slot);
-                self.leave(socket, Reason::ServerDisconnect);
-            }
+            let next = self.sockets[socket as usize].next;
+            self.disconnect(port, socket, false);
             socket = next;
         }
         self.close_session(port, slot, Reason::ForcedClose);
