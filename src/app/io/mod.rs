@@ -13,6 +13,7 @@ mod broadcast;
 mod cluster;
 mod config;
 mod emit;
+mod ends;
 mod engine;
 mod guard;
 mod handshake;
