@@ -96,7 +96,8 @@ fn wait(server: Server) -> Result<(), Failure> {
 }
 
 fn build(settled: &Settled) -> Result<(Prepared, Builder), Failure> {
-    let mut builder = Server::builder();
+    let client_dir = settled.options.own.io_client_dir.clone();
+    let mut builder = Server::builder().configure_io(|io| io.client_dir = client_dir);
     for name in &settled.options.own.bind {
         builder = builder.bind(name).map_err(|error| settled.name_source(error))?;
     }

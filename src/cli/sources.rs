@@ -118,7 +118,9 @@ impl Settled {
     /// The library's error with the setting named as whoever wrote it would.
     pub(super) fn name_source(&self, error: SetupError) -> Failure {
         let SetupError::Setting { setting, was, right } = &error else { return Failure::from(error) };
-        let index = SETTINGS.iter().position(|known| known.name == *setting);
+        // Socket.IO's settings are those of a struct of its own.
+        let name = setting.replace('.', "_");
+        let index = SETTINGS.iter().position(|known| known.name == name);
         let label = index.map_or_else(|| (*setting).to_owned(), |index| self.label(index));
         Failure::wrong(format!("{label} is {was}; it must be {right}"))
     }

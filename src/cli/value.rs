@@ -146,6 +146,22 @@ pub(super) mod origins {
     }
 }
 
+/// A directory, or none. Whether it has what it is for is for whoever reads it to say.
+pub(super) mod directory {
+    use std::path::PathBuf;
+
+    pub(in crate::cli) const FORM: super::Form = super::scalar("DIR", "a directory");
+
+    pub(in crate::cli) fn parse(text: &str) -> Option<Option<PathBuf>> {
+        Some(Some(text).filter(|text| !text.is_empty()).map(PathBuf::from))
+    }
+
+    pub(in crate::cli) fn show(value: &Option<PathBuf>) -> String {
+        let text = value.as_ref().map(|path| path.display().to_string());
+        toml::Value::String(text.unwrap_or_default()).to_string()
+    }
+}
+
 /// Which fd tables, or whichever are needed.
 pub(super) mod tables {
     use crate::cli::settings::Tables;

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+#[cfg(feature = "socketio")]
+use crate::app::io::Parser;
 use crate::base::error::SetupError;
 
 use super::builder::Builder;
@@ -37,6 +39,13 @@ impl Server {
         plan: Plan,
     ) -> Self {
         Self { handle, threads, addresses, plan }
+    }
+
+    /// The same, with the form of Socket.IO's packets.
+    #[cfg(feature = "socketio")]
+    pub(super) fn speaking(mut self, parser: Parser) -> Self {
+        self.handle.1 = parser;
+        self
     }
 
     /// The end that other threads hold.
