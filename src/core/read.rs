@@ -263,7 +263,7 @@ impl<S: Service> Core<S> {
     }
 
     /// A handler panicked while it worked for this connection, or for none.
-    pub(super) fn blame(&mut self, key: Option<Key>) {
+    pub fn blame(&mut self, key: Option<Key>) {
         self.counters.panics.add(1);
         if let Some(key) = key {
             self.fail(key, Cause::HandlerPanicked);

@@ -68,6 +68,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.listeners.clear();
         self.io.close_listeners();
         self.close_turned_away(usize::MAX);
+        self.guard(None, |service, core| service.stopping(core));
         let keys: Vec<_> = self.core.table.keys().collect();
         for key in keys {
             self.core.stop_conn(key);

@@ -53,6 +53,9 @@ pub trait Service: Sized {
     /// A WebSocket that was opened is over. Exactly once; nothing can be sent to it any more, its data is still there.
     fn closed(&mut self, core: &mut Core<Self>, key: Key, reason: CloseReason);
 
+    /// The server stops: its connections are still there, and are closed next.
+    fn stopping(&mut self, _core: &mut Core<Self>) {}
+
     /// A deferred request will not be answered any more: its peer is gone, or its time is over.
     fn gone(&mut self, core: &mut Core<Self>, ticket: Ticket);
 }

@@ -11,8 +11,8 @@ use hdrhistogram::Histogram;
 
 #[cfg(feature = "socketio")]
 use crate::app::io::{
-    Asking, Broadcast, BroadcastOperator, Broadcasting, Done, FIRST_OUTSIDE_ACK, IoCall, IoMail, Operation,
-    Parser,
+    Asking, Broadcast, BroadcastOperator, Broadcasting, Done, FIRST_OUTSIDE_ACK, IoAudit, IoCall, IoMail,
+    Operation, Parser,
 };
 use crate::app::raw::{Handler, Post, RawMail, Remote};
 use crate::base::error::Full;
@@ -158,6 +158,23 @@ impl Handle {
     #[cfg(feature = "socketio")]
     pub fn of<'s>(&'s self, namespace: &'s str) -> BroadcastOperator<'s> {
         BroadcastOperator::new(self, namespace, None)
+    }
+
+    /// What the Socket.IO of each shard holds, in their order; nothing of a server that has stopped.
+    #[cfg(feature = "socketio")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn io_audit(&self) -> Vec<IoAudit> {
+        let (tell, told) = std::sync::mpsc::channel();
+        let asked = self.0.io(&mut || {
+            let tell = tell.clone();
+            // Whoever asked may have gone.
+            IoMail::Call(Box::new(move |io, _| _ = tell.send(io.audit())))
+        });
+        drop(tell);
+        let mut audits: Vec<_> = asked.map(|()| told.iter().collect()).unwrap_or_default();
+        audits.sort_unstable_by_key(|(shard, _)| *shard);
+        audits.into_iter().map(|(_, audit)| audit).collect()
     }
 
     /// How many connections there are, of any kind.

@@ -1,7 +1,7 @@
 //! Acks: those that are awaited of clients, and the token by which a client's own is answered later.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use slab::Slab;
@@ -14,7 +14,7 @@ use super::socket::Socket;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum AckError {
-    /// Not within its time.
+    /// Not within its time, or too many others were asked for after it (`acks_per_socket_max`), or it could not be sent.
     Timeout,
     /// The socket is gone.
     Disconnected,
@@ -40,22 +40,19 @@ pub(super) type OnAck<D> = Box<dyn FnOnce(&mut Socket<'_, D>, Result<Args<'_>, A
 /// What runs when a job's result is back.
 pub(super) type OnDone<D> = Box<dyn FnOnce(&mut Socket<'_, D>, Box<dyn Any + Send>)>;
 
-pub(super) struct Pending<D> {
-    pub(super) socket: u32,
-    pub(super) call: OnAck<D>,
-}
-
-/// The acks a namespace awaits, by their numbers.
+/// The acks a namespace awaits, by socket and number, so that a socket's own lie together, the oldest first.
 pub(super) struct Acks<D> {
     next: u64,
-    pending: HashMap<u64, Pending<D>>,
+    pending: BTreeMap<(u32, u64), OnAck<D>>,
+    /// Those that were too many: nobody may answer them any more, but they have yet to be told.
+    given_up: BTreeMap<(u32, u64), OnAck<D>>,
     /// What is to be done with the results of the jobs that are under way.
     pub(super) jobs: Slab<OnDone<D>>,
 }
 
 impl<D> Default for Acks<D> {
     fn default() -> Self {
-        Self { next: 0, pending: HashMap::new(), jobs: Slab::new() }
+        Self { next: 0, pending: BTreeMap::new(), given_up: BTreeMap::new(), jobs: Slab::new() }
     }
 }
 
@@ -63,24 +60,45 @@ impl<D> Acks<D> {
     pub(super) fn await_one(&mut self, socket: u32, call: OnAck<D>) -> u64 {
         let ack_id = self.next;
         self.next += 1;
-        self.pending.insert(ack_id, Pending { socket, call });
+        self.pending.insert((socket, ack_id), call);
         ack_id
     }
 
-    /// The ack with this number, if it is awaited (of this socket).
-    pub(super) fn take(&mut self, ack_id: u64, socket: Option<u32>) -> Option<Pending<D>> {
-        let pending = self.pending.get(&ack_id)?;
-        if socket.is_some_and(|socket| socket != pending.socket) {
-            return None;
-        }
-        self.pending.remove(&ack_id)
+    /// The ack with this number, if it is awaited of this socket.
+    pub(super) fn take(&mut self, socket: u32, ack_id: u64) -> Option<OnAck<D>> {
+        self.pending.remove(&(socket, ack_id))
     }
 
-    /// Those that are awaited of a socket, in the order they were asked for.
-    pub(super) fn take_all(&mut self, socket: u32) -> Vec<Pending<D>> {
-        let of_it = |(_, pending): &(&u64, &Pending<D>)| pending.socket == socket;
-        let mut ids: Vec<u64> = self.pending.iter().filter(of_it).map(|(id, _)| *id).collect();
-        ids.sort_unstable();
-        ids.into_iter().filter_map(|id| self.pending.remove(&id)).collect()
+    /// The ack with this number, if it was given up.
+    pub(super) fn take_given_up(&mut self, socket: u32, ack_id: u64) -> Option<OnAck<D>> {
+        self.given_up.remove(&(socket, ack_id))
     }
+
+    /// Awaits the oldest of a socket no longer. Returns its number.
+    pub(super) fn give_up_oldest(&mut self, socket: u32) -> Option<u64> {
+        let (&place, _) = self.pending.range(of(socket)).next()?;
+        let call = self.pending.remove(&place)?;
+        self.given_up.insert(place, call);
+        Some(place.1)
+    }
+
+    /// Those that are awaited of a socket, in the order they were asked for, behind those that were given up.
+    pub(super) fn take_all(&mut self, socket: u32) -> Vec<OnAck<D>> {
+        let Self { pending, given_up, .. } = self;
+        let mut all = Vec::new();
+        for acks in [given_up, pending] {
+            let places: Vec<_> = acks.range(of(socket)).map(|(place, _)| *place).collect();
+            all.extend(places.iter().filter_map(|place| acks.remove(place)));
+        }
+        all
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.pending.len() + self.given_up.len()
+    }
+}
+
+/// The places of a socket's acks.
+const fn of(socket: u32) -> std::ops::RangeInclusive<(u32, u64)> {
+    (socket, 0)..=(socket, u64::MAX)
 }

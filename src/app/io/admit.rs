@@ -176,6 +176,8 @@ pub(super) enum Verdict {
 /// What a connection handler is lent of its client's wish to connect.
 #[derive(Debug)]
 pub(super) struct Greeting {
+    /// When it is to be lent, in the shard's milliseconds.
+    pub(super) due: u32,
     pub(super) socket: u32,
     pub(super) auth: RawArgs,
     pub(super) handshake: Option<Box<Handshake>>,

@@ -3,21 +3,34 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// What is awaited, of which namespace, until when.
+/// An ack is overdue at this moment, in the shard's microseconds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Alarm {
+    pub(super) due_us: u64,
+    pub(super) ack_id: u64,
+    pub(super) socket: u32,
+    pub(super) space: u16,
+}
+
+/// The alarms of a shard.
 #[derive(Debug, Default)]
-pub(super) struct Alarms(BinaryHeap<Reverse<(u64, u16, u64)>>);
+pub(super) struct Alarms(BinaryHeap<Reverse<Alarm>>);
 
 impl Alarms {
-    pub(super) fn set(&mut self, due_us: u64, space: u16, ack_id: u64) {
-        self.0.push(Reverse((due_us, space, ack_id)));
+    pub(super) fn set(&mut self, alarm: Alarm) {
+        self.0.push(Reverse(alarm));
     }
 
     pub(super) fn first(&self) -> Option<u64> {
-        self.0.peek().map(|Reverse((due_us, ..))| *due_us)
+        self.0.peek().map(|Reverse(alarm)| alarm.due_us)
     }
 
-    pub(super) fn next_due(&mut self, now_us: u64) -> Option<(u16, u64)> {
+    pub(super) fn next_due(&mut self, now_us: u64) -> Option<Alarm> {
         self.first().filter(|&due_us| due_us <= now_us)?;
-        self.0.pop().map(|Reverse((_, space, ack_id))| (space, ack_id))
+        self.0.pop().map(|Reverse(alarm)| alarm)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 }

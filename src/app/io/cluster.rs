@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use crate::proto::socketio::{Packet, RawArgs};
 
+use super::alarms::Alarm;
 use super::broadcast::{Broadcast, Target};
 use super::id::SocketId;
 use super::mail::IoMail;
 use super::port::Port;
 use super::reason::Reason;
+use super::session::NONE;
 use super::state::{ALL, State};
 
 /// Ack ids from here on are awaited of many sockets; those below, of one each. JavaScript counts to 2⁵³ − 1.
@@ -143,7 +145,7 @@ impl State {
     pub(super) fn alarm(&mut self, port: &mut dyn Port, within: Duration, space: u16, number: u64) {
         let due_us = port.now_us().saturating_add(u64::try_from(within.as_micros()).unwrap_or(u64::MAX));
         let is_first = self.alarms.first().is_none_or(|first| due_us < first);
-        self.alarms.set(due_us, space, number);
+        self.alarms.set(Alarm { due_us, ack_id: number, socket: NONE, space });
         if is_first {
             self.set_tick(port);
         }
@@ -275,7 +277,7 @@ impl State {
             self.leave(socket, Reason::ServerDisconnect);
         }
         if closes_session {
-            self.close_session(port, slot, Reason::ForcedClose);
+            self.disconnect_all(port, slot);
         }
     }
 }

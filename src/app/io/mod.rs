@@ -8,12 +8,15 @@ mod acks;
 mod adapter;
 mod admit;
 mod alarms;
+mod audit;
 mod broadcast;
 mod bundle;
 mod cluster;
 mod config;
 mod emit;
+mod ends;
 mod engine;
+mod guard;
 mod handshake;
 mod heartbeat;
 mod id;
@@ -34,6 +37,8 @@ mod state;
 
 pub use acks::AckError;
 pub use admit::{Admit, Connect, PendingConnect, Refusal};
+#[doc(hidden)]
+pub use audit::IoAudit;
 pub(crate) use broadcast::Broadcast;
 pub use cluster::{Acked, Fetched, RemoteSocket};
 pub(crate) use cluster::{Done, FIRST_OUTSIDE_ACK, Operation};

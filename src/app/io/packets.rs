@@ -63,17 +63,25 @@ impl IoShard {
             && !self.state.sockets[socket as usize].is_greeted
         {
             self.greet(port, socket);
+            if self.state.sockets[socket as usize].is_over {
+                // Its client could not know yet.
+                return;
+            }
         }
-        let Self { state, spaces, .. } = self;
+        let Self { state, .. } = self;
         match (packet.kind, space, socket) {
             (Kind::Event, Some(space), Some(socket)) => {
-                spaces[space as usize].event(Cx { state, port }, socket, packet);
+                let _panicked = self.guarded(port, slot, |Self { state, spaces, .. }, port| {
+                    spaces[space as usize].event(Cx { state, port }, socket, packet);
+                });
             }
             (Kind::Ack, Some(_), Some(socket)) if packet.ack_id >= Some(FIRST_SHARED_ACK) => {
                 state.shared_ack(port, socket, packet);
             }
             (Kind::Ack, Some(space), Some(socket)) => {
-                spaces[space as usize].acked(Cx { state, port }, socket, packet);
+                let _panicked = self.guarded(port, slot, |Self { state, spaces, .. }, port| {
+                    spaces[space as usize].acked(Cx { state, port }, socket, packet);
+                });
             }
             (Kind::Disconnect, Some(_), Some(socket)) => state.leave(socket, Reason::ClientDisconnect),
             (Kind::Connect, Some(space), None) => self.connect(port, slot, space, packet),
@@ -91,7 +99,7 @@ impl IoShard {
 
     /// A client asks for a namespace.
     fn connect(&mut self, port: &mut dyn Port, slot: u32, space: u16, packet: &Packet<'_>) {
-        let Self { state, spaces, .. } = self;
+        let Self { state, .. } = self;
         let config = &state.config;
         let session = &mut state.sessions[slot as usize];
         let is_waiting = !state.asked.is_empty() && state.asked.contains(&(slot, session.serial, space));
@@ -105,7 +113,10 @@ impl IoShard {
             state.remote.clone().map(|remote| Deferral { remote, shard, number, is_taken: Cell::new(false) });
         let connect =
             Connect { auth: packet.args, handshake: handshake.as_deref(), deferral: deferral.as_ref() };
-        let verdict = spaces[space as usize].admit(&connect);
+        let admitted =
+            self.guarded(port, slot, |Self { spaces, .. }, _| spaces[space as usize].admit(&connect));
+        let Some(verdict) = admitted else { return };
+        let Self { state, .. } = self;
         let waiting = Waiting { slot, serial, space, auth: packet.args.into(), handshake };
         match verdict {
             Verdict::Deferred if deferral.is_some_and(|deferral| deferral.is_taken.get()) => {
@@ -163,8 +174,9 @@ impl IoShard {
                 let sid = std::str::from_utf8(&sid).expect("an id is ASCII");
                 state.config.parser.connect(&mut state.out, &state.names[space as usize], sid);
                 state.send_out(port, slot);
-                state.greetings.push_back(Greeting { socket, auth, handshake });
-                return state.file(port, Due::Greet, slot);
+                let now_us = port.now_us();
+                let due = state.file_from(port, Due::Greet, slot, now_us);
+                return state.greetings.push_back(Greeting { due, socket, auth, handshake });
             }
             Verdict::Refuse(refusal) => refusal,
             Verdict::Deferred => Refusal::new(NOT_DECIDED),
@@ -190,23 +202,30 @@ impl IoShard {
     ) {
         let Self { state, spaces, .. } = self;
         match state.socket_of(&id) {
-            Some(socket) => spaces[space as usize].finished(Cx { state, port }, socket, job, result),
+            Some(socket) => {
+                let slot = state.sockets[socket as usize].session;
+                let _panicked = self.guarded(port, slot, |Self { state, spaces, .. }, port| {
+                    spaces[space as usize].finished(Cx { state, port }, socket, job, result);
+                });
+            }
             None => spaces[space as usize].forget_job(job),
         }
     }
 
     /// Runs the connection handlers of a socket, if they have not run yet.
     pub(super) fn greet(&mut self, port: &mut dyn Port, socket: u32) {
-        let Self { state, spaces, .. } = self;
+        let Self { state, .. } = self;
+        if state.sockets.get(socket as usize).is_none_or(|entry| entry.is_greeted) {
+            return;
+        }
         let Some(at) = state.greetings.iter().position(|greeting| greeting.socket == socket) else { return };
         let Some(Greeting { auth, handshake, .. }) = state.greetings.remove(at) else { return };
         let Some(entry) = state.sockets.get_mut(socket as usize) else { return };
         entry.is_greeted = true;
         let (space, session) = (entry.space as usize, entry.session);
-        if let Some(key) = state.key_of(session) {
-            port.works_for(key);
-        }
         let connect = Connect { auth: auth.as_args(), handshake: handshake.as_deref(), deferral: None };
-        spaces[space].connected(Cx { state, port }, socket, &connect);
+        let _panicked = self.guarded(port, session, |Self { state, spaces, .. }, port| {
+            spaces[space].connected(Cx { state, port }, socket, &connect);
+        });
     }
 }

@@ -38,6 +38,6 @@ pub(crate) trait Port {
     fn set_tick(&mut self, due_us: u64) -> TimerId;
     /// Takes such a moment back.
     fn cancel_tick(&mut self, tick: TimerId);
-    /// Says for which connection what runs now works: if it panics, that is the one that ends.
-    fn works_for(&mut self, key: Key);
+    /// A handler panicked: it is counted, and the WebSocket it worked for is closed (1011).
+    fn panicked(&mut self, key: Option<Key>);
 }

@@ -45,7 +45,10 @@ impl Reason {
     /// The reason for the end of a WebSocket.
     pub(super) const fn of(reason: CloseReason) -> Self {
         match reason.cause {
-            Cause::PeerClosed | Cause::PeerVanished | Cause::Requested => Self::TransportClose,
+            // To the official server a reset is an end like any other.
+            Cause::PeerClosed | Cause::PeerVanished | Cause::PeerReset | Cause::Requested => {
+                Self::TransportClose
+            }
             Cause::ServerStops => Self::ServerShuttingDown,
             Cause::PongTimeout | Cause::SilentTimeout => Self::PingTimeout,
             _ => Self::TransportError,

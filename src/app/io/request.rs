@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::base::cause::Cause;
 use crate::base::id::Key;
 use crate::core::service::{Reply, Ticket};
 use crate::proto::engineio::{Asks, Open, PacketKind, Payload, RequestError, SessionId, Transport};
@@ -88,7 +89,11 @@ impl IoShard {
                     && matches!(&self.state.sessions[slot as usize].link, Link::Polling(polling) if polling.probe.is_none());
                 if may_upgrade && let Link::Polling(polling) = &mut self.state.sessions[slot as usize].link {
                     polling.probe = Some((key, false));
-                    self.state.file(port, Due::Upgrade, slot);
+                    let now_us = port.now_us();
+                    let due = self.state.file_from(port, Due::Upgrade, slot, now_us);
+                    if let Link::Polling(polling) = &mut self.state.sessions[slot as usize].link {
+                        polling.upgrade_due = due;
+                    }
                     return Ok(Asked::WebSocket(slot, None));
                 }
                 // As the official server does: the handshake is completed, and the WebSocket closed at once.
@@ -181,10 +186,8 @@ impl IoShard {
 
     /// A poll whose session is gone: its client may have closed it a moment ago, by a request that was faster.
     fn late_poll(&mut self, port: &dyn Port, id: &SessionId) -> Result<Response, RequestError> {
-        if !self.state.lets_go(id, port.now_us()) {
-            return Err(RequestError::UnknownSession);
-        }
-        Ok(payload_response(vec![PacketKind::Noop.digit()]))
+        let payload = self.state.late_payload(id, port.now_us()).ok_or(RequestError::UnknownSession)?;
+        Ok(payload_response(payload))
     }
 
     /// The packets of a POST, in order; the answer says that all of them were taken.
@@ -193,7 +196,7 @@ impl IoShard {
         if !matches!(session.link, Link::Polling(_)) {
             return Err(RequestError::BadRequest);
         }
-        let serial = session.serial;
+        let (serial, panics) = (session.serial, self.panics);
         let mut buffer = Vec::new();
         let packets_max = self.state.config.packets_per_payload_max;
         let Ok(text) = std::str::from_utf8(body) else {
@@ -207,12 +210,19 @@ impl IoShard {
                 break;
             }
             match packet {
-                Ok(packet) => self.received(port, slot, packet),
+                Ok(packet) => {
+                    self.received(port, slot, packet);
+                    // A socket that has left is told so before its client, in the same body, may come back as another.
+                    self.tell_ended(port);
+                }
                 Err(_) => {
                     self.state.close_session(port, slot, Reason::ParseError);
                     return Err(RequestError::BadRequest);
                 }
             }
+        }
+        if self.panics != panics {
+            return Ok(Response::refusal(Cause::HandlerPanicked));
         }
         Ok(Response::new(200)
             .body(&b"ok"[..])
@@ -226,7 +236,8 @@ impl IoShard {
         let from = Errant { shard: self.state.shard as u16, ticket };
         if held.id.shard == from.shard {
             self.poll_aborted(port, from, &held.id);
-        } else {
+        } else if !self.is_stopping {
+            // Else it is this server that has let it down: the session's home hears of the stop by itself.
             port.mail(held.id.shard as usize, IoMail::Gone(from, held.id));
         }
         self.settle(port);
@@ -296,7 +307,10 @@ fn preflight(request: &Request<'_>) -> Response {
 /// The response with what a page of another origin is told.
 pub(super) fn with_cors(cors: &Cors, origin: Option<&str>, response: Response) -> Response {
     let (allowed, varies) = match (&cors.origins, origin) {
-        (CorsOrigins::Own, _) | (_, None) => return response,
+        (CorsOrigins::Own, _) => return response,
+        (CorsOrigins::Any, None) if !cors.credentials => return response,
+        // What another origin would be told is something else, so a cache must tell them apart.
+        (_, None) => return response.header("Vary", "Origin"),
         (CorsOrigins::Any, Some(origin)) if cors.credentials => (origin, true),
         (CorsOrigins::Any, Some(_)) => ("*", false),
         (CorsOrigins::Only(origins), Some(origin)) if origins.iter().any(|one| one == origin) => {

@@ -45,6 +45,8 @@ pub(super) struct Polling {
     pub(super) poll: Option<Errant>,
     /// The WebSocket that is to take over, and whether its probe was answered.
     pub(super) probe: Option<(Key, bool)>,
+    /// Until when that must have taken over, in the shard's milliseconds.
+    pub(super) upgrade_due: u32,
 }
 
 /// At 100,000 sessions every byte is 100 KB.

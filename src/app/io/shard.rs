@@ -15,6 +15,7 @@ use crate::proto::engineio::{Data, Packet as EnginePacket, PacketKind, Payload};
 use crate::proto::http::{Request, Response};
 use crate::proto::ws::Message;
 
+use super::alarms::Alarm;
 use super::bundle::Bundle;
 use super::cluster::{Act, Done, GATHER, Operation, QUERY};
 use super::config::IoConfig;
@@ -27,9 +28,9 @@ use super::namespace::{Io, OnServer};
 use super::port::Port;
 use super::reason::Reason;
 use super::remote::IoRemote;
-use super::session::Link;
+use super::session::{Link, NONE};
 use super::space::Space;
-use super::state::{Cx, State};
+use super::state::{Cx, Entry, State};
 
 /// Closes a WebSocket whose message is larger than `max_payload` (RFC 6455 §7.4.1).
 const TOO_BIG: u16 = 1009;
@@ -44,6 +45,10 @@ pub(crate) struct IoShard {
     /// Listeners of what other shards say.
     on_server: HashMap<Box<str>, Vec<OnServer>>,
     scratch: String,
+    /// Handlers that have panicked so far.
+    pub(super) panics: u32,
+    /// The server stops.
+    pub(super) is_stopping: bool,
 }
 
 impl IoShard {
@@ -56,7 +61,16 @@ impl IoShard {
             state.names.push(name);
             state.hubs.push(Default::default());
         }
-        Self { state, spaces, bundle, engine, on_server, scratch: String::new() }
+        Self {
+            state,
+            spaces,
+            bundle,
+            engine,
+            on_server,
+            scratch: String::new(),
+            panics: 0,
+            is_stopping: false,
+        }
     }
 
     /// A WebSocket that was asked for is open: of a session, or, with a handshake, of a new one, whose slot is returned.
@@ -189,10 +203,11 @@ impl IoShard {
     pub(super) fn received(&mut self, port: &mut dyn Port, slot: u32, packet: EnginePacket<'_>) {
         match (packet.kind, packet.data) {
             (PacketKind::Message, data) if self.engine.is_some() => {
-                let Self { state, engine, .. } = self;
-                if let Some(call) = engine {
-                    call(&mut EngineSocket { cx: Cx { state, port }, slot }, data);
-                }
+                let _panicked = self.guarded(port, slot, |Self { state, engine, .. }, port| {
+                    if let Some(call) = engine {
+                        call(&mut EngineSocket { cx: Cx { state, port }, slot }, data);
+                    }
+                });
             }
             (PacketKind::Message, Data::Text(text)) => self.text(port, slot, text),
             (PacketKind::Message, Data::Binary(bytes)) => self.binary(port, slot, bytes),
@@ -282,24 +297,35 @@ impl IoShard {
                 }
                 Due::Upgrade => {
                     if let Link::Polling(polling) = &mut session.link
+                        && polling.upgrade_due == deadline.due
                         && let Some((key, _)) = polling.probe.take()
                     {
                         port.close(key, 1000);
                     }
                 }
                 Due::Greet => {
-                    let first = self.state.greetings.front().map(|greeting| greeting.socket);
-                    first.into_iter().for_each(|socket| self.greet(port, socket));
+                    // One that was greeted before its time has left this deadline behind: the next one has its own.
+                    let first = self.state.greetings.front();
+                    let first = first.filter(|first| deadline.due.wrapping_sub(first.due) as i32 >= 0);
+                    let socket = first.map(|first| first.socket);
+                    socket.into_iter().for_each(|socket| self.greet(port, socket));
                 }
                 Due::Pong | Due::Connect => {}
             }
         }
-        while let Some((space, ack_id)) = self.state.alarms.next_due(now_us) {
-            let Self { state, spaces, .. } = self;
+        // Those that are set by what rings now wait for the next turn, so that a timeout of 0 cannot hold the loop.
+        for _ in 0..self.state.alarms.len() {
+            let Some(Alarm { space, socket, ack_id, .. }) = self.state.alarms.next_due(now_us) else { break };
             match space {
-                QUERY => state.conclude(ack_id, true),
-                GATHER => state.gathered(port, ack_id, true),
-                _ => spaces[space as usize].overdue(Cx { state, port }, ack_id),
+                QUERY => self.state.conclude(ack_id, true),
+                GATHER => self.state.gathered(port, ack_id, true),
+                _ => {
+                    // Acks do not outlive their socket, so one that is still awaited has its own.
+                    let slot = self.state.sockets.get(socket as usize).map_or(NONE, |entry| entry.session);
+                    let _panicked = self.guarded(port, slot, |Self { state, spaces, .. }, port| {
+                        spaces[space as usize].overdue(Cx { state, port }, socket, ack_id);
+                    });
+                }
             }
         }
         self.state.heartbeats.rearm(now_us);
@@ -307,25 +333,48 @@ impl IoShard {
         self.settle(port);
     }
 
+    /// The server stops: sessions that poll have no connection whose end would tell their sockets, and their clients.
+    pub(crate) fn stopping(&mut self, port: &mut dyn Port) {
+        self.is_stopping = true;
+        let polling =
+            self.state.sessions.iter().filter(|(_, session)| matches!(session.link, Link::Polling(_)));
+        let slots: Vec<_> = polling.map(|(slot, _)| slot as u32).collect();
+        slots.into_iter().for_each(|slot| self.state.close_session(port, slot, Reason::ServerShuttingDown));
+        self.settle(port);
+    }
+
     /// Does what follows from what was done: tells handlers of sockets that are over, and answers polls.
     pub(super) fn settle(&mut self, port: &mut dyn Port) {
+        loop {
+            self.tell_ended(port);
+            while let Some(operation) = self.state.said.pop_front() {
+                let _panicked = self.guarded(port, NONE, |io, port| io.hear(port, &operation));
+            }
+            while let Some((done, parts, is_partial)) = self.state.answered.pop() {
+                let _panicked = self.guarded(port, NONE, |_, _| done(parts, is_partial));
+            }
+            self.state.flush_polls(port);
+            // A session whose client does not come for what is queued is over as well.
+            if self.state.ended.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// Tells the handlers of sockets that are over, and forgets those.
+    pub(super) fn tell_ended(&mut self, port: &mut dyn Port) {
         while let Some((socket, reason)) = self.state.ended.pop() {
             self.greet(port, socket);
-            let Self { state, spaces, .. } = self;
-            let Some(entry) = state.sockets.get(socket as usize) else { continue };
-            let space = entry.space as usize;
-            spaces[space].ended(Cx { state, port }, socket, reason);
+            let Some(&Entry { space, session, data, .. }) = self.state.sockets.get(socket as usize) else {
+                continue;
+            };
+            let _panicked = self.guarded(port, session, |Self { state, spaces, .. }, port| {
+                spaces[space as usize].ended(Cx { state, port }, socket, reason);
+            });
+            let _panicked = self.guarded(port, session, |Self { spaces, .. }, _| {
+                spaces[space as usize].forget(socket, data);
+            });
             self.state.forget_socket(socket);
-        }
-        while let Some(operation) = self.state.said.pop_front() {
-            self.hear(port, &operation);
-        }
-        while let Some((done, parts, is_partial)) = self.state.answered.pop() {
-            done(parts, is_partial);
-        }
-        self.state.flush_polls(port);
-        if !self.state.ended.is_empty() {
-            self.settle(port);
         }
     }
 

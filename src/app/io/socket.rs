@@ -13,6 +13,7 @@ use crate::proto::socketio::{EmitArgs, EncodeError, Payload};
 
 use super::acks::{AckError, Acks, OnAck};
 use super::admit::Connect;
+use super::alarms::Alarm;
 use super::broadcast::Broadcast;
 use super::cluster::{Act, Done, Operation};
 use super::emit::{Asking, BroadcastOperator, Broadcasting};
@@ -143,15 +144,26 @@ impl<'a, D> Socket<'a, D> {
         });
         let Cx { state, port } = &mut *self.cx.borrow_mut();
         let entry = &mut state.sockets[self.socket as usize];
-        entry.acks += 1;
+        let is_too_many = entry.acks as usize >= state.config.acks_per_socket_max;
+        if !is_too_many {
+            entry.acks += 1;
+        }
         let space = entry.space;
-        let due = port.now_us().saturating_add(timeout.as_micros() as u64);
+        let timeout_us = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
+        let due_us = port.now_us().saturating_add(timeout_us);
         // One that was not sent will not be answered; it is given up when this call is over.
-        let due = if delivery == Delivery::Dropped { 0 } else { due };
-        let is_first = state.alarms.first().is_none_or(|first| due < first);
-        state.alarms.set(due, space, ack_id);
-        if is_first {
-            state.set_tick(*port);
+        let due_us = if delivery == Delivery::Dropped { 0 } else { due_us };
+        let socket = self.socket;
+        let mut alarm = |due_us, ack_id| {
+            let is_first = state.alarms.first().is_none_or(|first| due_us < first);
+            state.alarms.set(Alarm { due_us, ack_id, socket, space });
+            if is_first {
+                state.set_tick(*port);
+            }
+        };
+        alarm(due_us, ack_id);
+        if is_too_many && let Some(oldest) = self.acks.borrow_mut().give_up_oldest(socket) {
+            alarm(0, oldest);
         }
         delivery
     }
@@ -290,10 +302,16 @@ impl<'a, D> Socket<'a, D> {
         state.disconnect(*port, self.socket, false);
     }
 
-    /// Closes its client's session, all namespaces of it.
+    /// Takes it out of all its namespaces, each of its client's sockets as [`disconnect`](Self::disconnect) does, and closes
+    /// its session.
     pub fn disconnect_session(&self) {
         let Cx { state, port } = &mut *self.cx.borrow_mut();
         state.disconnect(*port, self.socket, true);
+    }
+
+    /// Whether it was disconnected, or its client is gone.
+    pub(super) fn is_over(&self) -> bool {
+        self.cx.borrow().state.sockets[self.socket as usize].is_over
     }
 }
 

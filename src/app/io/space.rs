@@ -9,8 +9,9 @@ use slab::Slab;
 
 use crate::proto::socketio::{Args, Packet};
 
-use super::acks::{AckError, Acks};
+use super::acks::{AckError, Acks, OnAck};
 use super::admit::{Admit, Connect, Verdict};
+use super::audit::IoAudit;
 use super::reason::Reason;
 use super::socket::{Lent, Socket};
 use super::state::{ALL, Cx};
@@ -26,8 +27,11 @@ pub(super) trait Space {
     fn forget_job(&mut self, job: usize);
     fn event(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>);
     fn acked(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>);
-    fn overdue(&mut self, cx: Cx<'_>, ack_id: u64);
+    fn overdue(&mut self, cx: Cx<'_>, socket: u32, ack_id: u64);
     fn ended(&mut self, cx: Cx<'_>, socket: u32, reason: Reason);
+    /// Drops what is kept of a socket that is over, its data above all.
+    fn forget(&mut self, socket: u32, data: u32);
+    fn count(&self, audit: &mut IoAudit);
 }
 
 pub(super) type OnEvent<D> = Box<dyn FnMut(&mut Socket<'_, D>, Args<'_>, &mut String)>;
@@ -104,6 +108,9 @@ impl<D: 'static> Space for Typed<D> {
         if !on_packet.iter_mut().all(|call| call(&mut socket, &packet.event, packet.args)) {
             return;
         }
+        if socket.is_over() {
+            return;
+        }
         on_any.iter_mut().for_each(|call| call(&mut socket, &packet.event, packet.args));
         let Some(listeners) = on.get_mut(&*packet.event) else { return };
         for listener in listeners {
@@ -114,55 +121,71 @@ impl<D: 'static> Space for Typed<D> {
     }
 
     fn acked(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>) {
-        let Some(pending) = packet.ack_id.and_then(|ack_id| self.acks.take(ack_id, Some(socket))) else {
-            return;
-        };
+        let Some(call) = packet.ack_id.and_then(|ack_id| self.acks.take(socket, ack_id)) else { return };
         let Self { name, data, acks, scratch, .. } = self;
         let entry = &mut cx.state.sockets[socket as usize];
         entry.acks -= 1;
         let data = &mut data[entry.data as usize];
         let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: None });
-        (pending.call)(&mut socket, Ok(packet.args), scratch);
+        call(&mut socket, Ok(packet.args), scratch);
     }
 
-    fn overdue(&mut self, cx: Cx<'_>, ack_id: u64) {
-        let Some(pending) = self.acks.take(ack_id, None) else { return };
-        self.give_up(cx, pending, AckError::Timeout);
+    fn overdue(&mut self, cx: Cx<'_>, socket: u32, ack_id: u64) {
+        let call = if let Some(call) = self.acks.take(socket, ack_id) {
+            cx.state.sockets[socket as usize].acks -= 1;
+            call
+        } else if let Some(call) = self.acks.take_given_up(socket, ack_id) {
+            call
+        } else {
+            return;
+        };
+        self.give_up(cx, socket, call, AckError::Timeout);
     }
 
     fn ended(&mut self, cx: Cx<'_>, socket: u32, reason: Reason) {
         let Cx { state, port } = cx;
+        self.give_up_all(Cx { state, port }, socket);
         let entry = &state.sockets[socket as usize];
         let (space, at) = (entry.space as usize, entry.data as usize);
-        if entry.acks > 0 {
-            for pending in self.acks.take_all(socket) {
-                self.give_up(Cx { state, port }, pending, AckError::Disconnected);
-            }
-        }
         // It hears nothing any more, but its handler may still ask which rooms it was in.
         state.hubs[space].unsubscribe(socket, ALL);
-        let Self { name, on, on_disconnect, data, acks, .. } = self;
-        let slot = socket;
-        let mut socket = Socket::new(
-            Cx { state, port },
-            Lent { socket, name, data: &mut data[at], acks, ack_id: None, connect: None },
-        );
-        on_disconnect.iter_mut().for_each(|call| call(&mut socket, reason));
-        for listener in on.values_mut().flatten() {
-            listener.heard.as_mut().map(|heard| heard.remove(&slot));
+        let Self { name, on_disconnect, data, acks, .. } = self;
+        let lent = Lent { socket, name, data: &mut data[at], acks, ack_id: None, connect: None };
+        let mut lost = Socket::new(Cx { state, port: &mut *port }, lent);
+        on_disconnect.iter_mut().for_each(|call| call(&mut lost, reason));
+        // What was asked for by those is not answered either; what is asked for by these is, by nobody.
+        self.give_up_all(Cx { state, port }, socket);
+    }
+
+    fn forget(&mut self, socket: u32, data: u32) {
+        for listener in self.on.values_mut().flatten() {
+            listener.heard.as_mut().map(|heard| heard.remove(&socket));
         }
-        drop(data.remove(at));
+        drop(self.acks.take_all(socket));
+        drop(self.data.try_remove(data as usize));
+    }
+
+    fn count(&self, audit: &mut IoAudit) {
+        audit.data += self.data.len();
+        audit.acks += self.acks.len();
+        audit.jobs += self.acks.jobs.len();
+        let once = self.on.values().flatten().filter_map(|listener| listener.heard.as_ref());
+        audit.heard += once.map(HashSet::len).sum::<usize>();
     }
 }
 
 impl<D> Typed<D> {
-    fn give_up(&mut self, cx: Cx<'_>, pending: super::acks::Pending<D>, error: AckError) {
+    fn give_up_all(&mut self, cx: Cx<'_>, socket: u32) {
+        let Cx { state, port } = cx;
+        for call in self.acks.take_all(socket) {
+            self.give_up(Cx { state, port }, socket, call, AckError::Disconnected);
+        }
+    }
+
+    fn give_up(&mut self, cx: Cx<'_>, socket: u32, call: OnAck<D>, error: AckError) {
         let Self { name, data, acks, scratch, .. } = self;
-        let socket = pending.socket;
-        let entry = &mut cx.state.sockets[socket as usize];
-        entry.acks -= 1;
-        let data = &mut data[entry.data as usize];
+        let data = &mut data[cx.state.sockets[socket as usize].data as usize];
         let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: None });
-        (pending.call)(&mut socket, Err(error), scratch);
+        call(&mut socket, Err(error), scratch);
     }
 }

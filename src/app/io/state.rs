@@ -19,6 +19,7 @@ use super::admit::{Greeting, Waiting};
 use super::alarms::Alarms;
 use super::cluster::{Done, Gather, Operation, Part, Query};
 use super::config::IoConfig;
+use super::ends::LetGo;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::{Errant, IoMail};
 use super::parser::Parser;
@@ -29,10 +30,6 @@ use super::session::{Link, NONE, Session};
 
 /// The room that every socket of a namespace is in. An application's own rooms may not have this name.
 pub(super) const ALL: &str = "\0";
-
-/// How many sessions that are gone are remembered for a poll that was on its way, and for how long.
-const LET_GO_MAX: usize = 64;
-const LET_GO_US: u64 = 1_000_000;
 
 /// A client in a namespace.
 #[derive(Debug)]
@@ -90,9 +87,9 @@ pub(crate) struct State {
     pub(super) ended: Vec<(u32, Reason)>,
     /// Sessions that have something for a poll that waits.
     pub(super) unpolled: Vec<u32>,
-    /// Sessions that their clients have closed while no poll waited, and when: one that was on its way then is let go as it
-    /// would have been, wherever it came in.
-    pub(super) let_go: VecDeque<(SessionId, u64)>,
+    /// Sessions that ended while no poll waited, and when: one that was on its way then is let go as it would have been,
+    /// wherever it came in.
+    pub(super) let_go: VecDeque<LetGo>,
     /// Working space for packets.
     pub(super) out: Vec<u8>,
     pub(super) attachments: Vec<Vec<u8>>,
@@ -274,71 +271,6 @@ impl State {
         }
     }
 
-    /// Ends a session: its sockets are told once the call that led here is over.
-    pub(super) fn close_session(&mut self, port: &mut dyn Port, slot: u32, reason: Reason) {
-        let Some(mut session) = self.sessions.try_remove(slot as usize) else { return };
-        let mut socket = session.first_socket;
-        while socket != NONE {
-            let entry = &mut self.sockets[socket as usize];
-            entry.session = NONE;
-            if !std::mem::replace(&mut entry.is_over, true) {
-                self.ended.push((socket, reason));
-            }
-            socket = entry.next;
-        }
-        let id = session.id(self.shard, slot);
-        match &mut session.link {
-            Link::WebSocket(key) => {
-                let key = *key;
-                let code = if reason == Reason::ServerShuttingDown { 1001 } else { 1000 };
-                port.close(key, code);
-            }
-            Link::Polling(polling) => {
-                if polling.poll.is_none() && reason == Reason::TransportClose {
-                    self.let_go.truncate(LET_GO_MAX - 1);
-                    self.let_go.push_front((id, port.now_us()));
-                } else if let Some(errant) = polling.poll.take() {
-                    // A client that closes is let go, any other is told that it is over.
-                    let kind =
-                        if reason == Reason::TransportClose { PacketKind::Noop } else { PacketKind::Close };
-                    polling.text(kind, "");
-                    let payload = polling.take();
-                    self.answer(port, errant, payload_response(payload));
-                }
-                if let Some((key, _)) = polling.probe {
-                    port.close(key, 1000);
-                }
-            }
-        }
-    }
-
-    /// Whether a poll for a session that is gone may end as if it had been in time. Once.
-    pub(super) fn lets_go(&mut self, id: &SessionId, now_us: u64) -> bool {
-        let is_it = |(gone, at): &(SessionId, u64)| gone == id && now_us - at < LET_GO_US;
-        self.let_go.iter().position(is_it).and_then(|at| self.let_go.remove(at)).is_some()
-    }
-
-    /// Takes a socket out of its session, its namespace and its rooms.
-    pub(super) fn forget_socket(&mut self, socket: u32) -> Option<Entry> {
-        let entry = self.sockets.try_remove(socket as usize)?;
-        self.hubs[entry.space as usize].remove(socket);
-        let Some(session) = self.sessions.get_mut(entry.session as usize) else { return Some(entry) };
-        session.sockets -= 1;
-        if session.first_socket == socket {
-            session.first_socket = entry.next;
-            return Some(entry);
-        }
-        let mut at = session.first_socket;
-        while let Some(before) = self.sockets.get_mut(at as usize) {
-            if before.next == socket {
-                before.next = entry.next;
-                break;
-            }
-            at = before.next;
-        }
-        Some(entry)
-    }
-
     /// The session's socket in a namespace.
     pub(super) fn socket_in(&self, session: &Session, space: u16) -> Option<u32> {
         let mut at = session.first_socket;
@@ -374,14 +306,4 @@ pub(super) fn payload_response(payload: Vec<u8>) -> Response {
         .body(payload)
         .header("Content-Type", "text/plain; charset=UTF-8")
         .header("Cache-Control", "no-store")
-}
-
-impl State {
-    /// A socket leaves its namespace, at its client's wish or the server's. Its session stays.
-    pub(super) fn leave(&mut self, socket: u32, reason: Reason) {
-        let Some(entry) = self.sockets.get_mut(socket as usize) else { return };
-        if !std::mem::replace(&mut entry.is_over, true) {
-            self.ended.push((socket, reason));
-        }
-    }
 }

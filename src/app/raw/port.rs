@@ -71,7 +71,7 @@ impl<H: Handler> Port for Core<Raw<H>> {
         let _was_set = self.cancel_timer(tick);
     }
 
-    fn works_for(&mut self, key: Key) {
-        Self::works_for(self, key);
+    fn panicked(&mut self, key: Option<Key>) {
+        self.blame(key);
     }
 }

@@ -312,6 +312,13 @@ impl<H: Handler> Service for Raw<H> {
         }
     }
 
+    #[cfg(feature = "socketio")]
+    fn stopping(&mut self, core: &mut Core<Self>) {
+        if let Some(io) = &mut self.io {
+            io.stopping(core);
+        }
+    }
+
     #[cfg_attr(not(feature = "socketio"), expect(unused_variables, reason = "only Socket.IO holds answers"))]
     fn gone(&mut self, core: &mut Core<Self>, ticket: Ticket) {
         // Nothing is kept for a client at the door; its answer, when it comes, is counted as stale.

@@ -1,0 +1,18 @@
+//! Socket.IO on real sockets: raw HTTP and WebSocket against a server of one shard and of three.
+
+mod acks;
+mod cors;
+mod engine;
+mod events;
+mod heartbeat;
+mod http;
+mod leftovers;
+mod malformed;
+mod namespaces;
+mod panics;
+mod peer;
+mod reasons;
+mod requests;
+mod rooms;
+mod stop;
+mod upgrade;
