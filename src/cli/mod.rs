@@ -58,6 +58,9 @@ fn check_config(flags: &Flags) -> Result<(), Failure> {
     let settled = sources::settle(flags, &sources::environment())?;
     let (prepared, builder) = build(&settled)?;
     let plan = builder.plan().map_err(|error| settled.name_source(error))?;
+    for note in &settled.notes {
+        say(&format!("note  {note}"));
+    }
     show(&settled.as_file());
     show(&startup::planned(&prepared, plan.shards, plan.max_connections, plan.per_shard));
     Ok(())
@@ -93,7 +96,8 @@ fn wait(server: Server) -> Result<(), Failure> {
 }
 
 fn build(settled: &Settled) -> Result<(Prepared, Builder), Failure> {
-    let mut builder = Server::builder();
+    let client_dir = settled.options.own.io_client_dir.clone();
+    let mut builder = Server::builder().configure_io(|io| io.client_dir = client_dir);
     for name in &settled.options.own.bind {
         builder = builder.bind(name).map_err(|error| settled.name_source(error))?;
     }

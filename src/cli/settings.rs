@@ -3,6 +3,7 @@
 //! What a setting means at length is told by [`Config`] and by `docs/TUNING.md`; a test compares this table with the
 //! fields of `Config`, so that none is forgotten.
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use throng::Config;
@@ -25,11 +26,13 @@ pub(super) struct Own {
     pub(super) bind: Vec<String>,
     /// Which fd tables.
     pub(super) fd_tables: Tables,
+    /// Where Socket.IO's official browser client lies, if it is to be served.
+    pub(super) io_client_dir: Option<PathBuf>,
 }
 
 impl Default for Own {
     fn default() -> Self {
-        Self { bind: vec!["localhost:3000".to_owned()], fd_tables: Tables::Auto }
+        Self { bind: vec!["localhost:3000".to_owned()], fd_tables: Tables::Auto, io_client_dir: None }
     }
 }
 
@@ -102,6 +105,9 @@ settings! {
     time config.pong_timeout, "How long after a ping a peer may be silent, then close 1001";
     time config.close_timeout, "How long a closing handshake may take";
 
+    "Socket.IO":
+    directory own.io_client_dir, "The official browser client's dist directory, served in place of throng's own";
+
     "Queues":
     size config.outbox_bytes_low, "Queued for a peer: at this much it is read again";
     size config.outbox_bytes_high, "Queued for a peer: above this it is not read";
@@ -118,6 +124,7 @@ settings! {
     count config.deliveries_per_turn, "Messages queued for subscribers per turn, and again of other shards";
     count config.flushes_per_turn, "Sockets written to per turn outside of their own reads";
     count config.offload_threads, "Threads for jobs that block";
+    count config.offload_jobs_max, "Jobs of one shard that may be under way";
 }
 
 /// A setting's names on the command line and in the environment.
@@ -148,7 +155,7 @@ mod tests {
         let printed = format!("{:?}", Config::default());
         let fields = printed.trim_start_matches("Config {").trim_end_matches('}').split(", ");
         let mut expected: BTreeSet<_> = fields.map(|field| field.split(':').next().unwrap().trim()).collect();
-        expected.insert("bind");
+        expected.extend(["bind", "io_client_dir"]);
         let names: BTreeSet<_> = SETTINGS.iter().map(|setting| setting.name).collect();
         assert_eq!((names.len(), names), (SETTINGS.len(), expected));
     }
@@ -171,6 +178,7 @@ mod tests {
                 "on|off" => &[("off", "false"), ("true", "true")],
                 "HOST:PORT" => &[("[::]:1, a:2", "[\"[::]:1\", \"a:2\"]")],
                 "ORIGIN" => &[("any", "\"any\""), ("https://a,null", "[\"https://a\", \"null\"]")],
+                "DIR" => &[("", "\"\""), ("dist", "\"dist\""), ("/a b/\"c\"", "'/a b/\"c\"'")],
                 "auto|shared|own" => &[("shared", "\"shared\""), ("own", "\"own\"")],
                 other => panic!("a kind without samples: {other}"),
             }

@@ -42,7 +42,13 @@ pub(super) struct Settled {
 pub(super) fn environment() -> BTreeMap<String, OsString> {
     let named = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     // An empty one counts as none: that is how container files unset one.
-    named.filter(|(name, value)| name.starts_with("THRONG_") && !value.is_empty()).collect()
+    let mut named: BTreeMap<_, _> =
+        named.filter(|(name, value)| name.starts_with("THRONG_") && !value.is_empty()).collect();
+    // The flag is --origin: not to know the variable by that name would leave the server open to every page.
+    if let Some(origins) = named.remove("THRONG_ORIGIN") {
+        named.entry("THRONG_ORIGINS".to_owned()).or_insert(origins);
+    }
+    named
 }
 
 /// Puts the sources together.
@@ -112,7 +118,9 @@ impl Settled {
     /// The library's error with the setting named as whoever wrote it would.
     pub(super) fn name_source(&self, error: SetupError) -> Failure {
         let SetupError::Setting { setting, was, right } = &error else { return Failure::from(error) };
-        let index = SETTINGS.iter().position(|known| known.name == *setting);
+        // Socket.IO's settings are those of a struct of its own.
+        let name = setting.replace('.', "_");
+        let index = SETTINGS.iter().position(|known| known.name == name);
         let label = index.map_or_else(|| (*setting).to_owned(), |index| self.label(index));
         Failure::wrong(format!("{label} is {was}; it must be {right}"))
     }

@@ -159,7 +159,9 @@ impl Builder {
         let listeners = addresses::listen(&self.names, plan.shards, &self.config)?;
         let web = (!self.web.is_empty()).then(|| Arc::new(self.web));
         #[cfg(feature = "socketio")]
-        let io = self.io;
+        let io = self.io.load()?;
+        #[cfg(feature = "socketio")]
+        let parser = io.parser();
         let make = move |shard, remote| {
             let mut raw = Raw::new(handler(shard), remote);
             if let Some(web) = &web {
@@ -171,7 +173,10 @@ impl Builder {
             }
             raw
         };
-        threads::start(self.config, plan, listeners, make)
+        let server = threads::start(self.config, plan, listeners, make)?;
+        #[cfg(feature = "socketio")]
+        let server = server.speaking(parser);
+        Ok(server)
     }
 
     /// Starts a server that has no handler: a WebSocket that is nobody's is refused (404).

@@ -10,7 +10,10 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 #[cfg(feature = "socketio")]
-use crate::app::io::{Asking, Broadcast, BroadcastOperator, Broadcasting, Done, IoCall, IoMail, Operation};
+use crate::app::io::{
+    Asking, Broadcast, BroadcastOperator, Broadcasting, Done, FIRST_OUTSIDE_ACK, IoCall, IoMail, Operation,
+    Parser,
+};
 use crate::app::raw::{Handler, Post, RawMail, Remote};
 use crate::base::error::Full;
 use crate::base::id::ConnId;
@@ -25,7 +28,7 @@ use super::threads::snapshot;
 
 /// Reaches a running server from any thread. Cheap to clone. It outlives the server: what it sends then goes nowhere.
 #[derive(Clone)]
-pub struct Handle(Arc<dyn Shards>);
+pub struct Handle(Arc<dyn Shards>, #[cfg(feature = "socketio")] pub(super) Parser);
 
 /// What the handle asks, without naming the handler's type.
 trait Shards: Send + Sync {
@@ -76,7 +79,12 @@ impl Handle {
         turn_us: Vec<Arc<Mutex<Histogram<u32>>>>,
         outgoing: Option<Arc<[Handoff]>>,
     ) -> Self {
-        Self(Arc::new(Inner { remote, counters, turn_us, outgoing, handed: AtomicU64::new(0) }))
+        let inner = Arc::new(Inner { remote, counters, turn_us, outgoing, handed: AtomicU64::new(0) });
+        Self(
+            inner,
+            #[cfg(feature = "socketio")]
+            Parser::default(),
+        )
     }
 
     /// Sends a message to a topic's subscribers on all shards. Messages that one thread publishes arrive in order.
@@ -180,6 +188,15 @@ impl Broadcasting for Handle {
 
     fn ask(&self, asking: Asking) {
         self.0.on_a_shard(Box::new(|io, port| io.ask(port, asking)));
+    }
+
+    fn shared_ack_id(&self) -> u64 {
+        static ASKED: AtomicU64 = AtomicU64::new(0);
+        FIRST_OUTSIDE_ACK + ASKED.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn parser(&self) -> Parser {
+        self.1
     }
 }
 

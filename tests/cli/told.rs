@@ -23,18 +23,25 @@ fn what_is_wrong_is_one_line_that_names_what_would_be_right() {
         command
     };
     let from = |path: &PathBuf| command(&["--config", path.to_str().unwrap()]);
-    let table: [(Command, &[&str]); 13] = [
+    let table: [(Command, &[&str]); 14] = [
         (command(&["--mesage-bytes-max", "1"]), &["--mesage-bytes-max is no flag", "--message-bytes-max"]),
         (
             command(&["--message-bytes-max", "1 XB"]),
             &["--message-bytes-max is 1 XB; it must be a size", "64 KiB"],
         ),
-        (command(&["--outbox-bytes-high", "9M"]), &["--outbox-bytes-high is 9437184", "to 2097152"]),
+        (
+            command(&["--outbox-bytes-high", "9M"]),
+            &["--outbox-bytes-high is 9437184", "at most outbox_bytes_max, which is 2097152"],
+        ),
         (
             command(&["--bind", "localhost"]),
             &["--bind is localhost; it must be an address and a port", "localhost:3000"],
         ),
         (command(&["--origin", "https://a.example/"]), &["--origin is https://a.example/", "without a path"]),
+        (
+            command(&["check-config", "--io-client-dir", "/nowhere"]),
+            &["--io-client-dir is /nowhere; it must be a directory that has socket.io.js"],
+        ),
         (command(&["serve"]), &["serve"]),
         (with("THRONG_SHARDS", "many"), &["THRONG_SHARDS is many; it must be a whole number"]),
         (with("THRONG_CLOSE_TIMEOUT", "0"), &["THRONG_CLOSE_TIMEOUT is 0ns; it must be a time from 1ms"]),

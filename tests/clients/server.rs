@@ -1,25 +1,25 @@
 //! What the clients' suites need of a Socket.IO server, on throng.
 //!
 //!   io_server [--bind HOST:PORT] [--shards N] [--ping-interval MS] [--ping-timeout MS] [--connect-timeout MS]
-//!             [--max-payload BYTES] [--max-connections N] [--engine]
+//!             [--max-payload BYTES] [--max-connections N] [--client-dir DIRECTORY] [--msgpack] [--engine]
 //!
 //! Speaks what tests/clients/own/client.js lists, and what the official protocol suite asks for ("message",
 //! "message-with-ack", "auth"). With --engine it echoes Engine.IO messages under /engine.io/ instead. Says
-//! `listening on http://…`, and ends at the end of its standard input. With --max-connections every shard has an fd table
-//! of its own where one table does not hold them all.
+//! `listening on http://…`, tells everybody as a "chat message" each line of its standard input and each body that is posted to
+//! /say, and ends at the end of its standard input. With --max-connections every shard has an fd table of its own where one
+//! table does not hold them all.
 
-use std::io::Read;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
-use throng::io::{Admit, Connect, Namespace, RawArgs};
-use throng::{FdTables, Server};
+use serde_json::{Value, json};
+use throng::io::{Admit, Connect, Namespace, Parser, RawArgs};
+use throng::{FdTables, Response, Server};
 
-/// What a client connected with.
+/// What a client connected with, in whatever form it came.
 #[derive(Serialize)]
 struct Who {
-    auth: Box<RawValue>,
+    auth: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     q: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,7 +27,8 @@ struct Who {
 }
 
 fn who(connect: &Connect<'_>) -> Who {
-    let auth = RawValue::from_string(connect.auth_json().to_owned()).expect("what came is JSON");
+    let mut scratch = String::new();
+    let auth = connect.auth::<Value>(&mut scratch).unwrap_or_else(|_none| json!({}));
     let of_request = connect.handshake().map(|handshake| {
         handshake.request(|request| {
             let q = request.query_param("q").map(|q| q.into_owned());
@@ -59,8 +60,7 @@ fn talk(namespace: Namespace<'_, Who>) -> Namespace<'_, Who> {
 fn suite(namespace: Namespace<'_, Who>) -> Namespace<'_, Who> {
     namespace
         .on_connection(|socket| {
-            let auth = socket.data().auth.clone();
-            socket.emit("auth", &*auth);
+            socket.emit("auth", &socket.data().auth);
         })
         .on("message", |socket, args: &RawArgs| _ = socket.emit("message-back", args.as_args()))
         .on("message-with-ack", |socket, args: &RawArgs| _ = socket.ack(args.as_args()))
@@ -76,9 +76,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             is_engine = true;
             continue;
         }
+        if flag == "--msgpack" {
+            builder = builder.configure_io(|io| io.parser = Parser::Msgpack);
+            continue;
+        }
         let value = args.next().ok_or_else(|| format!("{flag} needs a value"))?;
         if flag == "--bind" {
             bind = value;
+            continue;
+        }
+        if flag == "--client-dir" {
+            builder = builder.configure_io(|io| io.client_dir = Some(value.into()));
             continue;
         }
         let number: usize = value.parse()?;
@@ -96,7 +104,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             _ => return Err(format!("{flag} is no flag").into()),
         };
     }
-    let builder = builder.bind(bind)?;
+    let builder = builder.bind(bind)?.post("/say", |visit| {
+        let said = visit.io().emit("chat message", String::from_utf8_lossy(visit.body()));
+        Response::text("said").status(if said { 200 } else { 503 })
+    })?;
     let builder = if is_engine {
         builder.configure_io(|io| io.path = "/engine.io/".to_owned()).socket_io(|io| {
             io.engine(|socket, data| _ = socket.send(data));
@@ -113,23 +124,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             io.of("/bare").on("echo", |socket, args: &RawArgs| _ = socket.ack(args.as_args()));
             let admin = io.of_with("/admin", |connect| {
                 let who = who(connect);
-                #[derive(serde::Deserialize)]
-                struct Auth {
-                    token: String,
-                }
-                match serde_json::from_str::<Auth>(who.auth.get()) {
-                    Ok(auth) if auth.token == "right" => Admit::accept(who),
-                    _ => Admit::refuse_with("not authorized", &serde_json::json!({ "code": 401 })),
+                if who.auth["token"] == "right" {
+                    Admit::accept(who)
+                } else {
+                    Admit::refuse_with("not authorized", &json!({ "code": 401 }))
                 }
             });
-            drop(talk(admin));
+            talk(admin).on_disconnect(|socket, reason| {
+                socket.broadcast().emit("left", (socket.id(), reason.text()));
+            });
         })
     };
     let server = builder.start()?;
     println!("listening on http://{}", server.local_addrs()[0]);
     // Whoever started this holds the other end.
-    let _until_end = std::io::stdin().read_to_end(&mut Vec::new())?;
-    server.handle().stop(Duration::from_millis(100));
+    let handle = server.handle();
+    for line in std::io::stdin().lines() {
+        handle.io().emit("chat message", line?);
+    }
+    handle.stop(Duration::from_millis(100));
     server.join()?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use crate::core::publication::Publication;
 use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::ws::{Message, encode};
 
+use super::parser::Parser;
 use super::port::Port;
 use super::session::Link;
 use super::state::{ALL, State};
@@ -13,7 +14,7 @@ use super::state::{ALL, State};
 pub(crate) struct Broadcast {
     pub(super) namespace: Box<str>,
     pub(super) target: Target,
-    /// The WebSocket frames, text first, then the attachments.
+    /// The WebSocket frames: of the packet, then of its attachments.
     pub(super) frames: Publication,
     /// Where the pieces lie in the frames, without their headers: what polling clients are sent.
     pub(super) pieces: Vec<(u32, u32)>,
@@ -34,15 +35,15 @@ pub(crate) struct Target {
 }
 
 /// The frames of a packet with its attachments, and where the pieces lie in them.
-pub(super) fn frames(text: &str, attachments: &[Vec<u8>]) -> (Publication, Vec<(u32, u32)>) {
+pub(super) fn frames(packet: Message<'_>, attachments: &[Vec<u8>]) -> (Publication, Vec<(u32, u32)>) {
     let mut bytes =
-        Vec::with_capacity(text.len() + attachments.iter().map(|one| one.len() + 14).sum::<usize>() + 14);
+        Vec::with_capacity(packet.len() + attachments.iter().map(|one| one.len() + 14).sum::<usize>() + 14);
     let mut pieces = Vec::with_capacity(1 + attachments.len());
     let mut append = |message: Message<'_>| {
         encode::append(&mut bytes, message);
         pieces.push(((bytes.len() - message.len()) as u32, bytes.len() as u32));
     };
-    append(Message::Text(text));
+    append(packet);
     attachments.iter().for_each(|attachment| append(Message::Binary(attachment)));
     (Publication::of_frames(&bytes), pieces)
 }
@@ -123,7 +124,9 @@ impl State {
             Link::Polling(polling) => {
                 let frames = broadcast.frames.frame();
                 let piece = |&(from, to): &(u32, u32)| &frames[from as usize..to as usize];
-                if let Some((text, attachments)) = broadcast.pieces.split_first() {
+                if self.config.parser == Parser::Msgpack {
+                    broadcast.pieces.iter().for_each(|range| polling.binary(piece(range)));
+                } else if let Some((text, attachments)) = broadcast.pieces.split_first() {
                     let text =
                         std::str::from_utf8(&piece(text)[1..]).expect("the first piece was made from a str");
                     polling.text(PacketKind::Message, text);

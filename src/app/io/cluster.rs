@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::proto::socketio::{Packet, RawArgs, encode};
+use crate::proto::socketio::{Packet, RawArgs};
 
 use super::broadcast::{Broadcast, Target};
 use super::id::SocketId;
@@ -17,7 +17,10 @@ use super::reason::Reason;
 use super::state::{ALL, State};
 
 /// Ack ids from here on are awaited of many sockets; those below, of one each. JavaScript counts to 2⁵³ − 1.
-pub(super) const FIRST_SHARED_ACK: u64 = 1 << 52;
+pub(super) const FIRST_SHARED_ACK: u64 = 1 << 51;
+
+/// And from here on, of many for another thread than a shard's.
+pub(crate) const FIRST_OUTSIDE_ACK: u64 = 1 << 52;
 
 /// The namespace numbers that alarms of this file have: no namespace does.
 pub(super) const QUERY: u16 = u16::MAX;
@@ -266,8 +269,7 @@ impl State {
         let (space, slot) = (entry.space as usize, entry.session);
         if !entry.is_over {
             self.out.clear();
-            self.out.push(crate::proto::engineio::PacketKind::Message.digit());
-            encode::disconnect(&mut self.out, &self.names[space]);
+            self.config.parser.disconnect(&mut self.out, &self.names[space]);
             self.attachments.clear();
             self.send_out(port, slot);
             self.leave(socket, Reason::ServerDisconnect);

@@ -1,10 +1,14 @@
 //! The settings of Socket.IO: what each means, its unit, its default and why, and what happens at a limit.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::base::error::SetupError;
 use crate::proto::engineio::Transports;
 use crate::proto::socketio::Limits;
+
+use super::bundle::Bundle;
+use super::parser::Parser;
 
 /// The settings of Socket.IO, by the official server's names where it has them. Checked when the server is built.
 ///
@@ -46,6 +50,13 @@ pub struct IoConfig {
     pub acks_per_socket_max: usize,
     /// Which pages of other origins may use polling. None.
     pub cors: Cors,
+    /// The form of packets, which clients must be told to have as well. JSON.
+    pub parser: Parser,
+    /// A directory with the official browser client, as npm's `socket.io-client` has it under `dist`: at least a
+    /// `socket.io.js`. None: throng's own client is served, as `socket.io.js` and `socket.io.min.js`. Files are read when the
+    /// server is built: `socket.io.js`, `socket.io.min.js`, `socket.io.esm.min.js`, `socket.io.msgpack.min.js` and the
+    /// `.map` of each.
+    pub client_dir: Option<PathBuf>,
 }
 
 /// Cross-origin requests of browsers (`cors`). WebSocket handshakes are judged by `Config::origins`.
@@ -89,6 +100,8 @@ impl Default for IoConfig {
             rooms_per_socket_max: 1024,
             acks_per_socket_max: 4096,
             cors: Cors::default(),
+            parser: Parser::default(),
+            client_dir: None,
         }
     }
 }
@@ -139,7 +152,7 @@ impl IoConfig {
         if self.namespaces_per_session_max == 0 {
             return Err(SetupError::setting("io.namespaces_per_session_max", 0, "1 at least".to_owned()));
         }
-        Ok(())
+        Bundle::check(self.client_dir.as_deref())
     }
 }
 

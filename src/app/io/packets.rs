@@ -3,21 +3,25 @@
 use std::any::Any;
 use std::cell::Cell;
 
-use crate::proto::engineio::{PacketKind, SessionId};
-use crate::proto::socketio::{Kind, Malformed, Packet, encode};
+use crate::proto::engineio::SessionId;
+use crate::proto::socketio::{Kind, Malformed, Packet};
 
-use super::admit::{Admit, Connect, Deferral, NOT_DECIDED, Refusal, Verdict};
+use super::admit::{Admit, Connect, Deferral, Greeting, NOT_DECIDED, Refusal, Verdict, Waiting};
 use super::cluster::FIRST_SHARED_ACK;
 use super::heartbeat::Due;
+use super::parser::Parser;
 use super::port::Port;
 use super::reason::Reason;
 use super::shard::IoShard;
-use super::state::{ALL, Cx, Entry, Greeting, Waiting};
+use super::state::{ALL, Cx, Entry};
 
 impl IoShard {
     pub(super) fn text(&mut self, port: &mut dyn Port, slot: u32, text: &str) {
         let Self { state, .. } = self;
         let limits = state.config.packet_limits;
+        if state.config.parser == Parser::Msgpack {
+            return self.malformed(port, slot, Malformed::Msgpack);
+        }
         match state.sessions[slot as usize].decoder.text(text, &limits) {
             Ok(Some(packet)) => self.packet(port, slot, &packet),
             Ok(None) => {}
@@ -27,6 +31,12 @@ impl IoShard {
 
     pub(super) fn binary(&mut self, port: &mut dyn Port, slot: u32, bytes: &[u8]) {
         let limits = self.state.config.packet_limits;
+        if self.state.config.parser == Parser::Msgpack {
+            return match Packet::parse_msgpack(bytes, &limits) {
+                Ok(packet) => self.packet(port, slot, &packet),
+                Err(error) => self.malformed(port, slot, error),
+            };
+        }
         match self.state.sessions[slot as usize].decoder.binary(bytes, &limits) {
             Ok(Some(assembly)) => self.packet(port, slot, &assembly.packet()),
             Ok(None) => {}
@@ -69,9 +79,8 @@ impl IoShard {
             (Kind::Connect, Some(space), None) => self.connect(port, slot, space, packet),
             (Kind::Connect, None, _) => {
                 state.out.clear();
-                state.out.push(PacketKind::Message.digit());
-                encode::connect_error::<()>(&mut state.out, packet.namespace, "Invalid namespace", None)
-                    .expect("there is no data that could not be serialized");
+                let parser = state.config.parser;
+                parser.connect_error(&mut state.out, packet.namespace, "Invalid namespace", None);
                 state.attachments.clear();
                 state.send_out(port, slot);
             }
@@ -131,7 +140,6 @@ impl IoShard {
         let Self { state, .. } = self;
         let Waiting { slot, space, auth, handshake, .. } = waiting;
         state.out.clear();
-        state.out.push(PacketKind::Message.digit());
         state.attachments.clear();
         let refusal = match verdict {
             Verdict::Accept(data) => {
@@ -153,7 +161,7 @@ impl IoShard {
                 state.hubs[space as usize].subscribe(socket, ALL, usize::MAX);
                 let sid = state.socket_id(socket).encode();
                 let sid = std::str::from_utf8(&sid).expect("an id is ASCII");
-                encode::connect(&mut state.out, &state.names[space as usize], sid);
+                state.config.parser.connect(&mut state.out, &state.names[space as usize], sid);
                 state.send_out(port, slot);
                 state.greetings.push_back(Greeting { socket, auth, handshake });
                 return state.file(port, Due::Greet, slot);
@@ -162,8 +170,8 @@ impl IoShard {
             Verdict::Deferred => Refusal::new(NOT_DECIDED),
         };
         let data = refusal.data.as_deref();
-        encode::connect_error(&mut state.out, &state.names[space as usize], &refusal.message, data)
-            .expect("raw JSON is written as it is");
+        let name = &state.names[space as usize];
+        state.config.parser.connect_error(&mut state.out, name, &refusal.message, data);
         state.send_out(port, slot);
         // It may ask again, or for another namespace.
         if let Some(session) = state.sessions.get_mut(slot as usize) {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::base::error::SetupError;
 
+use super::bundle::Bundle;
 use super::config::IoConfig;
 use super::namespace::Io;
+use super::parser::Parser;
 use super::shard::IoShard;
 
 type Describe = Arc<dyn Fn(&mut Io) + Send + Sync>;
@@ -16,6 +18,7 @@ type Describe = Arc<dyn Fn(&mut Io) + Send + Sync>;
 pub(crate) struct IoSetup {
     config: IoConfig,
     describe: Option<Describe>,
+    bundle: Arc<Bundle>,
 }
 
 impl IoSetup {
@@ -31,12 +34,22 @@ impl IoSetup {
         self.config.check()
     }
 
+    /// Reads the files of the browser's client: all shards share them.
+    pub(crate) fn load(mut self) -> Result<Self, SetupError> {
+        self.bundle = Arc::new(Bundle::read(self.config.client_dir.as_deref())?);
+        Ok(self)
+    }
+
+    pub(crate) const fn parser(&self) -> Parser {
+        self.config.parser
+    }
+
     /// A shard's Socket.IO, made on its thread; `None` where there is none.
     pub(crate) fn build(&self, shard: usize) -> Option<IoShard> {
         let describe = self.describe.as_ref()?;
         let mut io = Io::default();
         describe(&mut io);
-        Some(IoShard::new(shard, Arc::new(self.config.clone()), io))
+        Some(IoShard::new(shard, Arc::new(self.config.clone()), self.bundle.clone(), io))
     }
 }
 

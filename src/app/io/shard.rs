@@ -15,6 +15,7 @@ use crate::proto::engineio::{Data, Packet as EnginePacket, PacketKind, Payload};
 use crate::proto::http::{Request, Response};
 use crate::proto::ws::Message;
 
+use super::bundle::Bundle;
 use super::cluster::{Act, Done, GATHER, Operation, QUERY};
 use super::config::IoConfig;
 use super::emit::{Asking, Broadcasting, Here};
@@ -33,13 +34,11 @@ use super::state::{Cx, State};
 /// Closes a WebSocket whose message is larger than `max_payload` (RFC 6455 §7.4.1).
 const TOO_BIG: u16 = 1009;
 
-/// throng's own client, served where no official one is configured.
-const CLIENT: &str = include_str!("client/socket.io.js");
-
 /// The Socket.IO of a shard.
 pub(crate) struct IoShard {
     pub(super) state: State,
     pub(super) spaces: Vec<Box<dyn Space>>,
+    bundle: Arc<Bundle>,
     /// Takes every message, where Engine.IO is served by itself.
     engine: Option<OnMessage>,
     /// Listeners of what other shards say.
@@ -48,7 +47,7 @@ pub(crate) struct IoShard {
 }
 
 impl IoShard {
-    pub(super) fn new(shard: usize, config: Arc<IoConfig>, io: Io) -> Self {
+    pub(super) fn new(shard: usize, config: Arc<IoConfig>, bundle: Arc<Bundle>, io: Io) -> Self {
         let Io { spaces, engine, on_server } = io;
         let mut state = State::new(shard, config);
         for space in &spaces {
@@ -57,7 +56,7 @@ impl IoShard {
             state.names.push(name);
             state.hubs.push(Default::default());
         }
-        Self { state, spaces, engine, on_server, scratch: String::new() }
+        Self { state, spaces, bundle, engine, on_server, scratch: String::new() }
     }
 
     /// A WebSocket that was asked for is open: of a session, or, with a handshake, of a new one, whose slot is returned.
@@ -343,15 +342,6 @@ impl IoShard {
     /// The file that a request under the path asks for: the browser's client.
     pub(super) fn client_file(&self, request: &Request<'_>) -> Option<Response> {
         let name = request.path().strip_prefix(&self.state.config.path)?;
-        if !matches!(request.method(), "GET" | "HEAD") || !matches!(name, "socket.io.js" | "socket.io.min.js")
-        {
-            return None;
-        }
-        let response = Response::new(200).body(CLIENT.as_bytes());
-        Some(
-            response
-                .header("Content-Type", "application/javascript; charset=utf-8")
-                .header("Cache-Control", "public, max-age=0"),
-        )
+        matches!(request.method(), "GET" | "HEAD").then(|| self.bundle.answer(name, request))?
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::core::service::Delivery;
 use crate::hub::Subscribed;
-use crate::proto::engineio::{PacketKind, Transport};
-use crate::proto::socketio::{EmitArgs, EncodeError, Payload, encode};
+use crate::proto::engineio::Transport;
+use crate::proto::socketio::{EmitArgs, EncodeError, Payload};
 
 use super::acks::{AckError, Acks, OnAck};
 use super::admit::Connect;
@@ -18,6 +18,7 @@ use super::cluster::{Act, Done, Operation};
 use super::emit::{Asking, BroadcastOperator, Broadcasting};
 use super::id::SocketId;
 use super::mail::IoMail;
+use super::parser::Parser;
 use super::port::Port;
 use super::session::Link;
 use super::shard::IoShard;
@@ -98,15 +99,15 @@ impl<'a, D> Socket<'a, D> {
     ///
     /// What cannot be serialized, or has a reserved name, is not sent: `Dropped`, and logged.
     pub fn emit(&self, event: &str, args: impl EmitArgs) -> Delivery {
-        self.send(false, |state, name, out| {
-            encode::event(out, name, None, event, &args, &mut state.attachments)
+        self.send(false, |parser, out, attachments, name| {
+            parser.event(out, attachments, name, None, event, &args)
         })
     }
 
     /// The same, but only if its client takes it at once: it is dropped while something else is queued.
     pub fn emit_volatile(&self, event: &str, args: impl EmitArgs) -> Delivery {
-        self.send(true, |state, name, out| {
-            encode::event(out, name, None, event, &args, &mut state.attachments)
+        self.send(true, |parser, out, attachments, name| {
+            parser.event(out, attachments, name, None, event, &args)
         })
     }
 
@@ -137,8 +138,8 @@ impl<'a, D> Socket<'a, D> {
             Err(error) => done(socket, Err(error)),
         });
         let ack_id = self.acks.borrow_mut().await_one(self.socket, call);
-        let delivery = self.send(false, |state, name, out| {
-            encode::event(out, name, Some(ack_id), event, &args, &mut state.attachments)
+        let delivery = self.send(false, |parser, out, attachments, name| {
+            parser.event(out, attachments, name, Some(ack_id), event, &args)
         });
         let Cx { state, port } = &mut *self.cx.borrow_mut();
         let entry = &mut state.sockets[self.socket as usize];
@@ -158,7 +159,7 @@ impl<'a, D> Socket<'a, D> {
     /// Answers the event that is being handled, if its client asked for an answer, and the first time alone.
     pub fn ack(&self, args: impl EmitArgs) -> Delivery {
         let Some(ack_id) = self.ack_id.take() else { return Delivery::Dropped };
-        self.send(false, |state, name, out| encode::ack(out, name, ack_id, &args, &mut state.attachments))
+        self.send(false, |parser, out, attachments, name| parser.ack(out, attachments, name, ack_id, &args))
     }
 
     /// Whether the event that is being handled asks for an answer that was not given yet.
@@ -172,24 +173,19 @@ impl<'a, D> Socket<'a, D> {
     fn send(
         &self,
         is_volatile: bool,
-        encode: impl FnOnce(&mut Scratch, &str, &mut Vec<u8>) -> Result<(), EncodeError>,
+        encode: impl FnOnce(Parser, &mut Vec<u8>, &mut Vec<Vec<u8>>, &str) -> Result<(), EncodeError>,
     ) -> Delivery {
         // What is emitted may have a Serialize of the application's own, so nothing is borrowed while it runs.
-        let mut scratch = {
+        let (parser, mut out, mut attachments) = {
             let state = &mut *self.cx.borrow_mut().state;
-            Scratch {
-                out: std::mem::take(&mut state.out),
-                attachments: std::mem::take(&mut state.attachments),
-            }
+            (state.config.parser, std::mem::take(&mut state.out), std::mem::take(&mut state.attachments))
         };
-        let mut out = std::mem::take(&mut scratch.out);
         out.clear();
-        scratch.attachments.clear();
-        out.push(PacketKind::Message.digit());
-        let encoded = encode(&mut scratch, self.name, &mut out);
+        attachments.clear();
+        let encoded = encode(parser, &mut out, &mut attachments, self.name);
         let Cx { state, port } = &mut *self.cx.borrow_mut();
         state.out = out;
-        state.attachments = scratch.attachments;
+        state.attachments = attachments;
         if let Err(error) = encoded {
             tracing::error!(%error, "an event was not sent");
             return Delivery::Dropped;
@@ -295,12 +291,6 @@ impl<'a, D> Socket<'a, D> {
     }
 }
 
-/// The buffers that a packet is encoded into.
-struct Scratch {
-    out: Vec<u8>,
-    attachments: Vec<Vec<u8>>,
-}
-
 impl Broadcasting for RefCell<Cx<'_>> {
     fn broadcast(&self, broadcast: Broadcast) -> bool {
         let Cx { state, port } = &mut *self.borrow_mut();
@@ -321,15 +311,22 @@ impl Broadcasting for RefCell<Cx<'_>> {
         let Cx { state, port } = &mut *self.borrow_mut();
         state.ask(*port, asking);
     }
+
+    fn shared_ack_id(&self) -> u64 {
+        let Cx { state, port } = &mut *self.borrow_mut();
+        state.shared_ack_id(port.shards())
+    }
+
+    fn parser(&self) -> Parser {
+        self.borrow().state.config.parser
+    }
 }
 
 impl State {
     /// Emits to sockets everywhere, and gathers their acks.
     pub(super) fn ask(&mut self, port: &mut dyn Port, asking: Asking) {
-        let Asking { namespace, target, encode, within, done } = asking;
-        let ack_id = self.shared_ack_id(port.shards());
-        let Some((frames, pieces)) = encode(ack_id) else { return done(Vec::new(), false) };
-        let broadcast = Broadcast { namespace: namespace.clone(), target: target.clone(), frames, pieces };
+        let Asking { broadcast, ack_id, within, done } = asking;
+        let (namespace, target) = (broadcast.namespace.clone(), broadcast.target.clone());
         let act = Act::Ask { broadcast, ack_id, within };
         self.operate(port, Operation { namespace, target, act, asks: None }, Some((within, done)));
     }

@@ -251,6 +251,8 @@ impl<H: Handler> Service for Raw<H> {
 
     fn mail(&mut self, core: &mut Core<Self>, mail: RawMail<H>) {
         match mail {
+            // Its client is gone, or was decided on already: a decision now could only be about somebody else.
+            RawMail::Admit(ticket, _) if !core.is_awaited(ticket) => core.counters().stale_keys.add(1),
             RawMail::Admit(ticket, decide) => {
                 core.works_for(ticket.key());
                 let reply = Self::reply(core, ticket.key(), decide(&mut self.handler));

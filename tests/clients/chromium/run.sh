@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# A browser on the page that throng serves: two tabs, headless.
+# A browser on the pages that throng serves: two tabs, headless.
 #
 #   tests/clients/chromium/run.sh [--check | --install]
 #
 # Takes the browser that $CHROMIUM names or that is on the PATH. --install has apt install Debian's if there is none, which
-# takes root, and puts npm's playwright-core under target/clients/chromium. --check says by its status whether a run is
-# possible. The picture of a run is target/test/chromium.png.
+# takes root, and puts npm's playwright-core and socket.io-client under target/clients/chromium. --check says by its status
+# whether a run is possible. The pictures of a run are target/test/chromium*.png.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
 version=1.65.1
 home=$PWD/target/clients/chromium
+bundle=4.8.4
 driver=$home/playwright-$version
 
 browser() {
@@ -28,16 +29,21 @@ install() {
 }
 
 case ${1:-} in
---check) command -v node && browser && [ -d "$driver/node_modules/playwright-core" ] && exit ;;
+--check)
+    command -v node && browser && [ -d "$driver/node_modules/playwright-core" ] &&
+        [ -d "$driver/node_modules/socket.io-client" ] && exit
+    ;;
 --install)
     browser >/dev/null || install
-    npm install --silent --no-audit --no-fund --prefix "$driver" "playwright-core@$version" && exit
+    npm install --silent --no-audit --no-fund --prefix "$driver" "playwright-core@$version" \
+        "socket.io-client@$bundle" && exit
     ;;
 '')
     mkdir -p target/test
     BROWSER=$(browser) PICTURE=$PWD/target/test/chromium.png NODE_PATH=$driver/node_modules
     export BROWSER PICTURE NODE_PATH
-    tests/clients/serve.sh node tests/clients/chromium/tabs.js && exit
+    tests/clients/serve.sh node tests/clients/chromium/tabs.js
+    PROGRAM=target/release/throng PICTURES=$PWD/target/test/chromium-chat timeout 90 node tests/clients/chromium/chat.js && exit
     ;;
 esac
 exit 1
