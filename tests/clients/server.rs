@@ -1,13 +1,14 @@
 //! What the clients' suites need of a Socket.IO server, on throng.
 //!
 //!   io_server [--bind HOST:PORT] [--shards N] [--ping-interval MS] [--ping-timeout MS] [--connect-timeout MS]
-//!             [--max-payload BYTES] [--max-connections N] [--client-dir DIRECTORY] [--msgpack] [--engine]
+//!             [--max-payload BYTES] [--client-dir DIRECTORY] [--msgpack]
+//!             [--max-connections N] [--engine]
 //!
 //! Speaks what tests/clients/own/client.js lists, and what the official protocol suite asks for ("message",
 //! "message-with-ack", "auth"). With --engine it echoes Engine.IO messages under /engine.io/ instead. Says
 //! `listening on http://…`, tells everybody as a "chat message" each line of its standard input and each body that is posted to
-//! /say, and ends at the end of its standard input. With --max-connections every shard has an fd table of its own where one
-//! table does not hold them all.
+//! /say, and ends at the end of its standard input. With --max-connections every shard has an fd
+//! table of its own where one table does not hold them all.
 
 use std::time::Duration;
 

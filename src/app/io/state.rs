@@ -12,7 +12,6 @@ use crate::core::timers::TimerId;
 use crate::hub::Hub;
 use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::http::Response;
-use crate::proto::socketio::RawArgs;
 use crate::proto::ws::Message;
 
 use super::adapter::{Adapter, InProcess};
@@ -20,7 +19,6 @@ use super::admit::{Greeting, Waiting};
 use super::alarms::Alarms;
 use super::cluster::{Done, Gather, Operation, Part, Query};
 use super::config::IoConfig;
-use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::{Errant, IoMail};
 use super::parser::Parser;
