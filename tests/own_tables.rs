@@ -34,10 +34,12 @@ impl Handler for Echo {
     fn on_message(&mut self, conn: &mut Conn<'_, Self>, message: Message<'_>) {
         match message {
             Message::Text("shard") => _ = conn.send(&conn.index().to_string()),
-            Message::Text("offload") => conn.offload_on(
-                || std::fs::read_to_string("/proc/self/comm").unwrap(),
-                |_, conn, name| _ = conn.send(&name),
-            ),
+            Message::Text("offload") => {
+                _ = conn.offload_on(
+                    || std::fs::read_to_string("/proc/self/comm").unwrap(),
+                    |_, conn, name| _ = conn.send(&name),
+                )
+            }
             _ => _ = conn.send(message),
         }
     }

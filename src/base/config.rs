@@ -42,7 +42,7 @@ pub struct Config {
     /// Shards, each a thread with its own loop. 0 (default): one per core this process may run on, and more only where
     /// own fd tables need more tables. At most 1,024.
     pub shards: usize,
-    /// Connections in all. 0 (default): what the fd tables hold. Beyond it a connection is answered 503.
+    /// Connections in all. 0 (default): what the fd tables hold, up to 1,048,576. Beyond it a connection is answered 503.
     pub max_connections: usize,
     /// Shared (default) or own fd tables.
     pub fd_tables: FdTables,
@@ -113,6 +113,8 @@ pub struct Config {
 
     /// Threads that run `offload` jobs, started with the server. 2.
     pub offload_threads: usize,
+    /// Jobs of one shard that are under way or wait for a thread. 65,536; beyond it `offload` refuses.
+    pub offload_jobs_max: usize,
 }
 
 impl Default for Config {
@@ -148,6 +150,7 @@ impl Default for Config {
             deliveries_per_turn: 65_536,
             flushes_per_turn: 256,
             offload_threads: 2,
+            offload_jobs_max: 65_536,
         }
     }
 }
@@ -170,8 +173,10 @@ impl Config {
         within("message_bytes_max", self.message_bytes_max, 1, 1 << 30)?;
         within("fragments_max", self.fragments_max as usize, 1, u32::MAX as usize)?;
         within("outbox_bytes_max", self.outbox_bytes_max, 1, 1 << 30)?;
-        within("outbox_bytes_high", self.outbox_bytes_high, 1, self.outbox_bytes_max)?;
-        within("outbox_bytes_low", self.outbox_bytes_low, 0, self.outbox_bytes_high)?;
+        let (low, high, max) = (self.outbox_bytes_low, self.outbox_bytes_high, self.outbox_bytes_max);
+        at_most("outbox_bytes_high", high, "outbox_bytes_max", max)?;
+        at_most("outbox_bytes_low", low, "outbox_bytes_high", high)?;
+        within("outbox_bytes_high", high, 1, max)?;
         within("mailbox_slots", self.mailbox_slots, 16, 1 << 20)?;
         within("mailbox_bytes_max", self.mailbox_bytes_max, 1 << 10, 1 << 34)?;
         within("topics_per_connection_max", self.topics_per_connection_max, 0, 1 << 20)?;
@@ -181,6 +186,7 @@ impl Config {
         within("deliveries_per_turn", self.deliveries_per_turn, 1, 1 << 30)?;
         within("flushes_per_turn", self.flushes_per_turn, 1, 1 << 20)?;
         within("offload_threads", self.offload_threads, 1, 1024)?;
+        within("offload_jobs_max", self.offload_jobs_max, 1, 1 << 30)?;
         for (setting, value) in [
             ("head_timeout", self.head_timeout),
             ("admit_timeout", self.admit_timeout),
@@ -190,9 +196,26 @@ impl Config {
         ] {
             span(setting, value, Duration::from_millis(1))?;
         }
+        if let Origins::Only(origins) = &self.origins
+            && let Some(wrong) = origins.iter().find(|one| !is_origin(one))
+        {
+            let right = "origins as browsers send them: scheme and host in lower case, no path, https://example.org, or null";
+            return Err(SetupError::setting("origins", wrong, right.to_owned()));
+        }
         span("silent_timeout", self.silent_timeout, Duration::ZERO)?;
         span("ping_interval", self.ping_interval, Duration::ZERO)
     }
+}
+
+/// Whether a text is an origin as browsers send it: scheme, host and a port that is not the scheme's own, all in lower case, and
+/// no path; or `null`. Compared exactly, any other would never match.
+#[must_use]
+pub fn is_origin(text: &str) -> bool {
+    let host = text.split_once("://").filter(|(scheme, _)| !scheme.is_empty()).map(|(_, host)| host);
+    let is_host = |host: &str| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@*".contains(&byte))
+    };
+    text == "null" || host.is_some_and(is_host) && !text.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
 fn within(setting: &'static str, value: usize, low: usize, high: usize) -> Result<(), SetupError> {
@@ -200,6 +223,13 @@ fn within(setting: &'static str, value: usize, low: usize, high: usize) -> Resul
         return Ok(());
     }
     Err(SetupError::setting(setting, value, format!("a number from {low} to {high}")))
+}
+
+fn at_most(setting: &'static str, value: usize, other: &str, most: usize) -> Result<(), SetupError> {
+    if value <= most {
+        return Ok(());
+    }
+    Err(SetupError::setting(setting, value, format!("at most {other}, which is {most}")))
 }
 
 fn span(setting: &'static str, value: Duration, low: Duration) -> Result<(), SetupError> {
@@ -224,10 +254,13 @@ mod tests {
         let default = Config::default;
         let high = said(Config { outbox_bytes_high: default().outbox_bytes_max + 1, ..default() });
         assert!(
-            high.contains("outbox_bytes_high") && high.contains("2097153") && high.contains("to 2097152"),
+            high.contains("outbox_bytes_high is 2097153")
+                && high.contains("outbox_bytes_max, which is 2097152"),
             "{high}"
         );
         assert!(said(Config { head_timeout: Duration::ZERO, ..default() }).contains("head_timeout"));
+        let origins = Origins::Only(vec!["https://a.example".to_owned(), "example.org".to_owned()]);
+        assert!(said(Config { origins, ..default() }).starts_with("origins is example.org; it must be"));
         let long = Duration::from_secs(25 * 86_400);
         assert!(said(Config { ping_interval: long, ..default() }).contains("24 days"));
     }

@@ -3,7 +3,8 @@
 use std::{fmt, io};
 
 /// A server could not be built or started. Its text names the setting, what it was, and what would be right.
-#[derive(Debug)]
+///
+/// Its `Debug` is that text too: it is what `fn main() -> Result<(), SetupError>` prints.
 #[non_exhaustive]
 pub enum SetupError {
     /// A setting has a value that cannot be right.
@@ -42,6 +43,12 @@ impl SetupError {
 
     pub(crate) fn host(attempt: impl Into<String>, source: io::Error, advice: impl Into<String>) -> Self {
         Self::Host { attempt: attempt.into(), source, advice: advice.into() }
+    }
+}
+
+impl fmt::Debug for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

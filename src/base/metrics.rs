@@ -53,6 +53,8 @@ counters! {
     stale_keys,
     /// Pings sent.
     pings,
+    /// Jobs that `offload` refused at `offload_jobs_max`.
+    jobs_refused,
     /// Times reading paused at `outbox_bytes_high`.
     reads_paused,
     /// Handler calls that panicked.

@@ -58,6 +58,9 @@ fn check_config(flags: &Flags) -> Result<(), Failure> {
     let settled = sources::settle(flags, &sources::environment())?;
     let (prepared, builder) = build(&settled)?;
     let plan = builder.plan().map_err(|error| settled.name_source(error))?;
+    for note in &settled.notes {
+        say(&format!("note  {note}"));
+    }
     show(&settled.as_file());
     show(&startup::planned(&prepared, plan.shards, plan.max_connections, plan.per_shard));
     Ok(())

@@ -124,6 +124,7 @@ settings! {
     count config.deliveries_per_turn, "Messages queued for subscribers per turn, and again of other shards";
     count config.flushes_per_turn, "Sockets written to per turn outside of their own reads";
     count config.offload_threads, "Threads for jobs that block";
+    count config.offload_jobs_max, "Jobs of one shard that may be under way";
 }
 
 /// A setting's names on the command line and in the environment.

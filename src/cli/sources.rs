@@ -42,7 +42,13 @@ pub(super) struct Settled {
 pub(super) fn environment() -> BTreeMap<String, OsString> {
     let named = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     // An empty one counts as none: that is how container files unset one.
-    named.filter(|(name, value)| name.starts_with("THRONG_") && !value.is_empty()).collect()
+    let mut named: BTreeMap<_, _> =
+        named.filter(|(name, value)| name.starts_with("THRONG_") && !value.is_empty()).collect();
+    // The flag is --origin: not to know the variable by that name would leave the server open to every page.
+    if let Some(origins) = named.remove("THRONG_ORIGIN") {
+        named.entry("THRONG_ORIGINS".to_owned()).or_insert(origins);
+    }
+    named
 }
 
 /// Puts the sources together.

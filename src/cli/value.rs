@@ -121,6 +121,7 @@ pub(super) mod addresses {
 /// Origins of pages that may connect.
 pub(super) mod origins {
     use throng::Origins;
+    use throng::base::config::is_origin;
 
     pub(in crate::cli) const FORM: super::Form = super::Form {
         is_list: true,
@@ -134,15 +135,6 @@ pub(super) mod origins {
         if matches!(text.trim(), "any" | "*") {
             return Some(Origins::Any);
         }
-        // What browsers send: scheme, host and a port that is not the scheme's own, all in lower case, and no path.
-        let is_origin = |one: &str| {
-            let rest = one.split_once("://").filter(|(scheme, _)| !scheme.is_empty()).map(|(_, host)| host);
-            let is_host = |host: &str| {
-                !host.is_empty()
-                    && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@*".contains(&byte))
-            };
-            one == "null" || rest.is_some_and(is_host) && !one.bytes().any(|byte| byte.is_ascii_uppercase())
-        };
         super::list(text, is_origin).map(Origins::Only)
     }
 

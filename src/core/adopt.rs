@@ -49,7 +49,12 @@ impl<S: Service, I: Io> Shard<S, I> {
             self.core.counters.connections_shed.add(1);
             return self.discard(adopted);
         };
-        if self.core.table.is_full() || self.stop_by.is_some() {
+        // A request only changes its shard, and counts among all connections already.
+        let is_full = match adopted {
+            Adopted::Request => self.core.table.is_full(),
+            Adopted::WebSocket(_) => self.core.table.is_full() || self.core.census.is_full(),
+        };
+        if is_full || self.stop_by.is_some() {
             match adopted {
                 Adopted::Request => self.turn_away(stream),
                 Adopted::WebSocket(_) => self.close_foreign(stream),

@@ -15,10 +15,10 @@ pub struct Audit {
     pub unfinished: usize,
     /// Messages in the mailbox.
     pub mails: usize,
-    /// Messages that wait in front of other shards' mailboxes, and the bytes of those that may be dropped.
+    /// Messages that wait in front of other shards' mailboxes.
     pub spilled: usize,
     /// Bytes of the droppable ones among them, for the fullest destination.
-    pub spilled_bytes_max: usize,
+    pub fullest_spill_bytes: usize,
     /// Batches that are alive.
     pub batches: usize,
     /// Topics with a member.
@@ -48,7 +48,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             unfinished: core.dirty.len() + core.more.len() + core.dead.len(),
             mails: self.inbox.len(),
             spilled: core.outlets.spilled(),
-            spilled_bytes_max: core.outlets.spilled_bytes_max(),
+            fullest_spill_bytes: core.outlets.fullest_spill_bytes(),
             batches: core.batches.len(),
             topics: core.hub.len(),
             deadlines: core.deadlines.len(),

@@ -1,6 +1,6 @@
 //! What a shard lends its service: the queues, and everything a service may do to them.
 //!
-//! Owns the table, the cork, outboxes, batches, the hub, deadlines, timers and the post. Never touches a socket: what
+//! Owns the table, the cork, outboxes, batches, the hub, deadlines, timers and the way to other shards. Never touches a socket: what
 //! has to happen there is noted (dirty, dead, opened) and done by the shard's turn.
 
 use std::collections::VecDeque;
@@ -39,7 +39,7 @@ pub struct Core<S: Service> {
     pub(super) table: Table<S::Conn>,
     pub(super) store: Store,
     pub(super) cork: Cork,
-    /// The connection being read has been closed by its handler: decode no further.
+    /// The connection being read has ended: decode no further.
     pub(super) is_halted: bool,
     pub(super) reading: Option<Key>,
     /// What is left of this step's budget of deliveries, and whether the last publish ended it: then the connection it
@@ -80,8 +80,10 @@ pub(super) struct Parts<M> {
 impl<S: Service> Core<S> {
     pub(super) fn new(parts: Parts<S::Mail>, scratch: &[u8]) -> Self {
         let Parts { shard, config, counters, census, outlets, capacity } = parts;
-        // One read may bring a quarter more in answers before the outbox is needed.
-        let cork = Cork::new(scratch.len() + scratch.len() / 4, config.outbox_bytes_max, scratch);
+        // One read may bring a quarter more in answers before the outbox is needed. What a peer does not take of it becomes
+        // its outbox, so it has that one's limit.
+        let copied = (scratch.len() + scratch.len() / 4).min(config.outbox_bytes_max);
+        let cork = Cork::new(copied, config.outbox_bytes_max, scratch);
         Self {
             shard,
             deadlines: Deadlines::new(&config),
@@ -338,7 +340,8 @@ impl<S: Service> Core<S> {
     /// Sets a timer that rings `after_us` microseconds from now, or up to a millisecond and a turn later; and then every
     /// `period_us`, if that is not 0.
     pub fn set_timer(&mut self, after_us: u64, period_us: u64, timer: S::Timer) -> TimerId {
-        self.timers.set(self.now_us.saturating_add(after_us), period_us, timer)
+        // In the next turn at the earliest, so that a timer of 0 cannot hold the loop.
+        self.timers.set(self.now_us.saturating_add(after_us.max(1)), period_us, timer)
     }
 
     /// Whether a timer will still ring.

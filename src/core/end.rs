@@ -65,14 +65,16 @@ impl<S: Service> Core<S> {
     /// Answers a request with the status of `cause` and ends the connection behind it.
     fn refuse(&mut self, key: Key, cause: Cause) {
         let arrived = self.table.conn_mut(key).map(|conn| std::mem::take(&mut conn.arrived));
+        let mut head_only = false;
         if let Some(Arrived::Http(exchange)) = arrived
             && let Some(awaited) = exchange.awaited
         {
+            head_only = awaited.manner.head_only;
             self.gone.push(Ticket { key, number: awaited.number });
         }
         if cause.status().is_some() || cause == Cause::HandlerPanicked {
             let mut bytes = self.store.buffers.take(512);
-            Response::refusal(cause).encode(&mut bytes, false, false);
+            Response::refusal(cause).encode(&mut bytes, head_only, false);
             self.queue(key, Unit::own(bytes), false);
         }
         self.leave(key);

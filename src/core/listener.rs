@@ -279,7 +279,6 @@ impl<S: Service, I: Io> Shard<S, I> {
     }
 }
 
-/// Whether there is no fd or no memory left.
 /// An error of the one connection that was to be accepted (accept(2) lists those that TCP passes on), not of the listener.
 fn is_passing(error: &io::Error) -> bool {
     use libc::{
@@ -303,6 +302,7 @@ fn is_passing(error: &io::Error) -> bool {
     )
 }
 
+/// Whether there is no fd or no memory left.
 fn is_exhausted(error: &io::Error) -> bool {
     use libc::{EMFILE, ENFILE, ENOBUFS, ENOMEM};
     matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM))

@@ -93,6 +93,16 @@ impl<M> Outlet<M> {
     }
 }
 
+/// Slots that cannot run out, and leave room for those that are given back.
+const ENDLESS: usize = usize::MAX / 2;
+
+impl<M> Drop for Inbox<M> {
+    fn drop(&mut self) {
+        // What was in it is dropped with it, slots and all: whoever waits for a slot would wait for ever.
+        self.free.store(ENDLESS, Ordering::Release);
+    }
+}
+
 impl<M> Inbox<M> {
     /// Takes the next message and frees its slot.
     pub fn take(&self) -> Option<M> {
@@ -215,7 +225,7 @@ impl<M> Outlets<M> {
     }
 
     /// Bytes that count in the fullest spill.
-    pub fn spilled_bytes_max(&self) -> usize {
+    pub fn fullest_spill_bytes(&self) -> usize {
         self.routes.iter().map(|route| route.spilled_bytes).max().unwrap_or(0)
     }
 
@@ -247,6 +257,7 @@ mod tests {
     #[test]
     fn a_shard_that_is_gone_swallows_what_it_is_sent_without_end() {
         let (outlet, inbox) = mailbox(2);
+        assert!((0..2).all(|n| outlet.reserve() && outlet.put(n)) && !outlet.reserve());
         drop(inbox);
         assert!((0..10).all(|n| outlet.reserve() && !outlet.put(n)));
     }

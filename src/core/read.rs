@@ -29,6 +29,8 @@ impl<S: Service, I: Io> Shard<S, I> {
             Stage::Waiting if !conn.flags.any(Flags::READ_CLOSED) => return,
             Stage::Waiting => return self.core.vanish(key, Cause::PeerVanished),
             _ if conn.flags.any(Flags::PAUSED) => return,
+            // Others have published so much that whatever this one publishes has to wait for the next turn.
+            Stage::Head | Stage::Open if self.core.deliveries_left == 0 => return self.core.push_more(key),
             // A read earlier in this turn has filled the outbox, which was not flushed since.
             Stage::Head | Stage::Open if conn.queued as usize > self.core.config.outbox_bytes_high => {
                 return self.core.pause_above_high(key);

@@ -56,10 +56,15 @@ impl<S: Service, I: Io> Shard<S, I> {
 
     /// Closes every connection, and lets the loop end when they are gone or `grace_ms` is over.
     pub(super) fn stop(&mut self, grace_ms: u32) {
-        if self.stop_by.is_some() {
+        let by = self.core.now.wrapping_add(grace_ms);
+        if let Some(before) = self.stop_by {
+            // Told again, it may only have to be quicker.
+            if super::deadlines::reached(before, by) {
+                self.stop_by = Some(by);
+            }
             return;
         }
-        self.stop_by = Some(self.core.now.wrapping_add(grace_ms));
+        self.stop_by = Some(by);
         self.listeners.clear();
         self.io.close_listeners();
         self.close_turned_away(usize::MAX);

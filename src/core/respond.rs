@@ -13,17 +13,23 @@ use super::outbox::{UNIT_BYTES_MAX, Unit};
 use super::service::{Reply, Service, Ticket};
 
 impl<S: Service> Core<S> {
+    /// Whether an answer with this ticket is still awaited.
+    pub fn is_awaited(&self, ticket: Ticket) -> bool {
+        let Some(conn) = self.table.conn(ticket.key) else { return false };
+        let Arrived::Http(exchange) = &conn.arrived else { return false };
+        conn.stage == Stage::Waiting
+            && exchange.awaited.as_ref().is_some_and(|awaited| awaited.number == ticket.number)
+    }
+
     /// Answers a request that was deferred. False: it is not waiting any more, and the answer is dropped.
     ///
     /// Of the replies, `Respond`, `Refuse` and `Upgrade` are answers; any other counts as none and is answered 503.
     pub fn answer(&mut self, ticket: Ticket, reply: Reply) -> bool {
-        let Some(conn) = self.table.conn_mut(ticket.key) else { return false };
-        let Arrived::Http(exchange) = &mut conn.arrived else { return false };
-        if conn.stage != Stage::Waiting
-            || exchange.awaited.as_ref().is_none_or(|awaited| awaited.number != ticket.number)
-        {
+        if !self.is_awaited(ticket) {
             return false;
         }
+        let Some(conn) = self.table.conn_mut(ticket.key) else { return false };
+        let Arrived::Http(exchange) = &mut conn.arrived else { return false };
         let Some(awaited) = exchange.awaited.take() else { return false };
         conn.stage = Stage::Head;
         if exchange.bytes.is_empty() {

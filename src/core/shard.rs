@@ -256,7 +256,12 @@ impl<S: Service, I: Io> Shard<S, I> {
 
     /// Step 4.
     fn more(&mut self) {
+        // A budget of their own again, so that those who had to wait come first in the next turn.
+        self.core.deliveries_left = self.core.config.deliveries_per_turn;
         for _ in 0..self.core.more.len() {
+            if self.core.deliveries_left == 0 {
+                break;
+            }
             let Some(key) = self.core.more.pop_front() else { break };
             let Some(conn) = self.core.table.conn_mut(key) else { continue };
             conn.flags.clear(Flags::MORE);
@@ -317,9 +322,7 @@ impl<S: Service, I: Io> Shard<S, I> {
     }
 
     fn timers(&mut self) {
-        // Those set by the ones that ring now wait for the next turn, so that a timer of 0 cannot hold the loop.
-        for _ in 0..self.core.timers.len() {
-            let Some((id, mut timer)) = self.core.timers.next_due(self.core.now_us) else { break };
+        while let Some((id, mut timer)) = self.core.timers.next_due(self.core.now_us) {
             self.guard(None, |service, core| service.timer(core, &mut timer));
             self.guard(None, |_, core| core.timers.put_back(id, timer));
         }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 #[cfg(feature = "socketio")]
-use crate::app::io::{Broadcast, BroadcastOperator, Broadcasting, IoMail, Parser};
+use crate::app::io::{
+    Asking, Broadcast, BroadcastOperator, Broadcasting, Done, IoCall, IoMail, Operation, Parser,
+};
 use crate::app::raw::{Handler, Post, RawMail, Remote};
 use crate::base::error::Full;
 use crate::base::id::ConnId;
@@ -39,6 +41,9 @@ trait Shards: Send + Sync {
     fn metrics(&self) -> Metrics;
     #[cfg(feature = "socketio")]
     fn io(&self, mail: &mut dyn FnMut() -> IoMail) -> Result<(), Full>;
+    /// Has a shard do something; which one does not matter.
+    #[cfg(feature = "socketio")]
+    fn on_a_shard(&self, call: IoCall);
 }
 
 struct Inner<H: Handler> {
@@ -179,12 +184,25 @@ impl Broadcasting for Handle {
     fn parser(&self) -> Parser {
         self.1
     }
+
+    fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>) {
+        self.0.on_a_shard(Box::new(|io, port| io.operate(port, operation, answered)));
+    }
+
+    fn ask(&self, asking: Asking) {
+        self.0.on_a_shard(Box::new(|io, port| io.ask(port, asking)));
+    }
 }
 
 impl<H: Handler> Shards for Inner<H> {
     #[cfg(feature = "socketio")]
     fn io(&self, mail: &mut dyn FnMut() -> IoMail) -> Result<(), Full> {
         self.remote.mail_all(|| Mail::Service(RawMail::Io(mail())))
+    }
+
+    #[cfg(feature = "socketio")]
+    fn on_a_shard(&self, call: IoCall) {
+        self.remote.answer(0, RawMail::Io(IoMail::Call(call)));
     }
 
     fn publish(&self, publication: Publication) -> Result<(), Full> {

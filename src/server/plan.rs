@@ -30,6 +30,10 @@ pub(super) struct Host {
     cores: usize,
 }
 
+/// Connections to plan where none are asked for. A shard's table is allocated for all it may hold, 76 bytes each, and an fd
+/// limit may be a thousand times what a host has memory for.
+const HELD_MAX: usize = 1 << 20;
+
 /// Shards to plan at most, as `Config::check` has it.
 const SHARDS_MAX: usize = 1024;
 
@@ -79,7 +83,7 @@ fn plan_shared(config: &Config, addresses: usize, host: Host) -> Result<Plan, Se
         );
         return Err(SetupError::setting("max_connections", wanted, right));
     }
-    let max_connections = if wanted == 0 { held } else { wanted };
+    let max_connections = if wanted == 0 { held.min(HELD_MAX) } else { wanted };
     Ok(Plan { shards, max_connections, per_shard: max_connections })
 }
 
@@ -109,7 +113,7 @@ fn plan_own(config: &Config, addresses: usize, host: Host) -> Result<Plan, Setup
         );
         return Err(SetupError::setting("max_connections", wanted, right));
     }
-    let max_connections = if wanted == 0 { held } else { wanted };
+    let max_connections = if wanted == 0 { held.min(HELD_MAX) } else { wanted };
     // The kernel spreads connections at random: a shard takes up to five deviations above the mean.
     let mean = max_connections.div_ceil(shards) as f64;
     let per_shard = (mean + 5.0 * mean.sqrt()).ceil() as usize + 1;
@@ -151,6 +155,16 @@ mod tests {
         // More shards than these hold fewer: 1,024 would need 5,120 fds of every table for themselves.
         let said = plan(&config(FdTables::Own, 0, 1 << 20), 1, host(1024)).unwrap_err().to_string();
         assert!(said.contains("tables of") && !said.contains("raise shards"), "{said}");
+    }
+
+    #[test]
+    fn an_endless_fd_limit_is_not_taken_at_its_word() {
+        for tables in [FdTables::Shared, FdTables::Own] {
+            let endless = plan(&config(tables, 4, 0), 1, host(1 << 30)).unwrap();
+            assert_eq!(endless.max_connections, HELD_MAX);
+            let asked = plan(&config(tables, 4, HELD_MAX + 1), 1, host(1 << 30)).unwrap();
+            assert_eq!(asked.max_connections, HELD_MAX + 1);
+        }
     }
 
     #[test]

@@ -74,13 +74,18 @@ impl Server {
     /// # Panics
     /// If a shard's thread has panicked outside of any handler: that is a bug of throng's.
     pub fn join(mut self) -> Result<(), SetupError> {
-        let mut result = Ok(());
+        let (mut result, mut panic) = (Ok(()), None);
         for thread in std::mem::take(&mut self.threads) {
-            if let Err(error) = thread.join().expect("a shard's thread does not panic") {
-                result = Err(SetupError::host("run a shard", error, "see the kernel's log"));
+            match thread.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    result = Err(SetupError::host("run a shard", error, "see the kernel's log"));
+                }
+                Err(payload) => panic = Some(payload),
             }
         }
-        result
+        // All of them have ended by now.
+        panic.map_or(result, |payload| std::panic::resume_unwind(payload))
     }
 }
 

@@ -99,6 +99,7 @@ pub(super) fn start<H: Handler>(
     let (ready, readiness) = bounded(plan.shards);
     let make = Arc::new(make);
     let mut threads = Vec::new();
+    let mut not_spawned = None;
     let mut kept = Vec::new();
     for (shard, (((mut io, inbox), counters), own)) in
         ios.into_iter().zip(inboxes).zip(&counters).zip(per_shard).enumerate()
@@ -126,11 +127,22 @@ pub(super) fn start<H: Handler>(
         let (make, remote, ready) = (make.clone(), remote.clone(), ready.clone());
         let thread = thread::Builder::new()
             .name(format!("throng-{shard}"))
-            .spawn(move || run(part, make.as_ref(), remote, ready))
-            .map_err(refused)?;
-        threads.push(thread);
+            .spawn(move || run(part, make.as_ref(), remote, ready));
+        match thread {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                not_spawned = Some(error);
+                break;
+            }
+        }
     }
     drop(ready);
+    if let Some(error) = not_spawned {
+        // Those that run already would go on accepting, and nobody could stop them.
+        remote.stop(0);
+        threads.into_iter().for_each(|thread| drop(thread.join()));
+        return Err(refused(error));
+    }
     let started: Result<Vec<()>, io::Error> = readiness.iter().take(plan.shards).collect();
     // Every table has its own copy by now: the main thread's would keep the ports bound when the shards have ended.
     drop(kept);
@@ -154,7 +166,7 @@ fn run<H: Handler>(
     remote: Arc<Remote<H>>,
     ready: Sender<io::Result<()>>,
 ) -> io::Result<()> {
-    let others = remote.clone();
+    let mut others = StopOthers(Some(remote.clone()));
     let mut shard = match set_up(part, make, remote) {
         Ok(shard) => {
             // The main thread waits for exactly this, or until nobody is left who could say it.
@@ -168,20 +180,22 @@ fn run<H: Handler>(
         }
     };
     shard.start(|service, core| service.start(core));
-    let ended = loop {
-        match shard.turn() {
-            Ok(Turn::Again) => {}
-            Ok(_) => break Ok(()),
-            Err(error) => break Err(error),
-        }
-    };
-    if ended.is_err() {
-        // Whoever joins the server is to hear of it, and waits for all shards.
-        others.stop(0);
-    }
+    while shard.turn()? == Turn::Again {}
+    // It was stopped, and so were the others.
+    others.0 = None;
     // All connections are gone. If dropping the handler panics, that is nobody's business any more but its own.
     let _panicked = catch_unwind(AssertUnwindSafe(|| drop(shard)));
-    ended
+    Ok(())
+}
+
+/// Stops the other shards when one ends that was not stopped, whether by an error or by a panic: whoever joins the server is to
+/// hear of it, and waits for all of them.
+struct StopOthers<H: Handler>(Option<Arc<Remote<H>>>);
+
+impl<H: Handler> Drop for StopOthers<H> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|remote| remote.stop(0));
+    }
 }
 
 fn set_up<H: Handler>(

@@ -42,8 +42,8 @@ impl Handler for Minefield {
                 });
                 tell.send(timer).unwrap();
             }
-            b"job" => conn.offload(move || drop(mine), |_, _, ()| {}),
-            b"result" => conn.offload(move || mine, |_, _, mine| drop(mine)),
+            b"job" => _ = conn.offload(move || drop(mine), |_, _, ()| {}),
+            b"result" => _ = conn.offload(move || mine, |_, _, mine| drop(mine)),
             b"result of a job whose end is gone" => {
                 conn.offload_on(move || mine, |_, _, mine| drop(mine));
                 conn.close(1000, "");

@@ -29,7 +29,10 @@ fn what_is_wrong_is_one_line_that_names_what_would_be_right() {
             command(&["--message-bytes-max", "1 XB"]),
             &["--message-bytes-max is 1 XB; it must be a size", "64 KiB"],
         ),
-        (command(&["--outbox-bytes-high", "9M"]), &["--outbox-bytes-high is 9437184", "to 2097152"]),
+        (
+            command(&["--outbox-bytes-high", "9M"]),
+            &["--outbox-bytes-high is 9437184", "at most outbox_bytes_max, which is 2097152"],
+        ),
         (
             command(&["--bind", "localhost"]),
             &["--bind is localhost; it must be an address and a port", "localhost:3000"],

@@ -8,12 +8,16 @@
 //! `listening on http://…`, tells everybody as a "chat message" each line of its standard input and each body that is posted to
 //! /say, and ends at the end of its standard input.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use throng::io::{Admit, Connect, Namespace, Parser, RawArgs};
-use throng::{Response, Server};
+use throng::{Handle, Response, Server};
+
+/// For answers that come when no socket is lent.
+static HANDLE: OnceLock<Handle> = OnceLock::new();
 
 /// What a client connected with, in whatever form it came.
 #[derive(Serialize)]
@@ -50,6 +54,13 @@ fn talk(namespace: Namespace<'_, Who>) -> Namespace<'_, Who> {
                 }
             };
             socket.emit_with_ack("question", args.as_args(), Duration::from_secs(10), done);
+        })
+        .on("survey", |socket, args: &RawArgs| {
+            socket.io().emit_with_acks("question", args.as_args(), Duration::from_secs(5), |acked| {
+                if let Some(handle) = HANDLE.get() {
+                    handle.io().emit("surveyed", (acked.answers.len(), acked.missing));
+                }
+            });
         })
         .on("kick", |socket, (): &()| socket.disconnect())
         .on("who", |socket, (): &()| _ = socket.ack(socket.data()))
@@ -131,7 +142,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = builder.start()?;
     println!("listening on http://{}", server.local_addrs()[0]);
     // Whoever started this holds the other end.
-    let handle = server.handle();
+    let handle = HANDLE.get_or_init(|| server.handle());
     for line in std::io::stdin().lines() {
         handle.io().emit("chat message", line?);
     }

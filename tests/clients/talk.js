@@ -76,6 +76,11 @@ async function broadcasts(server, mode) {
     say();
     for (const message of await all) assert.deepStrictEqual(message, expected);
   }
+  // All are asked by one packet, and their answers counted.
+  sockets.forEach((socket) => socket.once("question", (...args) => args.pop()(...args)));
+  const surveyed = Promise.all(sockets.map((socket) => heard(socket, "surveyed")));
+  speaker.emit("survey", "who?", bytes(4));
+  for (const counts of await surveyed) assert.deepStrictEqual(counts, [sockets.length, 0]);
   assert.strictEqual(new Set(sockets.map((socket) => socket.id)).size, sockets.length);
   sockets.forEach((socket) => socket.io.engine.close());
 }

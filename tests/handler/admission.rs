@@ -197,3 +197,21 @@ fn gone_while_the_decision_is_open() {
         assert_eq!(metrics.counter("peer_vanished"), Some(2));
     });
 }
+
+/// A token that is still out there when its client was let in by another word.
+#[test]
+fn a_second_word_about_a_client_changes_nothing() {
+    let fixture = start(1, Hooks::default(), |_| {});
+    let mut client = fixture.ask("/defer/in-vain", &[]).unwrap();
+    let late = fixture.deferred();
+    let id = fixture.opened();
+    late.accept("somebody else".to_owned());
+    client.send(Message::text("still here")).unwrap();
+    assert_eq!(text(&mut client), "still here");
+    // The word and this call go to the same shard, each in its own mailbox: the counter says when the word was heard.
+    while fixture.handle.metrics().counter("stale_keys") == Some(0) {
+        thread::yield_now();
+    }
+    assert_eq!(fixture.on(id, |_, conn| conn.data().clone()), "/defer/in-vain");
+    fixture.stop();
+}

@@ -73,7 +73,7 @@ fn in_a_timer_of_its_own() {
 #[test]
 fn in_what_follows_a_job() {
     costs_its_connection(Hooks::default(), |fixture, _, id| {
-        fixture.cast(id, |_, conn| conn.offload_on(|| (), |_, _, ()| panic!("in done")));
+        fixture.cast(id, |_, conn| _ = conn.offload_on(|| (), |_, _, ()| panic!("in done")));
     });
 }
 

@@ -88,6 +88,10 @@ impl Handler for Probe {
                 self.events.send(Event::Deferred(opening.defer())).unwrap();
                 Admission::Deferred
             }
+            "/defer/in-vain" => {
+                self.events.send(Event::Deferred(opening.defer())).unwrap();
+                Admission::accept(data)
+            }
             "/defer/nothing" => Admission::Deferred,
             "/panic" => panic!("in admit"),
             _ => Admission::accept(data),

@@ -163,8 +163,27 @@ fn work_is_done_elsewhere_and_its_result_comes_back() {
         fixture.closed(id);
         go.send(()).unwrap();
         let (_other, other) = fixture.client_on(id.shard());
-        fixture.cast(other, |_, conn| conn.offload(|| (), |probe: &mut Probe, _, ()| probe.say("next")));
+        fixture.cast(other, |_, conn| _ = conn.offload(|| (), |probe: &mut Probe, _, ()| probe.say("next")));
         assert_eq!(fixture.said(), "next");
         assert_eq!(fixture.stop().counter("jobs_panicked"), Some(1));
     });
+}
+
+/// A shard has a limit of jobs, and says so.
+#[test]
+fn jobs_beyond_the_limit_are_refused() {
+    let fixture =
+        start(1, Hooks::default(), |config| (config.offload_jobs_max, config.offload_threads) = (2, 1));
+    let (_client, id) = fixture.client();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let taken = fixture.on(id, |_, conn| {
+        let first = conn.offload(move || wait.recv(), |probe: &mut Probe, _, _| probe.say("first"));
+        let rest = [(); 2].map(|()| conn.offload(|| (), |probe: &mut Probe, _, ()| probe.say("second")));
+        [first, rest[0], rest[1]]
+    });
+    assert_eq!(taken, [true, true, false]);
+    go.send(()).unwrap();
+    assert_eq!((fixture.said(), fixture.said()), ("first".to_owned(), "second".to_owned()));
+    assert!(fixture.on(id, |_, conn| conn.offload(|| (), |_, _, ()| ())));
+    assert_eq!(fixture.stop().counter("jobs_refused"), Some(1));
 }

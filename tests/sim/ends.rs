@@ -46,8 +46,8 @@ impl World {
                 audit.queued_bytes_max
             ));
         }
-        if audit.spilled_bytes_max > config.mailbox_bytes_max.max(10_000) {
-            return Err(format!("shard {shard}: {} bytes are spilled", audit.spilled_bytes_max));
+        if audit.fullest_spill_bytes > config.mailbox_bytes_max.max(10_000) {
+            return Err(format!("shard {shard}: {} bytes are spilled", audit.fullest_spill_bytes));
         }
         if audit.connections > self.capacity || audit.streams > audit.connections {
             return Err(format!("shard {shard}: {audit:?}"));

@@ -1,7 +1,10 @@
 //! Acks: those that are awaited of clients, and the token by which a client's own is answered later.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
+
+use slab::Slab;
 
 use crate::proto::socketio::Args;
 
@@ -34,6 +37,9 @@ impl std::error::Error for AckError {}
 /// What runs when an ack comes, or does not.
 pub(super) type OnAck<D> = Box<dyn FnOnce(&mut Socket<'_, D>, Result<Args<'_>, AckError>, &mut String)>;
 
+/// What runs when a job's result is back.
+pub(super) type OnDone<D> = Box<dyn FnOnce(&mut Socket<'_, D>, Box<dyn Any + Send>)>;
+
 pub(super) struct Pending<D> {
     pub(super) socket: u32,
     pub(super) call: OnAck<D>,
@@ -43,11 +49,13 @@ pub(super) struct Pending<D> {
 pub(super) struct Acks<D> {
     next: u64,
     pending: HashMap<u64, Pending<D>>,
+    /// What is to be done with the results of the jobs that are under way.
+    pub(super) jobs: Slab<OnDone<D>>,
 }
 
 impl<D> Default for Acks<D> {
     fn default() -> Self {
-        Self { next: 0, pending: HashMap::new() }
+        Self { next: 0, pending: HashMap::new(), jobs: Slab::new() }
     }
 }
 

@@ -59,33 +59,47 @@ impl Broadcast {
 impl State {
     /// Queues a broadcast for the sockets of this shard that it is for.
     pub(super) fn apply(&mut self, port: &mut dyn Port, broadcast: &Broadcast) {
-        let Some(&space) = self.numbers.get(&*broadcast.namespace) else { return };
+        self.each(&broadcast.namespace, &broadcast.target, |state, socket| {
+            state.deliver(port, socket, broadcast)
+        });
+    }
+
+    /// Calls `work` with every socket of this shard that a target names, once each.
+    #[inline]
+    pub(super) fn each(&mut self, namespace: &str, target: &Target, mut work: impl FnMut(&mut Self, u32)) {
+        let Some(&space) = self.numbers.get(namespace) else { return };
+        // The rooms step aside while they are walked: nothing that `work` does changes them.
         let hub = std::mem::take(&mut self.hubs[space as usize]);
-        let target = &broadcast.target;
-        let except_socket = target.except_socket.as_ref().and_then(|id| self.socket_of(id));
         self.stamp = self.stamp.wrapping_add(1);
         for room in &target.except {
-            hub.members(room).for_each(|socket| self.mark(socket));
-            self.own_room(room).into_iter().for_each(|socket| self.mark(socket));
+            hub.members(room).for_each(|socket| _ = self.is_new(socket));
+            self.own_room(room).into_iter().for_each(|socket| _ = self.is_new(socket));
         }
-        except_socket.into_iter().for_each(|socket| self.mark(socket));
+        let except_socket = target.except_socket.as_ref().and_then(|id| self.socket_of(id));
+        except_socket.into_iter().for_each(|socket| _ = self.is_new(socket));
+        let mut once = |state: &mut Self, socket| {
+            if state.is_new(socket) {
+                work(state, socket);
+            }
+        };
         if target.rooms.is_empty() {
-            hub.members(ALL).for_each(|socket| self.deliver(port, socket, broadcast));
-        } else {
-            for room in &target.rooms {
-                hub.members(room).for_each(|socket| self.deliver(port, socket, broadcast));
-                if let Some(socket) =
-                    self.own_room(room).filter(|&socket| self.sockets[socket as usize].space == space)
-                {
-                    self.deliver(port, socket, broadcast);
-                }
+            hub.members(ALL).for_each(|socket| once(self, socket));
+        }
+        for room in &target.rooms {
+            hub.members(room).for_each(|socket| once(self, socket));
+            if let Some(socket) =
+                self.own_room(room).filter(|&socket| self.sockets[socket as usize].space == space)
+            {
+                once(self, socket);
             }
         }
         self.hubs[space as usize] = hub;
     }
 
-    fn mark(&mut self, socket: u32) {
-        self.sockets[socket as usize].mark = self.stamp;
+    /// Whether the walk that is under way has not been at this socket before.
+    #[inline]
+    fn is_new(&mut self, socket: u32) -> bool {
+        std::mem::replace(&mut self.sockets[socket as usize].mark, self.stamp) != self.stamp
     }
 
     /// Every socket has a room of its own, which nobody keeps: its id is the way to it.
@@ -93,11 +107,11 @@ impl State {
         SessionId::parse(room).and_then(|id| self.socket_of(&id))
     }
 
-    /// Queues a broadcast for a socket, unless it has it already or is not to have it.
+    /// Queues a broadcast for a socket.
     #[inline]
     fn deliver(&mut self, port: &mut dyn Port, socket: u32, broadcast: &Broadcast) {
-        let entry = &mut self.sockets[socket as usize];
-        if std::mem::replace(&mut entry.mark, self.stamp) == self.stamp || entry.is_over {
+        let entry = &self.sockets[socket as usize];
+        if entry.is_over {
             return;
         }
         let slot = entry.session;

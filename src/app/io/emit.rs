@@ -1,11 +1,14 @@
 //! Whom an event is for: the operators `to`, `except`, `volatile`, and the emit that ends them.
 
+use std::time::Duration;
+
+use crate::core::publication::Publication;
 use crate::proto::engineio::SessionId;
 use crate::proto::socketio::EmitArgs;
-use crate::proto::ws::Message;
 
-use super::broadcast::{Broadcast, Target, frames};
-use super::parser::Parser;
+use super::broadcast::{Broadcast, Target};
+use super::cluster::{Acked, Act, Done, Fetched, Operation, Part};
+use super::parser::{ACK_ID_MARK, Parser};
 
 /// What takes a broadcast to the sockets: a shard, or the handle.
 pub(crate) trait Broadcasting {
@@ -14,6 +17,45 @@ pub(crate) trait Broadcasting {
     fn counted(&self);
     /// The form of packets.
     fn parser(&self) -> Parser;
+    /// Does an operation everywhere; its answers, if it has any, are called back with.
+    fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>);
+    /// Emits to sockets everywhere, and calls back with their acks. `encode` writes the packet with the ack id it is given.
+    fn ask(&self, ask: Asking);
+}
+
+/// Writes a packet with the ack id that it is given.
+type Encode = Box<dyn FnOnce(u64) -> Option<(Publication, Vec<(u32, u32)>)> + Send>;
+
+/// An event that many are asked to answer.
+pub(crate) struct Asking {
+    pub(super) namespace: Box<str>,
+    pub(super) target: Target,
+    pub(super) encode: Encode,
+    pub(super) within: Duration,
+    pub(super) done: Done,
+}
+
+/// A shard, as those are lent it who have no socket.
+pub struct Here<'a> {
+    pub(super) out: &'a dyn Broadcasting,
+}
+
+impl Here<'_> {
+    /// Everybody in the main namespace.
+    pub fn io(&self) -> BroadcastOperator<'_> {
+        self.of("/")
+    }
+
+    /// Everybody in a namespace.
+    pub fn of<'s>(&'s self, namespace: &'s str) -> BroadcastOperator<'s> {
+        BroadcastOperator::new(self.out, namespace, None)
+    }
+}
+
+impl std::fmt::Debug for Here<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Here")
+    }
 }
 
 /// Where no Socket.IO is served: nobody gets anything.
@@ -28,6 +70,14 @@ impl Broadcasting for Nowhere {
 
     fn parser(&self) -> Parser {
         Parser::default()
+    }
+
+    fn operate(&self, _operation: Operation, answered: Option<(Duration, Done)>) {
+        answered.into_iter().for_each(|(_, done)| done(Vec::new(), false));
+    }
+
+    fn ask(&self, ask: Asking) {
+        (ask.done)(Vec::new(), false);
     }
 }
 
@@ -83,11 +133,7 @@ impl<'s> BroadcastOperator<'s> {
             tracing::error!(%error, "an event was not sent");
             return false;
         }
-        let packet = match parser {
-            Parser::Json => Message::Text(std::str::from_utf8(&packet).expect("the encoder writes text")),
-            Parser::Msgpack => Message::Binary(&packet),
-        };
-        let (frames, pieces) = frames(packet, &attachments);
+        let (frames, pieces) = parser.frames(&packet, &attachments);
         self.out.counted();
         self.out.broadcast(Broadcast {
             namespace: self.namespace.into(),
@@ -95,6 +141,85 @@ impl<'s> BroadcastOperator<'s> {
             frames,
             pieces,
         })
+    }
+}
+
+impl BroadcastOperator<'_> {
+    /// Puts the sockets into a room.
+    pub fn sockets_join(self, room: impl AsRef<str>) {
+        self.operate(Act::Join(vec![room.as_ref().into()]), None);
+    }
+
+    /// Takes the sockets out of a room.
+    pub fn sockets_leave(self, room: impl AsRef<str>) {
+        self.operate(Act::Leave(vec![room.as_ref().into()]), None);
+    }
+
+    /// Takes the sockets out of their namespace; with `session`, closes all that their clients have.
+    pub fn disconnect_sockets(self, session: bool) {
+        self.operate(Act::Disconnect { session }, None);
+    }
+
+    /// Asks which sockets there are, and calls `done` with the answer of all shards, or of those that have answered within
+    /// `timeout`. It runs on a shard: to act on the answer, send it on, or keep a [`Handle`](crate::Handle).
+    pub fn fetch_sockets(self, timeout: Duration, done: impl FnOnce(Fetched) + Send + 'static) {
+        let done: Done = Box::new(move |parts, is_partial| {
+            let sockets = parts.into_iter().flat_map(|part| match part {
+                Part::Sockets(sockets) => sockets,
+                Part::Acks { .. } => Vec::new(),
+            });
+            done(Fetched { sockets: sockets.collect(), is_partial });
+        });
+        self.operate(Act::Fetch, Some((timeout, done)));
+    }
+
+    /// Sends the event and calls `done` with what the clients answer within `timeout`. It is encoded once.
+    pub fn emit_with_acks(
+        self,
+        event: &str,
+        args: impl EmitArgs,
+        timeout: Duration,
+        done: impl FnOnce(Acked) + Send + 'static,
+    ) {
+        // Encoded here, with an ack id that is put in once it is known: the arguments need not be Send.
+        let (mut packet, mut attachments) = (Vec::with_capacity(128), Vec::new());
+        let parser = self.out.parser();
+        let id = Some(ACK_ID_MARK);
+        if let Err(error) = parser.event(&mut packet, &mut attachments, self.namespace, id, event, &args) {
+            tracing::error!(%error, "an event was not sent");
+            return done(Acked { answers: Vec::new(), missing: 0, is_partial: false });
+        }
+        self.out.counted();
+        let namespace: Box<str> = self.namespace.into();
+        let encode = Box::new(move |ack_id: u64| {
+            parser.put_ack_id(&mut packet, &namespace, ack_id)?;
+            Some(parser.frames(&packet, &attachments))
+        });
+        let done: Done = Box::new(move |parts, is_partial| {
+            let mut acked = Acked { answers: Vec::new(), missing: 0, is_partial };
+            for part in parts {
+                if let Part::Acks { answers, missing } = part {
+                    acked.answers.extend(answers);
+                    acked.missing += missing;
+                }
+            }
+            done(acked);
+        });
+        let (namespace, target) = (self.namespace.into(), self.target);
+        self.out.ask(Asking { namespace, target, encode, within: timeout, done });
+    }
+
+    /// Says something to the [listeners](super::Io::on_server) of all other shards. Rooms are not looked at.
+    pub fn server_side_emit(self, event: &str, args: impl EmitArgs) {
+        match self.out.parser().raw_args(&args) {
+            Ok(args) => self.operate(Act::Say { event: event.into(), args }, None),
+            Err(error) => tracing::error!(error, "what cannot be encoded was not said"),
+        }
+    }
+
+    fn operate(self, act: Act, answered: Option<(Duration, Done)>) {
+        let operation = Operation { namespace: self.namespace.into(), target: self.target, act, asks: None };
+        self.out.operate(operation, answered);
     }
 }
 

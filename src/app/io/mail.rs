@@ -7,6 +7,12 @@ use crate::proto::engineio::SessionId;
 use crate::proto::http::Response;
 
 use super::broadcast::Broadcast;
+use super::cluster::{Operation, Part};
+use super::port::Port;
+use super::shard::IoShard;
+
+/// Something to do on a shard.
+pub(crate) type IoCall = Box<dyn FnOnce(&mut IoShard, &mut dyn Port) + Send>;
 
 /// A message to the Socket.IO of another shard.
 pub(crate) enum IoMail {
@@ -18,6 +24,12 @@ pub(crate) enum IoMail {
     Gone(Errant, SessionId),
     /// To every shard: an event for some of its sockets.
     Broadcast(Arc<Broadcast>),
+    /// To every shard: something for some of its sockets.
+    Operation(Arc<Operation>),
+    /// Back from there: an answer to what was asked under this number.
+    Told(u64, Box<Part>),
+    /// From another thread: something to do on the shard.
+    Call(IoCall),
 }
 
 /// Where a held request waits for its answer.
@@ -43,6 +55,9 @@ impl std::fmt::Debug for IoMail {
             Self::Answer(_) => "Answer",
             Self::Gone(..) => "Gone",
             Self::Broadcast(_) => "Broadcast",
+            Self::Operation(_) => "Operation",
+            Self::Told(..) => "Told",
+            Self::Call(_) => "Call",
         })
     }
 }

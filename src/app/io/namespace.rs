@@ -10,6 +10,7 @@ use crate::proto::socketio::{Args, Payload};
 
 use super::acks::Acks;
 use super::admit::{Admit, Connect};
+use super::emit::Here;
 use super::engine::{EngineSocket, OnMessage};
 use super::reason::Reason;
 use super::socket::Socket;
@@ -20,12 +21,31 @@ use super::space::{Listener, Space, Typed};
 pub struct Io {
     pub(super) spaces: Vec<Box<dyn Space>>,
     pub(super) engine: Option<OnMessage>,
+    pub(super) on_server: HashMap<Box<str>, Vec<OnServer>>,
 }
+
+/// What runs when another shard has said something.
+pub(super) type OnServer = Box<dyn FnMut(&Here<'_>, Args<'_>, &mut String)>;
 
 impl Io {
     /// Serves plain Engine.IO instead of Socket.IO: `call` gets every message as it comes. Namespaces are not looked at.
     pub fn engine(&mut self, call: impl FnMut(&mut EngineSocket<'_>, Data<'_>) + 'static) {
         self.engine = Some(Box::new(call));
+    }
+
+    /// Listens to what other shards say with [`server_side_emit`](super::BroadcastOperator::server_side_emit): a shard is to the
+    /// others what a server is to the other servers of a cluster.
+    pub fn on_server<T: Payload + ?Sized>(
+        &mut self,
+        event: &str,
+        mut call: impl FnMut(&Here<'_>, &T) + 'static,
+    ) {
+        let listener: OnServer =
+            Box::new(move |here, args: Args<'_>, scratch| match args.parse::<T>(scratch) {
+                Ok(parsed) => call(here, std::borrow::Borrow::borrow(&parsed)),
+                Err(error) => tracing::debug!(%error, "what another shard said was something else"),
+            });
+        self.on_server.entry(event.into()).or_default().push(listener);
     }
 
     /// A namespace whose sockets have no data. A client may connect to it, and to no other.

@@ -1,14 +1,19 @@
 //! Packets of Socket.IO as they come in: connects, events, acks, disconnects, handed to their namespaces.
 
+use std::any::Any;
+use std::cell::Cell;
+
+use crate::proto::engineio::SessionId;
 use crate::proto::socketio::{Kind, Malformed, Packet};
 
-use super::admit::{Connect, Verdict};
+use super::admit::{Admit, Connect, Deferral, NOT_DECIDED, Refusal, Verdict};
+use super::cluster::FIRST_SHARED_ACK;
 use super::heartbeat::Due;
 use super::parser::Parser;
 use super::port::Port;
 use super::reason::Reason;
 use super::shard::IoShard;
-use super::state::{ALL, Cx, Entry, Greeting};
+use super::state::{ALL, Cx, Entry, Greeting, Waiting};
 
 impl IoShard {
     pub(super) fn text(&mut self, port: &mut dyn Port, slot: u32, text: &str) {
@@ -64,6 +69,9 @@ impl IoShard {
             (Kind::Event, Some(space), Some(socket)) => {
                 spaces[space as usize].event(Cx { state, port }, socket, packet);
             }
+            (Kind::Ack, Some(_), Some(socket)) if packet.ack_id >= Some(FIRST_SHARED_ACK) => {
+                state.shared_ack(port, socket, packet);
+            }
             (Kind::Ack, Some(space), Some(socket)) => {
                 spaces[space as usize].acked(Cx { state, port }, socket, packet);
             }
@@ -86,16 +94,54 @@ impl IoShard {
         let Self { state, spaces, .. } = self;
         let config = &state.config;
         let session = &mut state.sessions[slot as usize];
-        if session.sockets >= config.namespaces_per_session_max {
+        let is_waiting = !state.asked.is_empty() && state.asked.contains(&(slot, session.serial, space));
+        if session.sockets >= config.namespaces_per_session_max || is_waiting {
             return state.close_session(port, slot, Reason::ForcedClose);
         }
-        let handshake = session.handshake.take();
-        let serial = session.serial;
-        let connect = Connect { auth: packet.args, handshake: handshake.as_deref() };
+        let (handshake, serial) = (session.handshake.take(), session.serial);
+        state.deferrals += 1;
+        let (number, shard) = (state.deferrals, state.shard);
+        let deferral =
+            state.remote.clone().map(|remote| Deferral { remote, shard, number, is_taken: Cell::new(false) });
+        let connect =
+            Connect { auth: packet.args, handshake: handshake.as_deref(), deferral: deferral.as_ref() };
         let verdict = spaces[space as usize].admit(&connect);
-        // Nothing that middleware can do ends a session.
-        debug_assert!(state.sessions[slot as usize].serial == serial);
+        let waiting = Waiting { slot, serial, space, auth: packet.args.into(), handshake };
         match verdict {
+            Verdict::Deferred if deferral.is_some_and(|deferral| deferral.is_taken.get()) => {
+                state.asked.insert((slot, serial, space));
+                state.waiting.insert(number, waiting);
+            }
+            verdict => self.judged_connect(port, waiting, verdict),
+        }
+    }
+
+    /// Middleware on another thread has decided on a client that waits.
+    pub(super) fn decided(&mut self, port: &mut dyn Port, number: u64, admit: Admit<Box<dyn Any>>) {
+        let Some(waiting) = self.state.waiting.remove(&number) else { return };
+        self.state.asked.remove(&(waiting.slot, waiting.serial, waiting.space));
+        let session = self.state.sessions.get(waiting.slot as usize);
+        if session.is_none_or(|session| session.serial != waiting.serial) {
+            return;
+        }
+        let verdict = match admit {
+            Admit::Accept(data) => match self.spaces[waiting.space as usize].keep(data) {
+                Some(data) => Verdict::Accept(data),
+                None => Verdict::Deferred,
+            },
+            Admit::Refuse(refusal) => Verdict::Refuse(refusal),
+            Admit::Deferred => Verdict::Deferred,
+        };
+        self.judged_connect(port, waiting, verdict);
+    }
+
+    /// Tells a client what was decided about it, and makes its socket.
+    fn judged_connect(&mut self, port: &mut dyn Port, waiting: Waiting, verdict: Verdict) {
+        let Self { state, .. } = self;
+        let Waiting { slot, space, auth, handshake, .. } = waiting;
+        state.out.clear();
+        state.attachments.clear();
+        let refusal = match verdict {
             Verdict::Accept(data) => {
                 let entry = Entry {
                     random: port.random(),
@@ -115,25 +161,36 @@ impl IoShard {
                 state.hubs[space as usize].subscribe(socket, ALL, usize::MAX);
                 let sid = state.socket_id(socket).encode();
                 let sid = std::str::from_utf8(&sid).expect("an id is ASCII");
-                state.out.clear();
                 state.config.parser.connect(&mut state.out, &state.names[space as usize], sid);
-                state.attachments.clear();
                 state.send_out(port, slot);
-                let greeting = Greeting { socket, auth: packet.args.into(), handshake };
-                state.greetings.push_back(greeting);
-                state.file(port, Due::Greet, slot);
+                state.greetings.push_back(Greeting { socket, auth, handshake });
+                return state.file(port, Due::Greet, slot);
             }
-            Verdict::Refuse(refusal) => {
-                state.out.clear();
-                let (name, data) = (&state.names[space as usize], refusal.data.as_deref());
-                state.config.parser.connect_error(&mut state.out, name, &refusal.message, data);
-                state.attachments.clear();
-                state.send_out(port, slot);
-                // It may ask again, or for another namespace.
-                if let Some(session) = state.sessions.get_mut(slot as usize) {
-                    session.handshake = handshake;
-                }
-            }
+            Verdict::Refuse(refusal) => refusal,
+            Verdict::Deferred => Refusal::new(NOT_DECIDED),
+        };
+        let (name, data) = (&state.names[space as usize], refusal.data.as_deref());
+        state.config.parser.connect_error(&mut state.out, name, &refusal.message, data);
+        state.send_out(port, slot);
+        // It may ask again, or for another namespace.
+        if let Some(session) = state.sessions.get_mut(slot as usize) {
+            session.handshake = handshake;
+        }
+    }
+
+    /// The result of a socket's job is back.
+    pub(super) fn finished(
+        &mut self,
+        port: &mut dyn Port,
+        space: u16,
+        id: SessionId,
+        job: usize,
+        result: Option<Box<dyn Any + Send>>,
+    ) {
+        let Self { state, spaces, .. } = self;
+        match state.socket_of(&id) {
+            Some(socket) => spaces[space as usize].finished(Cx { state, port }, socket, job, result),
+            None => spaces[space as usize].forget_job(job),
         }
     }
 
@@ -148,7 +205,7 @@ impl IoShard {
         if let Some(key) = state.key_of(session) {
             port.works_for(key);
         }
-        let connect = Connect { auth: auth.as_args(), handshake: handshake.as_deref() };
+        let connect = Connect { auth: auth.as_args(), handshake: handshake.as_deref(), deferral: None };
         spaces[space].connected(Cx { state, port }, socket, &connect);
     }
 }

@@ -6,8 +6,12 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::core::publication::Publication;
 use crate::proto::engineio::PacketKind;
-use crate::proto::socketio::{EmitArgs, EncodeError, encode, msgpack};
+use crate::proto::socketio::{Decoder, EmitArgs, EncodeError, Limits, Packet, RawArgs, encode, msgpack};
+use crate::proto::ws::Message;
+
+use super::broadcast;
 
 /// In which form clients and server write packets (`parser`). Both sides must have the same one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -23,6 +27,9 @@ pub enum Parser {
     /// text ends its session (`parse error`).
     Msgpack,
 }
+
+/// Stands for an ack id that is not known yet: the largest one, which no shard gets to.
+pub(super) const ACK_ID_MARK: u64 = (1 << 53) - 1;
 
 /// Every message that is a text begins with it.
 const MESSAGE: u8 = PacketKind::Message.digit();
@@ -104,12 +111,59 @@ impl Parser {
             Self::Msgpack => msgpack::disconnect(out, namespace),
         }
     }
+
+    /// The WebSocket frames of a packet, and where the pieces lie in them.
+    pub(super) fn frames(self, packet: &[u8], attachments: &[Vec<u8>]) -> (Publication, Vec<(u32, u32)>) {
+        let message = match self {
+            Self::Json => Message::Text(std::str::from_utf8(packet).expect("the encoder writes text")),
+            Self::Msgpack => Message::Binary(packet),
+        };
+        broadcast::frames(message, attachments)
+    }
+
+    /// Puts an ack id, of 2⁵² at least, where an event was written with [`ACK_ID_MARK`].
+    pub(super) fn put_ack_id(self, packet: &mut Vec<u8>, namespace: &str, ack_id: u64) -> Option<()> {
+        let (from, mark, id) = match self {
+            // The namespace ends at the first comma, and the first mark behind it is the ack id.
+            Self::Json => {
+                let comma = packet.iter().position(|&byte| byte == b',');
+                let from = if namespace == "/" { 0 } else { comma? };
+                (from, ACK_ID_MARK.to_string().into_bytes(), ack_id.to_string().into_bytes())
+            }
+            // Both take eight bytes, which stand before the arguments; no namespace has a byte 0xff in it.
+            Self::Msgpack => (0, ACK_ID_MARK.to_be_bytes().to_vec(), ack_id.to_be_bytes().to_vec()),
+        };
+        let at = from + packet[from..].windows(mark.len()).position(|part| part == mark)?;
+        packet.splice(at..at + mark.len(), id);
+        Some(())
+    }
+
+    /// Arguments as they would come in: for whoever is in this process.
+    pub(super) fn raw_args(self, args: &(impl EmitArgs + ?Sized)) -> Result<RawArgs, String> {
+        let (mut out, mut attachments, limits) = (Vec::new(), Vec::new(), Limits::default());
+        self.ack(&mut out, &mut attachments, "/", 0, args).map_err(|error| error.to_string())?;
+        if self == Self::Msgpack {
+            let packet = Packet::parse_msgpack(&out, &limits).map_err(|error| error.to_string())?;
+            return Ok(packet.args.into());
+        }
+        let text = std::str::from_utf8(&out[1..]).expect("the encoder writes text");
+        let mut decoder = Decoder::new();
+        if let Some(packet) = decoder.text(text, &limits).map_err(|error| error.to_string())? {
+            return Ok(packet.args.into());
+        }
+        for bytes in &attachments {
+            if let Some(all) = decoder.binary(bytes, &limits).map_err(|error| error.to_string())? {
+                return Ok(all.packet().args.into());
+            }
+        }
+        Err("an attachment is missing".to_owned())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::socketio::{Binary, Decoder, Kind, Limits, Packet};
+    use crate::proto::socketio::{Binary, BinaryBuf, Kind};
 
     /// What was written, read by whoever gets it.
     fn read(
@@ -131,6 +185,47 @@ mod tests {
         }
         let last = attachments.iter().filter_map(|bytes| decoder.binary(bytes, &limits).unwrap()).last();
         look(&last.expect("the last attachment completes the packet").packet());
+    }
+
+    #[test]
+    fn an_ack_id_is_put_in_once_it_is_known() {
+        let mark = ACK_ID_MARK.to_string();
+        for parser in [Parser::Json, Parser::Msgpack] {
+            for namespace in ["/", "/a", &*format!("/{mark}")] {
+                for ack_id in [1 << 52, (1 << 52) + 12345, ACK_ID_MARK - 1] {
+                    let args = (&mark, Binary(&[0xff; 20]), ACK_ID_MARK);
+                    read(
+                        parser,
+                        |out, attachments| {
+                            let id = Some(ACK_ID_MARK);
+                            parser.event(out, attachments, namespace, id, "e", &args).unwrap();
+                            parser.put_ack_id(out, namespace, ack_id).unwrap();
+                        },
+                        |packet| {
+                            let mut scratch = String::new();
+                            assert_eq!((packet.namespace, packet.ack_id), (namespace, Some(ack_id)));
+                            let (text, _, number) =
+                                packet.args.parse::<(String, BinaryBuf, u64)>(&mut scratch).unwrap();
+                            assert_eq!((&text, number), (&mark, ACK_ID_MARK));
+                        },
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_shards_say_to_each_other_may_have_bytes_in_it() {
+        for parser in [Parser::Json, Parser::Msgpack] {
+            let mut scratch = String::new();
+            let args = parser.raw_args(&(1, Binary(&[1, 2]), Binary(&[]))).unwrap();
+            let (number, two, none) =
+                args.as_args().parse::<(i32, BinaryBuf, BinaryBuf)>(&mut scratch).unwrap();
+            assert_eq!((number, &*two, &*none), (1, &[1, 2][..], &[][..]));
+            assert!(parser.raw_args(&()).unwrap().as_args().is_empty());
+            let wrong = if parser == Parser::Json { Parser::Msgpack } else { Parser::Json };
+            assert!(wrong.raw_args(&args.as_args()).is_err(), "what came in one form goes out in that form");
+        }
     }
 
     #[test]

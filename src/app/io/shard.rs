@@ -5,7 +5,9 @@
 //! (sockets that are over, polls that can be answered) is done by `settle`, once they have returned.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::cause::CloseReason;
 use crate::base::id::Key;
@@ -14,15 +16,17 @@ use crate::proto::http::{Request, Response};
 use crate::proto::ws::Message;
 
 use super::bundle::Bundle;
+use super::cluster::{Act, Done, GATHER, Operation, QUERY};
 use super::config::IoConfig;
-use super::emit::Broadcasting;
+use super::emit::{Asking, Broadcasting, Here};
 use super::engine::{EngineSocket, OnMessage};
 use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::IoMail;
-use super::namespace::Io;
+use super::namespace::{Io, OnServer};
 use super::port::Port;
 use super::reason::Reason;
+use super::remote::IoRemote;
 use super::session::Link;
 use super::space::Space;
 use super::state::{Cx, State};
@@ -37,11 +41,14 @@ pub(crate) struct IoShard {
     bundle: Arc<Bundle>,
     /// Takes every message, where Engine.IO is served by itself.
     engine: Option<OnMessage>,
+    /// Listeners of what other shards say.
+    on_server: HashMap<Box<str>, Vec<OnServer>>,
+    scratch: String,
 }
 
 impl IoShard {
     pub(super) fn new(shard: usize, config: Arc<IoConfig>, bundle: Arc<Bundle>, io: Io) -> Self {
-        let Io { spaces, engine } = io;
+        let Io { spaces, engine, on_server } = io;
         let mut state = State::new(shard, config);
         for space in &spaces {
             let (name, number) = (space.name(), state.names.len() as u16);
@@ -49,7 +56,7 @@ impl IoShard {
             state.names.push(name);
             state.hubs.push(Default::default());
         }
-        Self { state, spaces, bundle, engine }
+        Self { state, spaces, bundle, engine, on_server, scratch: String::new() }
     }
 
     /// A WebSocket that was asked for is open: of a session, or, with a handshake, of a new one, whose slot is returned.
@@ -205,6 +212,26 @@ impl IoShard {
         }
     }
 
+    /// Gives the shard its way back from other threads.
+    pub(crate) fn attach(&mut self, remote: IoRemote) {
+        self.state.remote = Some(remote);
+    }
+
+    /// Does an operation on all shards.
+    pub(crate) fn operate(
+        &mut self,
+        port: &mut dyn Port,
+        operation: Operation,
+        answered: Option<(Duration, Done)>,
+    ) {
+        self.state.operate(port, operation, answered);
+    }
+
+    /// Emits to sockets everywhere, and gathers their acks.
+    pub(crate) fn ask(&mut self, port: &mut dyn Port, asking: Asking) {
+        self.state.ask(port, asking);
+    }
+
     /// Lends what a broadcast goes through, for the length of `work`.
     pub(crate) fn lend<T>(&mut self, port: &mut dyn Port, work: impl FnOnce(&dyn Broadcasting) -> T) -> T {
         let result = work(&RefCell::new(Cx { state: &mut self.state, port: &mut *port }));
@@ -219,6 +246,14 @@ impl IoShard {
             IoMail::Answer(answer) => self.state.answer_held(port, answer.0, answer.1),
             IoMail::Gone(from, id) => self.poll_aborted(port, from, &id),
             IoMail::Broadcast(broadcast) => self.state.apply(port, &broadcast),
+            IoMail::Operation(operation) => {
+                self.state.perform(port, &operation);
+                if matches!(operation.act, Act::Say { .. }) {
+                    self.state.said.push_back(operation);
+                }
+            }
+            IoMail::Told(number, part) => self.state.told(number, *part),
+            IoMail::Call(call) => call(self, port),
         }
         self.settle(port);
     }
@@ -261,7 +296,11 @@ impl IoShard {
         }
         while let Some((space, ack_id)) = self.state.alarms.next_due(now_us) {
             let Self { state, spaces, .. } = self;
-            spaces[space as usize].overdue(Cx { state, port }, ack_id);
+            match space {
+                QUERY => state.conclude(ack_id, true),
+                GATHER => state.gathered(port, ack_id, true),
+                _ => spaces[space as usize].overdue(Cx { state, port }, ack_id),
+            }
         }
         self.state.heartbeats.rearm(now_us);
         self.state.set_tick(port);
@@ -278,9 +317,25 @@ impl IoShard {
             spaces[space].ended(Cx { state, port }, socket, reason);
             self.state.forget_socket(socket);
         }
+        while let Some(operation) = self.state.said.pop_front() {
+            self.hear(port, &operation);
+        }
+        while let Some((done, parts, is_partial)) = self.state.answered.pop() {
+            done(parts, is_partial);
+        }
         self.state.flush_polls(port);
         if !self.state.ended.is_empty() {
             self.settle(port);
+        }
+    }
+
+    /// Calls the listeners of what another shard has said.
+    fn hear(&mut self, port: &mut dyn Port, operation: &Operation) {
+        let Self { state, on_server, scratch, .. } = self;
+        let Act::Say { event, args } = &operation.act else { return };
+        let here = RefCell::new(Cx { state, port });
+        for call in on_server.get_mut(event).into_iter().flatten() {
+            call(&Here { out: &here }, args.as_args(), scratch);
         }
     }
 

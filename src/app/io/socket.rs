@@ -1,78 +1,28 @@
 //! A client in a namespace, as its handlers are lent it.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::str::FromStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
-
-use serde::{Serialize, Serializer};
 
 use crate::core::service::Delivery;
 use crate::hub::Subscribed;
-use crate::proto::engineio::{SessionId, Transport};
+use crate::proto::engineio::Transport;
 use crate::proto::socketio::{EmitArgs, EncodeError, Payload};
 
 use super::acks::{AckError, Acks, OnAck};
 use super::admit::Connect;
-use super::emit::{BroadcastOperator, Broadcasting};
+use super::broadcast::Broadcast;
+use super::cluster::{Act, Done, Operation};
+use super::emit::{Asking, BroadcastOperator, Broadcasting};
+use super::id::SocketId;
+use super::mail::IoMail;
 use super::parser::Parser;
-use super::reason::Reason;
+use super::port::Port;
 use super::session::Link;
+use super::shard::IoShard;
 use super::state::{ALL, Cx, State};
-
-/// A socket's id, which its client knows it by too. It is also a room that this socket alone is in.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SocketId([u8; SessionId::LEN]);
-
-impl SocketId {
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("an id is ASCII")
-    }
-
-    pub(super) fn place(&self) -> Option<SessionId> {
-        SessionId::parse(self.as_str())
-    }
-}
-
-impl From<SessionId> for SocketId {
-    fn from(id: SessionId) -> Self {
-        Self(id.encode())
-    }
-}
-
-impl AsRef<str> for SocketId {
-    fn as_ref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl FromStr for SocketId {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        SessionId::parse(text).map(Self::from).ok_or(())
-    }
-}
-
-impl fmt::Display for SocketId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for SocketId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for SocketId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
 
 /// What a call lends, besides the shard.
 pub(super) struct Lent<'a, D> {
@@ -301,28 +251,51 @@ impl<'a, D> Socket<'a, D> {
         BroadcastOperator::new(&self.cx, namespace, None)
     }
 
+    /// Runs `job` on a helper thread, then `done` here with its result, unless the socket is gone by then. The way to
+    /// anything that blocks: files, databases, an async runtime. A job that panics is forgotten.
+    pub fn offload<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+        done: impl FnOnce(&mut Socket<'_, D>, T) + 'static,
+    ) {
+        let Some(id) = self.id().place() else { return };
+        let cx = self.cx.borrow();
+        let Some(remote) = cx.state.remote.clone() else { return };
+        let job_id =
+            self.acks.borrow_mut().jobs.insert(Box::new(move |socket, result: Box<dyn Any + Send>| {
+                if let Ok(result) = result.downcast::<T>() {
+                    done(socket, *result);
+                }
+            }));
+        let (shard, space) = (cx.state.shard, cx.state.sockets[self.socket as usize].space);
+        let back = remote.clone();
+        remote.run(move || {
+            let result = catch_unwind(AssertUnwindSafe(job)).ok();
+            let result = result.map(|result| Box::new(result) as Box<dyn Any + Send>);
+            let call =
+                move |io: &mut IoShard, port: &mut dyn Port| io.finished(port, space, id, job_id, result);
+            back.send(shard, IoMail::Call(Box::new(call)));
+        });
+    }
+
     /// Takes it out of its namespace: its client hears `io server disconnect`, and does not come back by itself.
     pub fn disconnect(&self) {
-        self.send(false, |parser, out, _, name| {
-            parser.disconnect(out, name);
-            Ok(())
-        });
-        self.cx.borrow_mut().state.leave(self.socket, Reason::ServerDisconnect);
+        let Cx { state, port } = &mut *self.cx.borrow_mut();
+        state.disconnect(*port, self.socket, false);
     }
 
     /// Closes its client's session, all namespaces of it.
     pub fn disconnect_session(&self) {
-        self.disconnect();
         let Cx { state, port } = &mut *self.cx.borrow_mut();
-        let session = state.sockets[self.socket as usize].session;
-        state.close_session(*port, session, Reason::ForcedClose);
+        state.disconnect(*port, self.socket, true);
     }
 }
 
 impl Broadcasting for RefCell<Cx<'_>> {
-    fn broadcast(&self, broadcast: super::broadcast::Broadcast) -> bool {
+    fn broadcast(&self, broadcast: Broadcast) -> bool {
         let Cx { state, port } = &mut *self.borrow_mut();
-        state.broadcast(*port, broadcast)
+        state.apply(*port, &broadcast);
+        state.adapter.broadcast(*port, state.shard, broadcast)
     }
 
     fn counted(&self) {
@@ -332,27 +305,27 @@ impl Broadcasting for RefCell<Cx<'_>> {
     fn parser(&self) -> Parser {
         self.borrow().state.config.parser
     }
+
+    fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>) {
+        let Cx { state, port } = &mut *self.borrow_mut();
+        state.operate(*port, operation, answered);
+    }
+
+    fn ask(&self, asking: Asking) {
+        let Cx { state, port } = &mut *self.borrow_mut();
+        state.ask(*port, asking);
+    }
 }
 
 impl State {
-    /// Applies a broadcast here and sends it to the other shards. False: one of them is too far behind to take it.
-    pub(super) fn broadcast(
-        &mut self,
-        port: &mut dyn super::port::Port,
-        broadcast: super::broadcast::Broadcast,
-    ) -> bool {
-        self.apply(port, &broadcast);
-        if port.shards() == 1 {
-            return true;
-        }
-        let bytes = broadcast.bytes();
-        let broadcast = std::sync::Arc::new(broadcast);
-        let others = (0..port.shards()).filter(|&shard| shard != self.shard);
-        let sent = others.map(|shard| {
-            port.mail_droppable(shard, super::mail::IoMail::Broadcast(broadcast.clone()), bytes)
-        });
-        // Every shard is tried.
-        sent.fold(true, |all, one| all & one)
+    /// Emits to sockets everywhere, and gathers their acks.
+    pub(super) fn ask(&mut self, port: &mut dyn Port, asking: Asking) {
+        let Asking { namespace, target, encode, within, done } = asking;
+        let ack_id = self.shared_ack_id(port.shards());
+        let Some((frames, pieces)) = encode(ack_id) else { return done(Vec::new(), false) };
+        let broadcast = Broadcast { namespace: namespace.clone(), target: target.clone(), frames, pieces };
+        let act = Act::Ask { broadcast, ack_id, within };
+        self.operate(port, Operation { namespace, target, act, asks: None }, Some((within, done)));
     }
 }
 

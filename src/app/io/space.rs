@@ -1,6 +1,7 @@
 //! A namespace on one shard: its handlers, its sockets' data, the acks it awaits. Behind [`Space`] the type of the data is
 //! forgotten.
 
+use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -18,7 +19,11 @@ use super::state::{ALL, Cx};
 pub(super) trait Space {
     fn name(&self) -> Arc<str>;
     fn admit(&mut self, connect: &Connect<'_>) -> Verdict;
+    /// Puts data away that was decided on elsewhere; `None`: it is not this namespace's type.
+    fn keep(&mut self, data: Box<dyn Any>) -> Option<u32>;
     fn connected(&mut self, cx: Cx<'_>, socket: u32, connect: &Connect<'_>);
+    fn finished(&mut self, cx: Cx<'_>, socket: u32, job: usize, result: Option<Box<dyn Any + Send>>);
+    fn forget_job(&mut self, job: usize);
     fn event(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>);
     fn acked(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>);
     fn overdue(&mut self, cx: Cx<'_>, ack_id: u64);
@@ -53,7 +58,7 @@ pub(super) struct Typed<D> {
     pub(super) scratch: String,
 }
 
-impl<D> Space for Typed<D> {
+impl<D: 'static> Space for Typed<D> {
     fn name(&self) -> Arc<str> {
         self.name.clone()
     }
@@ -62,7 +67,24 @@ impl<D> Space for Typed<D> {
         match (self.admit)(connect) {
             Admit::Accept(data) => Verdict::Accept(self.data.insert(data) as u32),
             Admit::Refuse(refusal) => Verdict::Refuse(refusal),
+            Admit::Deferred => Verdict::Deferred,
         }
+    }
+
+    fn keep(&mut self, data: Box<dyn Any>) -> Option<u32> {
+        data.downcast::<D>().ok().map(|data| self.data.insert(*data) as u32)
+    }
+
+    fn finished(&mut self, cx: Cx<'_>, socket: u32, job: usize, result: Option<Box<dyn Any + Send>>) {
+        let (Some(done), Some(result)) = (self.acks.jobs.try_remove(job), result) else { return };
+        let Self { name, data, acks, .. } = self;
+        let data = &mut data[cx.state.sockets[socket as usize].data as usize];
+        let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: None });
+        done(&mut socket, result);
+    }
+
+    fn forget_job(&mut self, job: usize) {
+        drop(self.acks.jobs.try_remove(job));
     }
 
     fn connected(&mut self, cx: Cx<'_>, socket: u32, connect: &Connect<'_>) {

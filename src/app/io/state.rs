@@ -1,28 +1,29 @@
 //! What a shard's Socket.IO keeps: sessions, sockets, rooms, deadlines. Handlers are not in here, so that one can run
 //! while all of this is lent to it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use slab::Slab;
 
 use crate::base::id::Key;
-use crate::core::service::{Delivery, Ticket};
+use crate::core::service::Ticket;
 use crate::core::timers::TimerId;
 use crate::hub::Hub;
 use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::http::Response;
 use crate::proto::socketio::RawArgs;
-use crate::proto::ws::Message;
 
+use super::adapter::{Adapter, InProcess};
 use super::alarms::Alarms;
+use super::cluster::{Done, Gather, Operation, Part, Query};
 use super::config::IoConfig;
 use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::{Errant, IoMail};
-use super::parser::Parser;
 use super::port::Port;
 use super::reason::Reason;
+use super::remote::IoRemote;
 use super::session::{Link, NONE, Session};
 
 /// The room that every socket of a namespace is in. An application's own rooms may not have this name.
@@ -60,6 +61,16 @@ pub(super) struct Greeting {
     pub(super) handshake: Option<Box<Handshake>>,
 }
 
+/// A client that waits until middleware has decided.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) slot: u32,
+    pub(super) serial: u32,
+    pub(super) space: u16,
+    pub(super) auth: RawArgs,
+    pub(super) handshake: Option<Box<Handshake>>,
+}
+
 /// A request that is held here.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -68,6 +79,13 @@ pub(super) struct Held {
 }
 
 pub(crate) struct State {
+    /// `None` until the shard runs.
+    pub(super) remote: Option<IoRemote>,
+    /// Clients that wait for a word about them: by number, which namespace of which session.
+    pub(super) waiting: HashMap<u64, Waiting>,
+    /// Which of them asked for what, so that none asks twice: slot, serial and namespace.
+    pub(super) asked: HashSet<(u32, u32, u16)>,
+    pub(super) deferrals: u64,
     pub(super) config: Arc<IoConfig>,
     pub(super) shard: usize,
     pub(super) serial: u32,
@@ -95,6 +113,15 @@ pub(crate) struct State {
     /// Working space for packets.
     pub(super) out: Vec<u8>,
     pub(super) attachments: Vec<Vec<u8>>,
+    pub(super) adapter: Box<dyn Adapter>,
+    /// What is asked of the cluster, by number; what is answered, to be called back once nothing is lent.
+    pub(super) queries: HashMap<u64, Query>,
+    pub(super) queries_begun: u64,
+    pub(super) answered: Vec<(Done, Vec<Part>, bool)>,
+    pub(super) gathers: HashMap<u64, Gather>,
+    pub(super) shared_acks: u64,
+    /// What the other shards have said, to be told to this one's listeners.
+    pub(super) said: VecDeque<Arc<Operation>>,
     pub(super) stamp: u32,
     pub(super) encoded: u64,
 }
@@ -108,6 +135,10 @@ pub(crate) struct Cx<'a> {
 impl State {
     pub(super) fn new(shard: usize, config: Arc<IoConfig>) -> Self {
         Self {
+            remote: None,
+            waiting: HashMap::new(),
+            asked: HashSet::new(),
+            deferrals: 0,
             shard,
             serial: 0,
             sessions: Slab::new(),
@@ -125,6 +156,13 @@ impl State {
             let_go: VecDeque::new(),
             out: Vec::new(),
             attachments: Vec::new(),
+            adapter: Box::new(InProcess),
+            queries: HashMap::new(),
+            queries_begun: 0,
+            answered: Vec::new(),
+            gathers: HashMap::new(),
+            shared_acks: 0,
+            said: VecDeque::new(),
             stamp: 0,
             encoded: 0,
             config,
@@ -169,56 +207,6 @@ impl State {
         }
         let first = [self.heartbeats.ticks_at(), self.alarms.first()].into_iter().flatten().min();
         self.tick = first.map(|due_us| port.set_tick(due_us));
-    }
-
-    /// Sends a packet of Engine.IO.
-    pub(super) fn packet(&mut self, port: &mut dyn Port, slot: u32, kind: PacketKind, text: &str) {
-        let Some(session) = self.sessions.get_mut(slot as usize) else { return };
-        match &mut session.link {
-            Link::WebSocket(key) => {
-                let key = *key;
-                let mut packet = String::with_capacity(text.len() + 1);
-                packet.push(char::from(kind.digit()));
-                packet.push_str(text);
-                port.send(key, Message::Text(&packet));
-            }
-            Link::Polling(polling) => {
-                polling.text(kind, text);
-                self.unpolled.push(slot);
-            }
-        }
-    }
-
-    /// Sends what the working space holds: the text of a Socket.IO packet with Engine.IO's digit before it, and its
-    /// attachments; or a packet in MessagePack.
-    pub(super) fn send_out(&mut self, port: &mut dyn Port, slot: u32) -> Delivery {
-        let Self { sessions, out, attachments, unpolled, config, .. } = self;
-        let Some(session) = sessions.get_mut(slot as usize) else { return Delivery::Dropped };
-        if config.parser == Parser::Msgpack {
-            return match &mut session.link {
-                Link::WebSocket(key) => port.send(*key, Message::Binary(out)),
-                Link::Polling(polling) => {
-                    polling.binary(out);
-                    unpolled.push(slot);
-                    Delivery::Queued
-                }
-            };
-        }
-        let text = std::str::from_utf8(out).expect("the encoder writes text");
-        match &mut session.link {
-            Link::WebSocket(key) if attachments.is_empty() => port.send(*key, Message::Text(text)),
-            Link::WebSocket(key) => {
-                // One unit: nothing comes between a packet and its attachments.
-                port.hand(*key, &super::broadcast::frames(Message::Text(text), attachments).0);
-                Delivery::Queued
-            }
-            Link::Polling(polling) => {
-                polling.text(PacketKind::Message, &text[1..]);
-                attachments.iter().for_each(|bytes| polling.binary(bytes));
-                unpolled.push(slot);
-                Delivery::Queued
-            }
-        }
     }
 
     /// Answers the polls that something was queued for, each with all of it.

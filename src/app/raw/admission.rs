@@ -40,9 +40,9 @@ impl<D> Admission<D> {
         Self::Accept { data, subprotocol: Some(subprotocol.into()) }
     }
 
-    /// Refuses with a status from 400 to 599 and no explanation.
+    /// Refuses with a status from 400 to 599 and no explanation; with any other it would be no refusal, and 500 is sent.
     pub const fn refuse(status: u16) -> Self {
-        Self::Refuse(Response::new(status))
+        Self::Refuse(Response::new(if status >= 400 && status < 600 { status } else { 500 }))
     }
 }
 

@@ -145,6 +145,8 @@ impl<H: Handler> Conn<'_, H> {
         mut ring: impl FnMut(&mut H, &mut Conn<'_, H>) + 'static,
     ) -> Timer {
         let key = self.key;
+        // In `on_close` the timers that end with the connection have ended: one more would ring for nobody, and once is enough.
+        let period = if self.shard.core.is_open(key) { period } else { 0 };
         let id = self.shard.core.set_timer(
             after,
             period,
@@ -164,8 +166,8 @@ impl<H: Handler> Conn<'_, H> {
         Timer(id)
     }
 
-    /// Runs `job` on a helper thread, then `done` here with its result, unless the connection has ended by then. A job that
-    /// panics is counted, and `done` is not called.
+    /// Runs `job` on a helper thread, then `done` here with its result, unless the connection has ended by then. What becomes
+    /// of a job that panics, and what false says, is told at [`Shard::offload`].
     ///
     /// ```
     /// # use throng::{Admission, Conn, Handler, Message, Opening};
@@ -189,14 +191,14 @@ impl<H: Handler> Conn<'_, H> {
         &mut self,
         job: impl FnOnce() -> T + Send + 'static,
         done: impl FnOnce(&mut H, &mut Conn<'_, H>, T) + 'static,
-    ) {
+    ) -> bool {
         let key = self.key;
         self.shard.offload(job, move |handler, shard, result| {
             if let Some(mut conn) = shard.conn_of(key) {
                 conn.shard.core.works_for(key);
                 done(handler, &mut conn, result);
             }
-        });
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use slab::Slab;
 
 use crate::app::http::Web;
 #[cfg(feature = "socketio")]
-use crate::app::io::{Asked, IoMail, IoShard, Nowhere};
+use crate::app::io::{Asked, IoMail, IoRemote, IoShard, Nowhere};
 use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
 use crate::core::core::Core;
@@ -108,7 +108,10 @@ impl<H: Handler> Raw<H> {
 
     /// The same, with Socket.IO.
     #[cfg(feature = "socketio")]
-    pub(crate) fn with_io(mut self, io: IoShard) -> Self {
+    pub(crate) fn with_io(mut self, mut io: IoShard) -> Self {
+        let (to_shard, to_helper) = (self.desk.remote.clone(), self.desk.remote.clone());
+        let send = move |shard, mail| to_shard.answer(shard, RawMail::Io(mail));
+        io.attach(IoRemote::new(send, move |job| to_helper.offload.run(job)));
         self.io = Some(Box::new(io));
         self
     }
@@ -248,6 +251,8 @@ impl<H: Handler> Service for Raw<H> {
 
     fn mail(&mut self, core: &mut Core<Self>, mail: RawMail<H>) {
         match mail {
+            // Its client is gone, or was decided on already: a decision now could only be about somebody else.
+            RawMail::Admit(ticket, _) if !core.is_awaited(ticket) => core.counters().stale_keys.add(1),
             RawMail::Admit(ticket, decide) => {
                 core.works_for(ticket.key());
                 let reply = Self::reply(core, ticket.key(), decide(&mut self.handler));

@@ -119,12 +119,18 @@ impl<H: Handler> Shard<'_, H> {
     }
 
     /// Runs `job` on a helper thread, then `done` here with its result. The way to anything that blocks: files, databases,
-    /// an async runtime. A job that panics is counted, and `done` is not called.
+    /// an async runtime. A job that panics is counted (`jobs_panicked`), and `done` is not called.
+    ///
+    /// False: `offload_jobs_max` jobs of this shard are under way, and this one is not run.
     pub fn offload<T: Send + 'static>(
         &mut self,
         job: impl FnOnce() -> T + Send + 'static,
         done: impl FnOnce(&mut H, &mut Shard<'_, H>, T) + 'static,
-    ) {
+    ) -> bool {
+        if self.desk.jobs.len() >= self.core.config().offload_jobs_max {
+            self.core.counters().jobs_refused.add(1);
+            return false;
+        }
         let job_id = self.desk.jobs.insert(Box::new(move |handler, shard, result: Box<dyn Any + Send>| {
             if let Ok(result) = result.downcast::<T>() {
                 done(handler, shard, *result);
@@ -132,6 +138,7 @@ impl<H: Handler> Shard<'_, H> {
         }));
         let shard = self.index();
         self.desk.remote.offload(shard, job_id, Box::new(move || Box::new(job())));
+        true
     }
 }
 

@@ -1,0 +1,33 @@
+//! The way back to a shard from anywhere: deferred answers, results of jobs.
+
+use std::sync::Arc;
+
+use super::mail::IoMail;
+
+type SendMail = Arc<dyn Fn(usize, IoMail) + Send + Sync>;
+type Run = Arc<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>;
+
+/// The shards and the helper threads of a server.
+#[derive(Clone)]
+pub(crate) struct IoRemote {
+    send: SendMail,
+    run: Run,
+}
+
+impl IoRemote {
+    /// `send` takes mail to a shard, which owes it an answer and so never refuses it; `run` has a helper thread run a job.
+    pub(crate) fn new(
+        send: impl Fn(usize, IoMail) + Send + Sync + 'static,
+        run: impl Fn(Box<dyn FnOnce() + Send>) + Send + Sync + 'static,
+    ) -> Self {
+        Self { send: Arc::new(send), run: Arc::new(run) }
+    }
+
+    pub(super) fn send(&self, shard: usize, mail: IoMail) {
+        (self.send)(shard, mail);
+    }
+
+    pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) {
+        (self.run)(Box::new(job));
+    }
+}
