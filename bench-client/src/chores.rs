@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use throng::proto::ws::Opcode;
 
 use crate::clock::SECOND;
-use crate::conn::Phase;
+use crate::conn::{Conn, Phase};
 use crate::inbound::End;
 use crate::worker::Worker;
 
@@ -80,6 +80,11 @@ impl Worker {
                 self.end(slot, &End::Failed(error.kind()));
             }
         }
+    }
+
+    /// The slots of the connections that are so.
+    pub(crate) fn slots(&self, wanted: impl Fn(&Conn) -> bool) -> Vec<usize> {
+        self.conns.iter().filter(|(_, conn)| wanted(conn)).map(|(slot, _)| slot).collect()
     }
 
     /// Tells the main thread how far this worker is.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::spoken::{Events, Spoken};
 use crate::units;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -30,6 +31,8 @@ pub(crate) enum Mode {
     Idle {
         #[command(flatten)]
         common: Common,
+        #[command(flatten)]
+        spoken: Spoken,
     },
     /// What a connection costs the server: connect, send one message on each and take it back, wait --duration, and
     /// compare the server's memory (its PSS, in user space) with what it was before the first connection
@@ -38,6 +41,13 @@ pub(crate) enum Mode {
         common: Common,
         #[command(flatten)]
         message: Message,
+        #[command(flatten)]
+        spoken: Spoken,
+        #[command(flatten)]
+        events: Events,
+        /// Socket.IO: the event is answered by its ack, which carries the argument back
+        #[arg(long)]
+        ack: bool,
         /// The one message of each: so many per second over all connections
         #[arg(long, value_name = "N", default_value = "10k", value_parser = rate)]
         rate: u64,
@@ -48,6 +58,13 @@ pub(crate) enum Mode {
         common: Common,
         #[command(flatten)]
         message: Message,
+        #[command(flatten)]
+        spoken: Spoken,
+        #[command(flatten)]
+        events: Events,
+        /// Socket.IO: the event is answered by its ack, which carries the argument back
+        #[arg(long)]
+        ack: bool,
         /// Open loop: messages per second over all connections, each on a schedule that waits for nobody. Latency
         /// counts from the scheduled time. Without it: closed loop
         #[arg(long, value_name = "N", value_parser = rate, conflicts_with = "pipeline")]
@@ -69,6 +86,10 @@ pub(crate) enum Mode {
         common: Common,
         #[command(flatten)]
         message: Message,
+        #[command(flatten)]
+        spoken: Spoken,
+        #[command(flatten)]
+        events: Events,
         /// Time between two publishes
         #[arg(long, value_name = "TIME", default_value = "1s", value_parser = units::duration)]
         every: Duration,
@@ -286,6 +307,10 @@ mod tests {
             "idle --raw-echo",
             "echo --pipeline 2 --tick 1ms",
             "memory --rate 0",
+            "echo --protocol http",
+            "mixed --protocol socketio",
+            "broadcast --ack",
+            "idle --event x",
         ] {
             assert!(
                 Cli::try_parse_from(std::iter::once("bench-client").chain(line.split(' '))).is_err(),

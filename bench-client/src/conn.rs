@@ -13,6 +13,8 @@ use crate::sequence::Sequence;
 pub(crate) enum Phase {
     /// TCP or the WebSocket handshake is under way.
     Opening,
+    /// WebSocket is open, and what is spoken above it is not yet.
+    Joining,
     /// Messages may flow.
     Open,
     /// A close frame was sent.
@@ -70,10 +72,14 @@ pub(crate) struct Opening {
     pub(crate) attempt: u8,
     /// When the first attempt began.
     pub(crate) began: u64,
-    /// The handshake's key, once it was sent.
+    /// The key of the WebSocket handshake, once it was sent; empty once the request before it was.
     pub(crate) key: Option<String>,
+    /// The session that was opened before the WebSocket handshake.
+    pub(crate) sid: Option<String>,
     /// The response so far.
     pub(crate) response: Vec<u8>,
+    /// Whether the Engine.IO session is open and the namespace asked for.
+    pub(crate) is_session_open: bool,
 }
 
 impl Conn {
@@ -91,6 +97,11 @@ impl Conn {
             publishes: Sequence::default(),
             rest: Some(Box::new(rest)),
         }
+    }
+
+    /// Whether an attempt at opening it is under way.
+    pub(crate) fn is_under_way(&self) -> bool {
+        matches!(self.phase, Phase::Opening | Phase::Joining)
     }
 
     /// The boxed part, made if it is not there.

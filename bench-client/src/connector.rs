@@ -71,7 +71,7 @@ struct Retry {
 pub(crate) enum Step {
     /// It goes on.
     Waiting,
-    /// The connection is open; these bytes came after the response's head.
+    /// WebSocket is open; these bytes came after the response's head.
     Opened(Vec<u8>),
     /// The attempt failed; whether another one makes sense.
     Failed {
@@ -118,7 +118,7 @@ impl Connector {
         {
             self.deadlines.pop_front();
             let is_same = |conn: &Conn| {
-                conn.phase == Phase::Opening
+                conn.is_under_way()
                     && conn
                         .rest
                         .as_ref()
@@ -159,8 +159,15 @@ impl Connector {
     ) {
         let attempt = retry.attempt + 1;
         self.serial = self.serial.wrapping_add(1);
-        let opening =
-            Opening { serial: self.serial, attempt, began: retry.began, key: None, response: Vec::new() };
+        let opening = Opening {
+            serial: self.serial,
+            attempt,
+            began: retry.began,
+            key: None,
+            sid: None,
+            response: Vec::new(),
+            is_session_open: false,
+        };
         let slot = conns.vacant_key();
         let made = self.socket(retry.number as usize + attempt as usize).and_then(|mut stream| {
             registry.register(&mut stream, Token(slot), Interest::READABLE | Interest::WRITABLE)?;
@@ -215,23 +222,27 @@ impl Connector {
         let Some(opening) = conn.rest.as_mut().and_then(|rest| rest.opening.as_mut()) else {
             return Step::Waiting;
         };
-        if opening.key.is_none() {
-            let mut request = Vec::with_capacity(256);
-            let key = handshake.append_request(&mut request);
-            // While TCP is still connecting this says that it would block; a refusal comes out as its error.
-            match conn.stream.write(&request) {
-                Ok(taken) if taken == request.len() => opening.key = Some(key),
-                Ok(_) => {
-                    return Step::Failed {
-                        sentence: "a fresh connection took half a request".into(),
-                        again: true,
-                    };
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Step::Waiting,
-                Err(error) => return Step::Failed { sentence: self.sentence(&error), again: true },
-            }
-        }
         loop {
+            if opening.key.is_none() {
+                let mut request = Vec::with_capacity(256);
+                let key = match handshake.poll().filter(|_| opening.sid.is_none()) {
+                    Some(poll) => {
+                        request.extend_from_slice(poll);
+                        String::new()
+                    }
+                    None => handshake.append_request(&mut request, opening.sid.as_deref()),
+                };
+                // While TCP is still connecting this says that it would block; a refusal comes out as its error.
+                match conn.stream.write(&request) {
+                    Ok(taken) if taken == request.len() => opening.key = Some(key),
+                    Ok(_) => {
+                        let sentence = "a fresh connection took half a request".into();
+                        return Step::Failed { sentence, again: true };
+                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Step::Waiting,
+                    Err(error) => return Step::Failed { sentence: self.sentence(&error), again: true },
+                }
+            }
             match conn.stream.read(scratch) {
                 Ok(0) => {
                     let sentence = "the server ended a connection before it answered the handshake".into();
@@ -242,7 +253,17 @@ impl Connector {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Step::Failed { sentence: self.sentence(&error), again: true },
             }
-            match handshake.response(&opening.response, opening.key.as_deref().unwrap_or_default()) {
+            let read = match opening.key.as_deref().unwrap_or_default() {
+                "" => Handshake::session(&opening.response).map(|sid| {
+                    if sid.is_some() {
+                        (opening.sid, opening.key) = (sid, None);
+                        opening.response.clear();
+                    }
+                    None
+                }),
+                key => handshake.response(&opening.response, key),
+            };
+            match read {
                 Ok(None) => {}
                 Ok(Some(head)) => return Step::Opened(opening.response.split_off(head)),
                 Err(what) => return Step::Failed { sentence: format!("the server {what}"), again: false },

@@ -2,14 +2,14 @@
 //! read; hands messages to the traffic.
 
 use throng::base::cause::Cause;
-use throng::proto::ws::{Decoder, Item, Limits, Opcode, Role, close};
+use throng::proto::ws::{Decoder, Item, Limits, Message, Opcode, Role, close};
 
 use crate::conn::{Conn, Phase};
 use crate::traffic::Traffic;
 
 /// What is taken from a server: messages of 64 MiB, four times the largest this client sends, in any number of
 /// fragments that a server might think of.
-const LIMITS: Limits = Limits { message_bytes_max: 64 << 20, fragments_max: 1 << 16 };
+pub(crate) const LIMITS: Limits = Limits { message_bytes_max: 64 << 20, fragments_max: 1 << 16 };
 
 /// Why a connection is over.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,6 +18,8 @@ pub(crate) enum End {
     Closed(u16),
     /// The server broke the protocol, as a decoder with this role sees it.
     Violation(Cause, Role),
+    /// The server ended or refused what is spoken above WebSocket, in words that continue "the server …".
+    Refused(String),
     /// The server ended TCP without a close frame.
     Eof,
     /// The kernel reported an error.
@@ -38,6 +40,7 @@ impl std::fmt::Display for End {
                     _ => Ok(()),
                 }
             }
+            Self::Refused(what) => write!(f, "the server {what}"),
             Self::Eof => f.write_str("the server ended a connection without a close frame"),
             Self::Failed(kind) => write!(f, "a connection failed: {kind}"),
         }
@@ -50,18 +53,44 @@ impl std::fmt::Display for End {
 /// # Errors
 /// Why the connection is over.
 pub(crate) fn feed(conn: &mut Conn, bytes: &mut [u8], traffic: &mut Traffic, now: u64) -> Result<(), End> {
+    if traffic.socket_io.is_some() {
+        return feed_to(conn, bytes, traffic, now, Traffic::packet);
+    }
+    feed_to(conn, bytes, traffic, now, |traffic, conn, message, now| {
+        traffic.message(conn, message, now);
+        Ok(())
+    })
+}
+
+/// The same, with who takes the messages settled: what is spoken is not asked for each of them again.
+#[inline]
+fn feed_to(
+    conn: &mut Conn,
+    bytes: &mut [u8],
+    traffic: &mut Traffic,
+    now: u64,
+    take: impl Fn(&mut Traffic, &mut Conn, Message<'_>, u64) -> Result<(), End>,
+) -> Result<(), End> {
     let carry = conn.rest.as_mut().and_then(|rest| rest.carry.take());
     let mut decoder = Decoder::new(traffic.role, LIMITS, carry, bytes);
     let result = loop {
         if let Some(message) = decoder.next_common() {
             match message {
-                Ok(message) => traffic.message(conn, message, now),
+                Ok(message) => {
+                    if let Err(end) = take(traffic, conn, message, now) {
+                        break Err(end);
+                    }
+                }
                 Err(cause) => break Err(End::Violation(cause, traffic.role)),
             }
             continue;
         }
         match decoder.next(&mut traffic.store) {
-            Ok(Some(Item::Message(message))) => traffic.message(conn, message, now),
+            Ok(Some(Item::Message(message))) => {
+                if let Err(end) = take(traffic, conn, message, now) {
+                    break Err(end);
+                }
+            }
             Ok(None) => break Ok(()),
             Ok(Some(Item::Ping(payload))) => traffic.output.append(Opcode::Pong, payload),
             Ok(Some(Item::Pong(_))) => {}
@@ -93,7 +122,7 @@ mod tests {
     use super::*;
     use crate::clock::SECOND;
     use crate::conn::Opening;
-    use crate::payload::{Kind, Stamp, filler};
+    use crate::payload::{Kind, STAMP_BYTES, Stamp, filler};
     use throng::proto::ws::Store;
     use throng::proto::ws::encode::{header, masked_header};
     use throng::proto::ws::mask::unmask;
@@ -101,7 +130,15 @@ mod tests {
     fn parts(flags: &str) -> (Conn, Traffic, std::net::TcpListener) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = mio::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let opening = Opening { serial: 0, attempt: 1, began: 0, key: None, response: Vec::new() };
+        let opening = Opening {
+            serial: 0,
+            attempt: 1,
+            began: 0,
+            key: None,
+            sid: None,
+            response: Vec::new(),
+            is_session_open: false,
+        };
         let mut conn = Conn::new(stream, 3, false, opening);
         conn.phase = Phase::Open;
         conn.rest = None;
@@ -121,7 +158,7 @@ mod tests {
 
     fn message(sequence: u32, size: usize) -> Vec<u8> {
         let stamp = Stamp { kind: Kind::Echo, connection: 3, sequence, intended: 10, slip: 0 };
-        [&stamp.encode()[..], &filler(size)].concat()
+        [&stamp.encode()[..], &filler(size, STAMP_BYTES)].concat()
     }
 
     /// Three echoes, the second in three fragments around a ping.

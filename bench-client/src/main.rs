@@ -2,9 +2,10 @@
 //!
 //! `run` is a run from end to end on the main thread; `worker` is the loop each thread runs, `chores` what it does
 //! beside its events. Everything else is one thing each: bytes on the wire (`handshake`, `payload`, `inbound`,
-//! `output`), bookkeeping (`sequence`, `schedule`, `stats`), what the host is asked (`plan`, `preflight`), what is told
-//! (`progress`, `report`). Frames are throng's own, in the client's role.
+//! `output`, `socketio`), bookkeeping (`sequence`, `schedule`, `stats`), what the host is asked (`plan`, `preflight`),
+//! what is told (`progress`, `report`). Frames are throng's own, in the client's role.
 
+mod argument;
 mod chores;
 mod cli;
 mod clock;
@@ -14,6 +15,7 @@ mod handshake;
 mod inbound;
 mod outbound;
 mod output;
+mod packets;
 mod payload;
 mod plan;
 mod preflight;
@@ -26,6 +28,8 @@ mod sequence;
 mod server;
 mod settings;
 mod shared;
+mod socketio;
+mod spoken;
 mod stats;
 mod summary;
 mod target;

@@ -78,6 +78,19 @@ impl Output {
         }
     }
 
+    /// Appends a masked frame with these parts, one behind the other, as its payload.
+    pub(crate) fn append_parts(&mut self, opcode: Opcode, parts: &[&[u8]]) {
+        let key = self.keys.draw();
+        let length = parts.iter().map(|part| part.len()).sum();
+        self.bytes.reserve(HEADER_BYTES_MAX + length);
+        self.bytes.extend_from_slice(encode::masked_header(opcode, true, length, key).as_bytes());
+        let payload = self.bytes.len();
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
+        unmask(&mut self.bytes[payload..], key, 0);
+    }
+
     /// Empties it, but for its first `sent` bytes, into `unsent`.
     pub(crate) fn keep(&mut self, sent: usize, unsent: &mut Unsent) {
         let from = SKEW + sent;

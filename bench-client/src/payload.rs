@@ -3,10 +3,19 @@
 //! The first 16 bytes are the stamp: kind (7 bits), connection number (21), sequence number (28), intended send time
 //! in nanoseconds modulo 2⁴⁰ (18 minutes; 40) and how much later than that it was sent (16, a small float). That is
 //! 112 bits, seven to a byte, so every byte is ASCII and the same stamp may travel as text and as binary. The first
-//! byte is the kind itself, which lets a server under test tell an echo from a publish.
+//! byte is the kind itself, which lets a server under test tell an echo from a publish. Where it stands in JSON it is 20
+//! characters that need no escape.
 
 /// The bytes a stamp takes: the smallest message.
 pub(crate) const STAMP_BYTES: usize = 16;
+/// The bytes a stamp takes as text that JSON does not escape: the kind, then 49 and 56 bits, six to a character.
+pub(crate) const STAMP_TEXT_BYTES: usize = 20;
+/// Where the second number begins in such a text.
+const WHEN_AT: usize = 10;
+/// Base64's characters for URLs: no encoder of JSON escapes any of them.
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/// The value of each digit; everything else has the top bit set.
+const VALUES: [u8; 256] = values();
 /// Sequence numbers wrap here; 2²⁸ = 268 million messages per connection.
 pub(crate) const SEQUENCE_MASK: u32 = (1 << 28) - 1;
 /// The largest connection number, plus one.
@@ -45,6 +54,29 @@ pub(crate) fn elapsed(stamp: &Stamp, now: u64) -> u64 {
 impl Stamp {
     /// The stamp as bytes.
     pub(crate) fn encode(&self) -> [u8; STAMP_BYTES] {
+        let (who, when) = self.numbers();
+        let mut bytes = [0; STAMP_BYTES];
+        bytes[..8].copy_from_slice(&spread(who).to_be_bytes());
+        bytes[8..].copy_from_slice(&spread(when).to_be_bytes());
+        bytes
+    }
+
+    /// The stamp as text, its kind in front.
+    pub(crate) fn encode_text(&self) -> [u8; STAMP_TEXT_BYTES] {
+        let (mut who, mut when) = self.numbers();
+        let mut text = [(who >> 49) as u8; STAMP_TEXT_BYTES];
+        who &= (1 << 49) - 1;
+        for (number, digits) in [(&mut who, 1..WHEN_AT), (&mut when, WHEN_AT..STAMP_TEXT_BYTES)] {
+            for digit in text[digits].iter_mut().rev() {
+                *digit = DIGITS[(*number & 63) as usize];
+                *number >>= 6;
+            }
+        }
+        text
+    }
+
+    /// Who sent it, 56 bits, and when, 56 bits.
+    fn numbers(&self) -> (u64, u64) {
         let kind = match self.kind {
             Kind::Echo => b'E',
             Kind::Publish => b'P',
@@ -52,11 +84,7 @@ impl Stamp {
         let who = (u64::from(kind) << 49)
             | (u64::from(self.connection) & (CONNECTIONS_MAX as u64 - 1)) << 28
             | u64::from(self.sequence & SEQUENCE_MASK);
-        let when = ((self.intended & TIME_MASK) << 16) | u64::from(shorten(self.slip));
-        let mut bytes = [0; STAMP_BYTES];
-        bytes[..8].copy_from_slice(&spread(who).to_be_bytes());
-        bytes[8..].copy_from_slice(&spread(when).to_be_bytes());
-        bytes
+        (who, ((self.intended & TIME_MASK) << 16) | u64::from(shorten(self.slip)))
     }
 
     /// Reads the stamp at the front of a message; `None` if there is none.
@@ -67,7 +95,30 @@ impl Stamp {
         if (who | when) & 0x8080_8080_8080_8080 != 0 {
             return None;
         }
-        let (who, when) = (gather(who), gather(when));
+        Self::of(gather(who), gather(when))
+    }
+
+    /// Reads the stamp at the front of a text; `None` if there is none.
+    pub(crate) fn decode_text(text: &[u8]) -> Option<Self> {
+        let (kind, digits) = text.first_chunk::<STAMP_TEXT_BYTES>()?.split_first()?;
+        let mut strange = 0;
+        let mut number = |digits: &[u8]| {
+            digits.iter().fold(0, |number: u64, &digit| {
+                let value = VALUES[digit as usize];
+                strange |= value;
+                number << 6 | u64::from(value & 63)
+            })
+        };
+        let (who, when) = digits.split_at(WHEN_AT - 1);
+        let (who, when) = (number(who), number(when));
+        // Nine digits have five bits more than who sent it, ten have four more than when.
+        if strange & 0x80 != 0 || who >> 49 != 0 || when >> 56 != 0 {
+            return None;
+        }
+        Self::of(u64::from(*kind) << 49 | who, when)
+    }
+
+    fn of(who: u64, when: u64) -> Option<Self> {
         let kind = match (who >> 49) as u8 {
             b'E' => Kind::Echo,
             b'P' => Kind::Publish,
@@ -83,9 +134,18 @@ impl Stamp {
     }
 }
 
-/// The bytes after the stamp of a message of `size` bytes: printable, the same for every message.
-pub(crate) fn filler(size: usize) -> Vec<u8> {
-    (b'a'..=b'z').cycle().take(size.saturating_sub(STAMP_BYTES)).collect()
+const fn values() -> [u8; 256] {
+    let (mut values, mut digit) = ([0x80; 256], 0);
+    while digit < DIGITS.len() {
+        values[DIGITS[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    values
+}
+
+/// The bytes after a stamp of `stamp` bytes in a message of `size` bytes: printable, the same for every message.
+pub(crate) fn filler(size: usize, stamp: usize) -> Vec<u8> {
+    (b'a'..=b'z').cycle().take(size.saturating_sub(stamp)).collect()
 }
 
 /// Spreads 56 bits over eight bytes, seven bits each, by halving three times.
@@ -131,6 +191,9 @@ mod tests {
                 assert!(bytes.is_ascii());
                 assert_eq!(Stamp::decode(&bytes), Some(stamp));
                 assert_eq!(bytes[0], if kind == Kind::Echo { b'E' } else { b'P' });
+                let text = stamp.encode_text();
+                assert!(text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)));
+                assert_eq!((Stamp::decode_text(&text), text[0]), (Some(stamp), bytes[0]));
             }
         }
     }
@@ -165,5 +228,12 @@ mod tests {
         let mut high = good;
         high[9] |= 0x80;
         assert_eq!(Stamp::decode(&high), None);
+        let good = Stamp { kind: Kind::Echo, connection: 1, sequence: 2, intended: 3, slip: 4 }.encode_text();
+        assert_eq!(Stamp::decode_text(&good[..19]), None);
+        for (at, byte) in [(0, b'F'), (1, b'_'), (1, b'"'), (9, b'+'), (10, b'_'), (19, b'='), (19, 0xFF)] {
+            let mut strange = good;
+            strange[at] = byte;
+            assert_eq!(Stamp::decode_text(&strange), None, "{at}");
+        }
     }
 }

@@ -85,6 +85,8 @@ pub(crate) struct Report {
     pub(crate) workers: usize,
     pub(crate) own_fd_tables: bool,
     pub(crate) raw_echo: bool,
+    /// What was spoken above WebSocket, in words.
+    pub(crate) spoken: Option<String>,
     /// Of an open loop whose messages are due in ticks.
     pub(crate) tick_microseconds: Option<f64>,
     pub(crate) size: usize,
@@ -148,6 +150,9 @@ impl fmt::Display for Report {
         )?;
         if self.raw_echo {
             writeln!(f, "  raw echo: the server sent the client's own frames back")?;
+        }
+        if let Some(spoken) = &self.spoken {
+            writeln!(f, "  {spoken}")?;
         }
         let tally = &self.tally;
         writeln!(

@@ -81,6 +81,7 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
         settings.common.server_pid = Some(server.pid());
     }
     let target = Target::resolve(&url).map_err(Refusal::Usage)?;
+    let target = if settings.socket_io.is_some() { target.into_engine_io() } else { target };
     let plan = Plan::new(&settings, &target, host).map_err(Refusal::Usage)?;
     let pid = settings.common.server_pid;
     if pid.is_some_and(|pid| thread_times(pid).is_err()) {
@@ -98,7 +99,10 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
     let common = &settings.common;
     let handshake =
         Handshake::new(&target, common.subprotocol.as_deref(), common.origin.as_deref(), &common.headers);
-    probe(&target, &handshake, common.connect_timeout).map_err(Refusal::Server)?;
+    let is_upgraded = settings.socket_io.as_ref().is_some_and(|socket_io| socket_io.is_upgraded);
+    let handshake = if is_upgraded { handshake.upgrading(&target) } else { handshake };
+    probe(&target, &handshake, settings.socket_io.as_ref(), common.connect_timeout)
+        .map_err(Refusal::Server)?;
 
     let (own_tables, workers) = (plan.own_tables, plan.orders.len());
     let shared = Arc::new(Shared::new(settings, handshake, workers));

@@ -4,6 +4,8 @@ use throng::proto::ws::Opcode;
 
 use crate::cli::{Cli, Common, Message, Mode, Sources};
 use crate::clock::SECOND;
+use crate::socketio::SocketIo;
+use crate::spoken::{Events, Spoken, socket_io};
 
 /// A tick that holds back nothing, in nanoseconds.
 const TICK_MIN: u64 = 1;
@@ -44,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) tick: u64,
     /// The server sends the client's own frames back, masked.
     pub(crate) raw_echo: bool,
+    /// What is spoken above WebSocket, where it is not plain messages.
+    pub(crate) socket_io: Option<SocketIo>,
     /// How long the connections rest after their messages, until the server's memory is read.
     pub(crate) rest: u64,
     pub(crate) duration: u64,
@@ -61,16 +65,23 @@ impl Settings {
     /// Which flag is wrong and what would be right.
     pub(crate) fn new(cli: Cli) -> Result<Self, String> {
         let (mut tick, mut is_raw) = (TICK_MIN, false);
+        let (mut said, mut events, mut is_acked) = (Spoken::default(), Events::default(), false);
         let (mode, throng_path, common, message, load, publish) = match cli.mode {
-            Mode::Idle { common } => ("idle", "/", common, Message::default(), Load::None, None),
-            Mode::Memory { common, message, rate } => {
+            Mode::Idle { common, spoken } => {
+                said = spoken;
+                ("idle", "/", common, Message::default(), Load::None, None)
+            }
+            Mode::Memory { common, message, spoken, events: named, ack, rate } => {
+                (said, events, is_acked) = (spoken, named, ack);
                 ("memory", "/", common, message, Load::Once(rate), None)
             }
-            Mode::Echo { common, message, rate, pace, pipeline, raw_echo } => {
+            Mode::Echo { common, message, spoken, events: named, ack, rate, pace, pipeline, raw_echo } => {
+                (said, events, is_acked) = (spoken, named, ack);
                 (tick, is_raw) = (pace.tick(), raw_echo);
                 ("echo", "/", common, message, rate.map_or(Load::Closed(pipeline), Load::Open), None)
             }
-            Mode::Broadcast { common, message, every, rate, burst } => {
+            Mode::Broadcast { common, message, spoken, events: named, every, rate, burst } => {
+                (said, events) = (spoken, named);
                 let every = rate.map_or(every.as_nanos() as u64, |rate| SECOND / rate);
                 ("broadcast", "/topic/bench", common, message, Load::None, Some(Publish { every, burst }))
             }
@@ -84,6 +95,18 @@ impl Settings {
             return Err(
                 "at most a million publishes per second are possible; use --burst for more messages".into()
             );
+        }
+        let socket_io = socket_io(&said, &events, is_acked, message.size)?;
+        let throng_path = if socket_io.is_some() { "/socket.io/" } else { throng_path };
+        if socket_io.is_some() && (is_raw || message.text || message.binary) && mode != "idle" {
+            return Err(
+                "--raw-echo, --text and --binary are about plain messages, not about Socket.IO".into()
+            );
+        }
+        if socket_io.is_some() && common.url.is_none() && load != Load::None {
+            return Err("name a Socket.IO server's URL: throng's own chat answers everybody, so nothing comes back to \
+                        its sender alone"
+                .into());
         }
         if common.duration.is_zero() || common.connect_timeout.is_zero() || message.reply_timeout.is_zero() {
             return Err("--duration, --connect-timeout and --reply-timeout must not be zero".into());
@@ -114,6 +137,7 @@ impl Settings {
             opcode: if message.text { Opcode::Text } else { Opcode::Binary },
             tick,
             raw_echo: is_raw,
+            socket_io,
             rest,
             duration,
             warmup,
@@ -150,7 +174,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
-        for line in ["idle --duration 0", "echo --reply-timeout 0s", "broadcast --rate 2M"] {
+        for line in [
+            "idle --duration 0",
+            "echo --reply-timeout 0s",
+            "broadcast --rate 2M",
+            "echo --ack",
+            "idle --namespace /x",
+            "echo --protocol socketio",
+            "echo --protocol socketio ws://h/ --text",
+            "echo --protocol socketio ws://h/ --raw-echo",
+            "echo --protocol socketio ws://h/ --size 19",
+            "echo --protocol socketio ws://h/ --ack --reply-event x",
+        ] {
             assert!(settings(line).is_err(), "{line}");
         }
     }

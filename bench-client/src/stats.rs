@@ -50,7 +50,7 @@ tally! {
     reordered,
     /// Messages that came back changed, or to a connection that did not send them.
     corrupt,
-    /// Messages from the server before anything was sent (greetings): ignored.
+    /// Messages from the server before anything was sent (greetings), and events that nobody waits for: ignored.
     foreign,
     /// Messages due that could not be sent: the connection was gone or too much was queued on it.
     unsent,

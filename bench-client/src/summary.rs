@@ -64,7 +64,7 @@ pub(crate) fn summarise(
         ));
     }
     if tally.foreign > 0 {
-        warnings.push(format!("{} messages that came before anything was sent were ignored", tally.foreign));
+        warnings.push(format!("{} messages were ignored: they came before anything was sent, or are events that nobody waits for", tally.foreign));
     }
     let mut failures =
         failures(&tally, expects_echoes(settings, interrupted), settings.publish.is_some() && !interrupted);
@@ -90,6 +90,7 @@ pub(crate) fn summarise(
         workers: shared.live.len(),
         own_fd_tables,
         raw_echo: settings.raw_echo,
+        spoken: settings.socket_io.as_ref().map(|spoken| spoken.describe(settings.mode != "idle")),
         tick_microseconds: tick(settings),
         size: settings.size,
         interrupted,

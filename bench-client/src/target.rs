@@ -43,6 +43,18 @@ impl Target {
         Ok(Self { address, host: authority.to_owned(), path })
     }
 
+    /// The same server's Engine.IO: at `/socket.io/` unless a path is named, asked for in the query unless one is there.
+    pub(crate) fn into_engine_io(mut self) -> Self {
+        let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
+        let path = if path == "/" { "/socket.io/" } else { path };
+        self.path = match query {
+            _ if query.contains("EIO=") => format!("{path}?{query}"),
+            "" => format!("{path}?EIO=4&transport=websocket"),
+            _ => format!("{path}?EIO=4&transport=websocket&{query}"),
+        };
+        self
+    }
+
     /// Whether the target is this machine's 127.0.0.0/8, where any 127.x.y.z can be a source address.
     pub(crate) fn is_ipv4_loopback(&self) -> bool {
         matches!(self.address.ip(), IpAddr::V4(ip) if ip.is_loopback())
@@ -64,6 +76,19 @@ mod tests {
             let target = Target::resolve(url).unwrap();
             assert_eq!((target.address.to_string().as_str(), target.host.as_str()), (address, host), "{url}");
             assert_eq!(target.path, path, "{url}");
+        }
+    }
+
+    #[test]
+    fn engine_io_is_at_its_path_and_asked_for_in_the_query() {
+        for (path, engine_io) in [
+            ("/", "/socket.io/?EIO=4&transport=websocket"),
+            ("/?token=x", "/socket.io/?EIO=4&transport=websocket&token=x"),
+            ("/chat/", "/chat/?EIO=4&transport=websocket"),
+            ("/socket.io/?EIO=3&transport=websocket", "/socket.io/?EIO=3&transport=websocket"),
+        ] {
+            let target = Target::resolve(&format!("ws://127.0.0.1:1{path}")).unwrap();
+            assert_eq!(target.into_engine_io().path, engine_io);
         }
     }
 

@@ -10,6 +10,7 @@ use crate::output::Output;
 use crate::payload::{Kind, SEQUENCE_MASK, STAMP_BYTES, Stamp, elapsed, filler};
 use crate::sequence::Arrival;
 use crate::settings::{Load, Settings};
+use crate::socketio::SocketIo;
 use crate::stats::Stats;
 
 /// Output above this is handed to the socket before more is built.
@@ -37,6 +38,8 @@ pub(crate) struct Traffic {
     opcode: Opcode,
     /// What follows the stamp in every message.
     filler: Vec<u8>,
+    /// What is spoken, where it is not plain messages.
+    pub(crate) socket_io: Option<SocketIo>,
 }
 
 impl Traffic {
@@ -58,7 +61,8 @@ impl Traffic {
             is_open_loop,
             publisher: settings.publish.map(|_| settings.common.connections as u32),
             opcode: settings.opcode,
-            filler: filler(settings.size),
+            filler: filler(settings.size, STAMP_BYTES),
+            socket_io: settings.socket_io.clone(),
         }
     }
 
@@ -66,7 +70,10 @@ impl Traffic {
     fn append(&mut self, conn: &mut Conn, kind: Kind, intended: u64, now: u64) {
         let slip = now.saturating_sub(intended);
         let stamp = Stamp { kind, connection: conn.number, sequence: conn.sent, intended, slip };
-        self.output.append_stamped(self.opcode, stamp.encode(), &self.filler);
+        match &self.socket_io {
+            None => self.output.append_stamped(self.opcode, stamp.encode(), &self.filler),
+            Some(socket_io) => socket_io.append(&mut self.output, &stamp),
+        }
         conn.sent = (conn.sent + 1) & SEQUENCE_MASK;
     }
 
@@ -149,12 +156,18 @@ impl Traffic {
                 return;
             }
         };
+        self.stamped(conn, &stamp, now);
+    }
+
+    /// Judges a message by its stamp, once the rest of it is known to be right.
+    #[inline]
+    pub(crate) fn stamped(&mut self, conn: &mut Conn, stamp: &Stamp, now: u64) {
         match stamp.kind {
-            Kind::Echo if self.is_own_echo(conn, &stamp) => self.echo(conn, &stamp, now),
+            Kind::Echo if self.is_own_echo(conn, stamp) => self.echo(conn, stamp, now),
             Kind::Publish if self.publisher == Some(stamp.connection) => {
                 // Some servers send a publish back to its publisher too; that is no delivery.
                 if !conn.is_publisher {
-                    self.delivery(conn, &stamp, now);
+                    self.delivery(conn, stamp, now);
                 }
             }
             _ => self.stats.tally.corrupt += 1,
@@ -236,7 +249,15 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         stream.set_nonblocking(true).unwrap();
-        let opening = Opening { serial: 0, attempt: 1, began: 0, key: None, response: Vec::new() };
+        let opening = Opening {
+            serial: 0,
+            attempt: 1,
+            began: 0,
+            key: None,
+            sid: None,
+            response: Vec::new(),
+            is_session_open: false,
+        };
         let mut conn = Conn::new(mio::net::TcpStream::from_std(stream), 3, false, opening);
         conn.phase = Phase::Open;
         (conn, listener.accept().unwrap().0)

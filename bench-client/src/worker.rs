@@ -172,7 +172,7 @@ impl Worker {
 
     fn flush(&mut self, slot: usize) {
         if let Some(conn) = self.conns.get_mut(slot)
-            && matches!(conn.phase, Phase::Open | Phase::Closing)
+            && matches!(conn.phase, Phase::Open | Phase::Closing | Phase::Joining)
             && let Err(error) = conn.flush(&mut self.traffic.output)
         {
             self.end(slot, &End::Failed(error.kind()));
@@ -181,14 +181,15 @@ impl Worker {
 
     /// Reads once (to the end, when the peer is closing), answers, and returns the time.
     fn read(&mut self, slot: usize, is_ending: bool) -> u64 {
-        let Self { conns, scratch, traffic, shared, .. } = self;
+        let Self { conns, scratch, traffic, shared, connector, .. } = self;
         let mut now = shared.clock.now();
         let Some(conn) = conns.get_mut(slot) else { return now };
         match conn.phase {
             Phase::Opening => return self.progress(slot, now),
             Phase::Gone => return now,
-            Phase::Open | Phase::Closing => {}
+            Phase::Open | Phase::Closing | Phase::Joining => {}
         }
+        let was_joining = conn.phase == Phase::Joining;
         let end = loop {
             match conn.read(scratch, &mut traffic.store) {
                 Ok(Arrived { bytes: 0, .. }) => break Some(End::Eof),
@@ -218,6 +219,9 @@ impl Worker {
                 Err(error) => break Some(End::Failed(error.kind())),
             }
         };
+        if was_joining && conn.phase == Phase::Open {
+            connector.opened(conn, now, &mut traffic.stats);
+        }
         if let Some(end) = end {
             self.end(slot, &end);
         }
@@ -231,8 +235,11 @@ impl Worker {
             Step::Waiting => {}
             Step::Opened(mut early) => {
                 let now = self.shared.clock.now();
-                self.connector.opened(conn, now, &mut self.traffic.stats);
+                conn.phase = self.traffic.begin();
                 let fed = feed(conn, &mut early, &mut self.traffic, now);
+                if conn.phase == Phase::Open {
+                    self.connector.opened(conn, now, &mut self.traffic.stats);
+                }
                 let sent = self.traffic.flush(conn);
                 if let Err(end) = fed.and_then(|()| sent.map_err(|error| End::Failed(error.kind()))) {
                     self.end(slot, &end);
@@ -260,7 +267,7 @@ impl Worker {
         }
         if self.shared.abandon.load(Relaxed) {
             self.connector.abandon();
-            for slot in self.slots(|conn| conn.phase == Phase::Opening) {
+            for slot in self.slots(Conn::is_under_way) {
                 self.give_up(slot, "the run was ended before a connection was open", false, 0);
             }
         }
@@ -274,10 +281,6 @@ impl Worker {
             self.publish_live();
             self.shared.settled.fetch_add(1, Relaxed);
         }
-    }
-
-    pub(crate) fn slots(&self, wanted: impl Fn(&Conn) -> bool) -> Vec<usize> {
-        self.conns.iter().filter(|(_, conn)| wanted(conn)).map(|(slot, _)| slot).collect()
     }
 
     /// Begins sending when its time has come, and sends what is due.
@@ -321,6 +324,11 @@ impl Worker {
     /// Ends a connection, whoever ended it.
     pub(crate) fn end(&mut self, slot: usize, end: &End) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
+        if conn.phase == Phase::Joining {
+            // What refuses one attempt refuses the next; what merely broke may work then.
+            let again = !matches!(end, End::Refused(_) | End::Violation(..));
+            return self.give_up(slot, &end.to_string(), again, self.shared.clock.now());
+        }
         if !matches!(conn.phase, Phase::Open | Phase::Closing) {
             return;
         }

@@ -11,7 +11,8 @@ use hdrhistogram::Histogram;
 
 #[cfg(feature = "socketio")]
 use crate::app::io::{
-    Asking, Broadcast, BroadcastOperator, Broadcasting, Done, IoCall, IoMail, Operation, Parser,
+    Asking, Broadcast, BroadcastOperator, Broadcasting, Done, FIRST_OUTSIDE_ACK, IoCall, IoMail, Operation,
+    Parser,
 };
 use crate::app::raw::{Handler, Post, RawMail, Remote};
 use crate::base::error::Full;
@@ -181,16 +182,21 @@ impl Broadcasting for Handle {
 
     fn counted(&self) {}
 
-    fn parser(&self) -> Parser {
-        self.1
-    }
-
     fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>) {
         self.0.on_a_shard(Box::new(|io, port| io.operate(port, operation, answered)));
     }
 
     fn ask(&self, asking: Asking) {
         self.0.on_a_shard(Box::new(|io, port| io.ask(port, asking)));
+    }
+
+    fn shared_ack_id(&self) -> u64 {
+        static ASKED: AtomicU64 = AtomicU64::new(0);
+        FIRST_OUTSIDE_ACK + ASKED.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn parser(&self) -> Parser {
+        self.1
     }
 }
 

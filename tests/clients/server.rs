@@ -1,12 +1,14 @@
 //! What the clients' suites need of a Socket.IO server, on throng.
 //!
 //!   io_server [--bind HOST:PORT] [--shards N] [--ping-interval MS] [--ping-timeout MS] [--connect-timeout MS]
-//!             [--max-payload BYTES] [--client-dir DIRECTORY] [--msgpack] [--engine]
+//!             [--max-payload BYTES] [--client-dir DIRECTORY] [--msgpack]
+//!             [--max-connections N] [--engine]
 //!
 //! Speaks what tests/clients/own/client.js lists, and what the official protocol suite asks for ("message",
 //! "message-with-ack", "auth"). With --engine it echoes Engine.IO messages under /engine.io/ instead. Says
 //! `listening on http://…`, tells everybody as a "chat message" each line of its standard input and each body that is posted to
-//! /say, and ends at the end of its standard input.
+//! /say, and ends at the end of its standard input. With --max-connections every shard has an fd
+//! table of its own where one table does not hold them all.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 use throng::io::{Admit, Connect, Namespace, Parser, RawArgs};
-use throng::{Handle, Response, Server};
+use throng::{FdTables, Handle, Response, Server};
 
 /// For answers that come when no socket is lent.
 static HANDLE: OnceLock<Handle> = OnceLock::new();
@@ -106,6 +108,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--ping-interval" => builder.configure_io(|io| io.ping_interval = time),
             "--ping-timeout" => builder.configure_io(|io| io.ping_timeout = time),
             "--connect-timeout" => builder.configure_io(|io| io.connect_timeout = time),
+            "--max-connections" => builder.configure(|config| {
+                config.max_connections = number;
+                config.fd_tables = FdTables::Own;
+            }),
             "--max-payload" => builder.configure_io(|io| io.max_payload = number),
             _ => return Err(format!("{flag} is no flag").into()),
         };
@@ -126,6 +132,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             });
             let custom = io.of_with("/custom", |connect| Admit::accept(who(connect)));
             drop(suite(custom));
+            // Keeps nothing of its own and greets nobody: what it costs is throng's alone.
+            io.of("/bare").on("echo", |socket, args: &RawArgs| _ = socket.ack(args.as_args()));
             let admin = io.of_with("/admin", |connect| {
                 let who = who(connect);
                 if who.auth["token"] == "right" {

@@ -2,4 +2,5 @@
 
 mod refusals;
 mod runs;
+mod socketio;
 mod support;

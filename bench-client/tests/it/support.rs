@@ -11,6 +11,9 @@ use tungstenite::protocol::WebSocket;
 /// What a server does with one connection after the handshake.
 pub(crate) type Serve = Arc<dyn Fn(&mut WebSocket<TcpStream>) + Send + Sync>;
 
+/// A connection to write to, under its peer's address.
+type Member = (SocketAddr, WebSocket<TcpStream>);
+
 /// Starts a WebSocket server on a free port; its threads end with the test process.
 pub(crate) fn server(serve: impl Fn(&mut WebSocket<TcpStream>) + Send + Sync + 'static) -> SocketAddr {
     let serve: Serve = Arc::new(serve);
@@ -62,7 +65,6 @@ pub(crate) fn echo() -> SocketAddr {
 
 /// A server that relays every message to all other connections.
 pub(crate) fn relay(forget: impl Fn(u64) -> bool + Send + Sync + 'static) -> SocketAddr {
-    type Member = (SocketAddr, WebSocket<TcpStream>);
     let members: Arc<Mutex<Vec<Member>>> = Arc::default();
     server(move |socket| {
         let own = socket.get_ref().peer_addr().unwrap();
@@ -78,6 +80,70 @@ pub(crate) fn relay(forget: impl Fn(u64) -> bool + Send + Sync + 'static) -> Soc
         });
         members.lock().unwrap().retain(|(address, _)| *address != own);
     })
+}
+
+/// A server that speaks Socket.IO in one namespace (`""` for the main one, or `"/x,"`): it lets everybody in and hands
+/// every text that follows to `each` with its number on this connection, from 1.
+pub(crate) fn socket_io(
+    namespace: &'static str,
+    each: impl Fn(&mut WebSocket<TcpStream>, u64, &str) + Send + Sync + 'static,
+) -> SocketAddr {
+    server(move |socket| {
+        send(socket, Message::text(r#"0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#));
+        messages(socket, |socket, number, message| {
+            let text = message.to_text().unwrap();
+            if number > 1 {
+                each(socket, number - 1, text);
+            } else if text.starts_with(&format!("40{namespace}")) {
+                send(socket, Message::text(format!("40{namespace}{{\"sid\":\"t\"}}")));
+            }
+        });
+    })
+}
+
+/// A Socket.IO server that relays every event to all connections, as one with an argument in front.
+pub(crate) fn relay_events(forget: impl Fn(u64) -> bool + Send + Sync + 'static) -> SocketAddr {
+    let members: Arc<Mutex<Vec<Member>>> = Arc::default();
+    server(move |socket| {
+        let own = socket.get_ref().peer_addr().unwrap();
+        send(socket, Message::text(r#"0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#));
+        messages(socket, |socket, number, message| {
+            let mut all = members.lock().unwrap();
+            if number == 1 {
+                let writer = socket.get_ref().try_clone().unwrap();
+                let role = tungstenite::protocol::Role::Server;
+                send(socket, Message::text(r#"40{"sid":"t"}"#));
+                all.push((own, WebSocket::from_raw_socket(writer, role, None)));
+            } else if !forget(number - 1) {
+                let text = message.to_text().unwrap().replacen(',', ",\"by one\",", 1);
+                all.iter_mut().for_each(|(_, member)| send(member, Message::text(text.clone())));
+            }
+        });
+        members.lock().unwrap().retain(|(address, _)| *address != own);
+    })
+}
+
+/// throng with a Socket.IO of its own, on two shards; it ends with the test process.
+pub(crate) fn throng() -> SocketAddr {
+    use throng::io::RawArgs;
+    let server = throng::Server::builder()
+        .bind("127.0.0.1:0")
+        .unwrap()
+        .configure(|config| config.shards = 2)
+        .socket_io(|io| {
+            io.of("/").on("echo", |socket, args: &RawArgs| _ = socket.ack(args.as_args())).on(
+                "all",
+                |socket, text: &str| {
+                    socket.io().emit("all", (socket.id(), text));
+                },
+            );
+            io.of("/x").on("back", |socket, args: &RawArgs| _ = socket.emit("back", args.as_args()));
+        })
+        .start()
+        .unwrap();
+    let address = server.local_addrs()[0];
+    thread::spawn(move || server.join());
+    address
 }
 
 /// What the client said.

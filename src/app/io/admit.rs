@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::proto::socketio::{Args, Mismatch, Payload};
+use crate::proto::socketio::{Args, Mismatch, Payload, RawArgs};
 
 use super::handshake::Handshake;
 use super::mail::IoMail;
@@ -171,4 +171,22 @@ pub(super) enum Verdict {
     Accept(u32),
     Refuse(Refusal),
     Deferred,
+}
+
+/// What a connection handler is lent of its client's wish to connect.
+#[derive(Debug)]
+pub(super) struct Greeting {
+    pub(super) socket: u32,
+    pub(super) auth: RawArgs,
+    pub(super) handshake: Option<Box<Handshake>>,
+}
+
+/// A client that waits until middleware has decided.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) slot: u32,
+    pub(super) serial: u32,
+    pub(super) space: u16,
+    pub(super) auth: RawArgs,
+    pub(super) handshake: Option<Box<Handshake>>,
 }

@@ -17,7 +17,10 @@ use super::reason::Reason;
 use super::state::{ALL, State};
 
 /// Ack ids from here on are awaited of many sockets; those below, of one each. JavaScript counts to 2⁵³ − 1.
-pub(super) const FIRST_SHARED_ACK: u64 = 1 << 52;
+pub(super) const FIRST_SHARED_ACK: u64 = 1 << 51;
+
+/// And from here on, of many for another thread than a shard's.
+pub(crate) const FIRST_OUTSIDE_ACK: u64 = 1 << 52;
 
 /// The namespace numbers that alarms of this file have: no namespace does.
 pub(super) const QUERY: u16 = u16::MAX;

@@ -2,35 +2,33 @@
 
 use std::time::Duration;
 
-use crate::core::publication::Publication;
 use crate::proto::engineio::SessionId;
 use crate::proto::socketio::EmitArgs;
+use crate::proto::ws::Message;
 
-use super::broadcast::{Broadcast, Target};
+use super::broadcast::{Broadcast, Target, frames};
 use super::cluster::{Acked, Act, Done, Fetched, Operation, Part};
-use super::parser::{ACK_ID_MARK, Parser};
+use super::parser::Parser;
 
 /// What takes a broadcast to the sockets: a shard, or the handle.
 pub(crate) trait Broadcasting {
     fn broadcast(&self, broadcast: Broadcast) -> bool;
     /// A broadcast was encoded: once, whoever gets it.
     fn counted(&self);
-    /// The form of packets.
-    fn parser(&self) -> Parser;
     /// Does an operation everywhere; its answers, if it has any, are called back with.
     fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>);
-    /// Emits to sockets everywhere, and calls back with their acks. `encode` writes the packet with the ack id it is given.
+    /// Emits to sockets everywhere, and calls back with their acks.
     fn ask(&self, ask: Asking);
+    /// A number for the acks of such an event.
+    fn shared_ack_id(&self) -> u64;
+    /// The form of packets.
+    fn parser(&self) -> Parser;
 }
-
-/// Writes a packet with the ack id that it is given.
-type Encode = Box<dyn FnOnce(u64) -> Option<(Publication, Vec<(u32, u32)>)> + Send>;
 
 /// An event that many are asked to answer.
 pub(crate) struct Asking {
-    pub(super) namespace: Box<str>,
-    pub(super) target: Target,
-    pub(super) encode: Encode,
+    pub(super) broadcast: Broadcast,
+    pub(super) ack_id: u64,
     pub(super) within: Duration,
     pub(super) done: Done,
 }
@@ -68,16 +66,20 @@ impl Broadcasting for Nowhere {
 
     fn counted(&self) {}
 
-    fn parser(&self) -> Parser {
-        Parser::default()
-    }
-
     fn operate(&self, _operation: Operation, answered: Option<(Duration, Done)>) {
         answered.into_iter().for_each(|(_, done)| done(Vec::new(), false));
     }
 
     fn ask(&self, ask: Asking) {
         (ask.done)(Vec::new(), false);
+    }
+
+    fn shared_ack_id(&self) -> u64 {
+        0
+    }
+
+    fn parser(&self) -> Parser {
+        Parser::default()
     }
 }
 
@@ -126,21 +128,26 @@ impl<'s> BroadcastOperator<'s> {
     /// Sends the event. It is encoded once, whatever the number of sockets and shards. False: it could not be serialized,
     /// or another shard was too far behind to take it, and its sockets do not get it.
     pub fn emit(self, event: &str, args: impl EmitArgs) -> bool {
-        let mut packet = Vec::with_capacity(128);
-        let mut attachments = Vec::new();
+        let out = self.out;
+        self.encoded(None, event, args).is_some_and(|broadcast| out.broadcast(broadcast))
+    }
+
+    /// The event, encoded once for all; `None`, and logged, where it cannot be.
+    fn encoded(self, ack_id: Option<u64>, event: &str, args: impl EmitArgs) -> Option<Broadcast> {
+        let (mut packet, mut attachments) = (Vec::with_capacity(128), Vec::new());
         let parser = self.out.parser();
-        if let Err(error) = parser.event(&mut packet, &mut attachments, self.namespace, None, event, &args) {
+        if let Err(error) = parser.event(&mut packet, &mut attachments, self.namespace, ack_id, event, &args)
+        {
             tracing::error!(%error, "an event was not sent");
-            return false;
+            return None;
         }
-        let (frames, pieces) = parser.frames(&packet, &attachments);
+        let packet = match parser {
+            Parser::Json => Message::Text(std::str::from_utf8(&packet).expect("the encoder writes text")),
+            Parser::Msgpack => Message::Binary(&packet),
+        };
+        let (frames, pieces) = frames(packet, &attachments);
         self.out.counted();
-        self.out.broadcast(Broadcast {
-            namespace: self.namespace.into(),
-            target: self.target,
-            frames,
-            pieces,
-        })
+        Some(Broadcast { namespace: self.namespace.into(), target: self.target, frames, pieces })
     }
 }
 
@@ -181,20 +188,6 @@ impl BroadcastOperator<'_> {
         timeout: Duration,
         done: impl FnOnce(Acked) + Send + 'static,
     ) {
-        // Encoded here, with an ack id that is put in once it is known: the arguments need not be Send.
-        let (mut packet, mut attachments) = (Vec::with_capacity(128), Vec::new());
-        let parser = self.out.parser();
-        let id = Some(ACK_ID_MARK);
-        if let Err(error) = parser.event(&mut packet, &mut attachments, self.namespace, id, event, &args) {
-            tracing::error!(%error, "an event was not sent");
-            return done(Acked { answers: Vec::new(), missing: 0, is_partial: false });
-        }
-        self.out.counted();
-        let namespace: Box<str> = self.namespace.into();
-        let encode = Box::new(move |ack_id: u64| {
-            parser.put_ack_id(&mut packet, &namespace, ack_id)?;
-            Some(parser.frames(&packet, &attachments))
-        });
         let done: Done = Box::new(move |parts, is_partial| {
             let mut acked = Acked { answers: Vec::new(), missing: 0, is_partial };
             for part in parts {
@@ -205,8 +198,11 @@ impl BroadcastOperator<'_> {
             }
             done(acked);
         });
-        let (namespace, target) = (self.namespace.into(), self.target);
-        self.out.ask(Asking { namespace, target, encode, within: timeout, done });
+        let (out, ack_id) = (self.out, self.out.shared_ack_id());
+        match self.encoded(Some(ack_id), event, args) {
+            Some(broadcast) => out.ask(Asking { broadcast, ack_id, within: timeout, done }),
+            None => done(Vec::new(), false),
+        }
     }
 
     /// Says something to the [listeners](super::Io::on_server) of all other shards. Rooms are not looked at.

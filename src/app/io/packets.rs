@@ -6,14 +6,14 @@ use std::cell::Cell;
 use crate::proto::engineio::SessionId;
 use crate::proto::socketio::{Kind, Malformed, Packet};
 
-use super::admit::{Admit, Connect, Deferral, NOT_DECIDED, Refusal, Verdict};
+use super::admit::{Admit, Connect, Deferral, Greeting, NOT_DECIDED, Refusal, Verdict, Waiting};
 use super::cluster::FIRST_SHARED_ACK;
 use super::heartbeat::Due;
 use super::parser::Parser;
 use super::port::Port;
 use super::reason::Reason;
 use super::shard::IoShard;
-use super::state::{ALL, Cx, Entry, Greeting, Waiting};
+use super::state::{ALL, Cx, Entry};
 
 impl IoShard {
     pub(super) fn text(&mut self, port: &mut dyn Port, slot: u32, text: &str) {
@@ -169,7 +169,8 @@ impl IoShard {
             Verdict::Refuse(refusal) => refusal,
             Verdict::Deferred => Refusal::new(NOT_DECIDED),
         };
-        let (name, data) = (&state.names[space as usize], refusal.data.as_deref());
+        let data = refusal.data.as_deref();
+        let name = &state.names[space as usize];
         state.config.parser.connect_error(&mut state.out, name, &refusal.message, data);
         state.send_out(port, slot);
         // It may ask again, or for another namespace.

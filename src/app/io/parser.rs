@@ -6,12 +6,8 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::core::publication::Publication;
 use crate::proto::engineio::PacketKind;
 use crate::proto::socketio::{Decoder, EmitArgs, EncodeError, Limits, Packet, RawArgs, encode, msgpack};
-use crate::proto::ws::Message;
-
-use super::broadcast;
 
 /// In which form clients and server write packets (`parser`). Both sides must have the same one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,9 +23,6 @@ pub enum Parser {
     /// text ends its session (`parse error`).
     Msgpack,
 }
-
-/// Stands for an ack id that is not known yet: the largest one, which no shard gets to.
-pub(super) const ACK_ID_MARK: u64 = (1 << 53) - 1;
 
 /// Every message that is a text begins with it.
 const MESSAGE: u8 = PacketKind::Message.digit();
@@ -112,32 +105,6 @@ impl Parser {
         }
     }
 
-    /// The WebSocket frames of a packet, and where the pieces lie in them.
-    pub(super) fn frames(self, packet: &[u8], attachments: &[Vec<u8>]) -> (Publication, Vec<(u32, u32)>) {
-        let message = match self {
-            Self::Json => Message::Text(std::str::from_utf8(packet).expect("the encoder writes text")),
-            Self::Msgpack => Message::Binary(packet),
-        };
-        broadcast::frames(message, attachments)
-    }
-
-    /// Puts an ack id, of 2⁵² at least, where an event was written with [`ACK_ID_MARK`].
-    pub(super) fn put_ack_id(self, packet: &mut Vec<u8>, namespace: &str, ack_id: u64) -> Option<()> {
-        let (from, mark, id) = match self {
-            // The namespace ends at the first comma, and the first mark behind it is the ack id.
-            Self::Json => {
-                let comma = packet.iter().position(|&byte| byte == b',');
-                let from = if namespace == "/" { 0 } else { comma? };
-                (from, ACK_ID_MARK.to_string().into_bytes(), ack_id.to_string().into_bytes())
-            }
-            // Both take eight bytes, which stand before the arguments; no namespace has a byte 0xff in it.
-            Self::Msgpack => (0, ACK_ID_MARK.to_be_bytes().to_vec(), ack_id.to_be_bytes().to_vec()),
-        };
-        let at = from + packet[from..].windows(mark.len()).position(|part| part == mark)?;
-        packet.splice(at..at + mark.len(), id);
-        Some(())
-    }
-
     /// Arguments as they would come in: for whoever is in this process.
     pub(super) fn raw_args(self, args: &(impl EmitArgs + ?Sized)) -> Result<RawArgs, String> {
         let (mut out, mut attachments, limits) = (Vec::new(), Vec::new(), Limits::default());
@@ -185,33 +152,6 @@ mod tests {
         }
         let last = attachments.iter().filter_map(|bytes| decoder.binary(bytes, &limits).unwrap()).last();
         look(&last.expect("the last attachment completes the packet").packet());
-    }
-
-    #[test]
-    fn an_ack_id_is_put_in_once_it_is_known() {
-        let mark = ACK_ID_MARK.to_string();
-        for parser in [Parser::Json, Parser::Msgpack] {
-            for namespace in ["/", "/a", &*format!("/{mark}")] {
-                for ack_id in [1 << 52, (1 << 52) + 12345, ACK_ID_MARK - 1] {
-                    let args = (&mark, Binary(&[0xff; 20]), ACK_ID_MARK);
-                    read(
-                        parser,
-                        |out, attachments| {
-                            let id = Some(ACK_ID_MARK);
-                            parser.event(out, attachments, namespace, id, "e", &args).unwrap();
-                            parser.put_ack_id(out, namespace, ack_id).unwrap();
-                        },
-                        |packet| {
-                            let mut scratch = String::new();
-                            assert_eq!((packet.namespace, packet.ack_id), (namespace, Some(ack_id)));
-                            let (text, _, number) =
-                                packet.args.parse::<(String, BinaryBuf, u64)>(&mut scratch).unwrap();
-                            assert_eq!((&text, number), (&mark, ACK_ID_MARK));
-                        },
-                    );
-                }
-            }
-        }
     }
 
     #[test]

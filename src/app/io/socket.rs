@@ -302,10 +302,6 @@ impl Broadcasting for RefCell<Cx<'_>> {
         self.borrow_mut().state.encoded += 1;
     }
 
-    fn parser(&self) -> Parser {
-        self.borrow().state.config.parser
-    }
-
     fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>) {
         let Cx { state, port } = &mut *self.borrow_mut();
         state.operate(*port, operation, answered);
@@ -315,15 +311,22 @@ impl Broadcasting for RefCell<Cx<'_>> {
         let Cx { state, port } = &mut *self.borrow_mut();
         state.ask(*port, asking);
     }
+
+    fn shared_ack_id(&self) -> u64 {
+        let Cx { state, port } = &mut *self.borrow_mut();
+        state.shared_ack_id(port.shards())
+    }
+
+    fn parser(&self) -> Parser {
+        self.borrow().state.config.parser
+    }
 }
 
 impl State {
     /// Emits to sockets everywhere, and gathers their acks.
     pub(super) fn ask(&mut self, port: &mut dyn Port, asking: Asking) {
-        let Asking { namespace, target, encode, within, done } = asking;
-        let ack_id = self.shared_ack_id(port.shards());
-        let Some((frames, pieces)) = encode(ack_id) else { return done(Vec::new(), false) };
-        let broadcast = Broadcast { namespace: namespace.clone(), target: target.clone(), frames, pieces };
+        let Asking { broadcast, ack_id, within, done } = asking;
+        let (namespace, target) = (broadcast.namespace.clone(), broadcast.target.clone());
         let act = Act::Ask { broadcast, ack_id, within };
         self.operate(port, Operation { namespace, target, act, asks: None }, Some((within, done)));
     }

@@ -7,20 +7,21 @@ use std::sync::Arc;
 use slab::Slab;
 
 use crate::base::id::Key;
-use crate::core::service::Ticket;
+use crate::core::service::{Delivery, Ticket};
 use crate::core::timers::TimerId;
 use crate::hub::Hub;
 use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::http::Response;
-use crate::proto::socketio::RawArgs;
+use crate::proto::ws::Message;
 
 use super::adapter::{Adapter, InProcess};
+use super::admit::{Greeting, Waiting};
 use super::alarms::Alarms;
 use super::cluster::{Done, Gather, Operation, Part, Query};
 use super::config::IoConfig;
-use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::{Errant, IoMail};
+use super::parser::Parser;
 use super::port::Port;
 use super::reason::Reason;
 use super::remote::IoRemote;
@@ -51,24 +52,6 @@ pub(super) struct Entry {
     pub(super) mark: u32,
     /// Acks that are awaited of it.
     pub(super) acks: u32,
-}
-
-/// What a connection handler is lent of its client's wish to connect.
-#[derive(Debug)]
-pub(super) struct Greeting {
-    pub(super) socket: u32,
-    pub(super) auth: RawArgs,
-    pub(super) handshake: Option<Box<Handshake>>,
-}
-
-/// A client that waits until middleware has decided.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) slot: u32,
-    pub(super) serial: u32,
-    pub(super) space: u16,
-    pub(super) auth: RawArgs,
-    pub(super) handshake: Option<Box<Handshake>>,
 }
 
 /// A request that is held here.
@@ -207,6 +190,56 @@ impl State {
         }
         let first = [self.heartbeats.ticks_at(), self.alarms.first()].into_iter().flatten().min();
         self.tick = first.map(|due_us| port.set_tick(due_us));
+    }
+
+    /// Sends a packet of Engine.IO.
+    pub(super) fn packet(&mut self, port: &mut dyn Port, slot: u32, kind: PacketKind, text: &str) {
+        let Some(session) = self.sessions.get_mut(slot as usize) else { return };
+        match &mut session.link {
+            Link::WebSocket(key) => {
+                let key = *key;
+                let mut packet = String::with_capacity(text.len() + 1);
+                packet.push(char::from(kind.digit()));
+                packet.push_str(text);
+                port.send(key, Message::Text(&packet));
+            }
+            Link::Polling(polling) => {
+                polling.text(kind, text);
+                self.unpolled.push(slot);
+            }
+        }
+    }
+
+    /// Sends what the working space holds: the text of a Socket.IO packet with Engine.IO's digit before it, and its
+    /// attachments; or a packet in MessagePack.
+    pub(super) fn send_out(&mut self, port: &mut dyn Port, slot: u32) -> Delivery {
+        let Self { sessions, out, attachments, unpolled, config, .. } = self;
+        let Some(session) = sessions.get_mut(slot as usize) else { return Delivery::Dropped };
+        if config.parser == Parser::Msgpack {
+            return match &mut session.link {
+                Link::WebSocket(key) => port.send(*key, Message::Binary(out)),
+                Link::Polling(polling) => {
+                    polling.binary(out);
+                    unpolled.push(slot);
+                    Delivery::Queued
+                }
+            };
+        }
+        let text = std::str::from_utf8(out).expect("the encoder writes text");
+        match &mut session.link {
+            Link::WebSocket(key) if attachments.is_empty() => port.send(*key, Message::Text(text)),
+            Link::WebSocket(key) => {
+                // One unit: nothing comes between a packet and its attachments.
+                port.hand(*key, &super::broadcast::frames(Message::Text(text), attachments).0);
+                Delivery::Queued
+            }
+            Link::Polling(polling) => {
+                polling.text(PacketKind::Message, &text[1..]);
+                attachments.iter().for_each(|bytes| polling.binary(bytes));
+                unpolled.push(slot);
+                Delivery::Queued
+            }
+        }
     }
 
     /// Answers the polls that something was queued for, each with all of it.
