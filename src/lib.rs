@@ -16,7 +16,7 @@ pub mod sys;
 pub use app::http::{Allow, Files, Found, Params, Routes, Visit};
 #[cfg(feature = "socketio")]
 pub use app::io;
-pub use app::raw::{Admission, Conn, Handler, Offload, Opening, Pending, Post, Shard, Timer};
+pub use app::raw::{Admission, Conn, Handler, Opening, Pending, Post, Shard, Timer};
 pub use base::cause::{Cause, CloseReason};
 pub use base::config::{Config, FdTables, Origins};
 pub use base::error::{Full, SetupError};

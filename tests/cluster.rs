@@ -70,7 +70,7 @@ impl Fixture {
                         socket.broadcast().fetch_sockets(PATIENCE, done);
                     })
                     .on("slow", |socket, (): &()| {
-                        socket.offload(|| "done elsewhere", |socket, text| _ = socket.emit("slow", text));
+                        _ = socket.offload(|| "done elsewhere", |socket, text| _ = socket.emit("slow", text));
                     });
                 drop(
                     io.of_with("/login", |connect| {

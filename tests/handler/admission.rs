@@ -198,6 +198,19 @@ fn gone_while_the_decision_is_open() {
     });
 }
 
+#[test]
+fn decided_with_what_a_helper_thread_found_out() {
+    with_shards(|shards| {
+        let fixture = start(shards, Hooks::default(), |_| {});
+        let _client = fixture.ask("/defer/job", &[]).unwrap();
+        let id = fixture.opened();
+        let thread = fixture.on(id, |_, conn| conn.data().clone());
+        assert!(thread.starts_with("throng-helper-"), "{thread}");
+        assert_eq!(fixture.ask("/defer/job/panic", &[]).unwrap_err().status(), 503);
+        fixture.stop();
+    });
+}
+
 /// A token that is still out there when its client was let in by another word.
 #[test]
 fn a_second_word_about_a_client_changes_nothing() {

@@ -88,6 +88,11 @@ impl Handler for Probe {
                 self.events.send(Event::Deferred(opening.defer())).unwrap();
                 Admission::Deferred
             }
+            "/defer/job" => opening.offload(
+                || std::thread::current().name().unwrap_or_default().to_owned(),
+                |_, thread| Admission::accept(thread),
+            ),
+            "/defer/job/panic" => opening.offload(|| panic!("in a job"), |_, ()| Admission::accept(data)),
             "/defer/in-vain" => {
                 self.events.send(Event::Deferred(opening.defer())).unwrap();
                 Admission::accept(data)

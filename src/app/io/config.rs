@@ -48,6 +48,8 @@ pub struct IoConfig {
     pub rooms_per_socket_max: usize,
     /// Acks that may be awaited of a socket. 4,096; beyond it the oldest is given up.
     pub acks_per_socket_max: usize,
+    /// Jobs of one namespace on one shard that may be under way (`Socket::offload`). 65,536; beyond it `offload` says so.
+    pub jobs_per_namespace_max: usize,
     /// Which pages of other origins may use polling. None.
     pub cors: Cors,
     /// The form of packets, which clients must be told to have as well. JSON.
@@ -99,6 +101,7 @@ impl Default for IoConfig {
             namespaces_per_session_max: 16,
             rooms_per_socket_max: 1024,
             acks_per_socket_max: 4096,
+            jobs_per_namespace_max: 65_536,
             cors: Cors::default(),
             parser: Parser::default(),
             client_dir: None,

@@ -253,14 +253,19 @@ impl<'a, D> Socket<'a, D> {
 
     /// Runs `job` on a helper thread, then `done` here with its result, unless the socket is gone by then. The way to
     /// anything that blocks: files, databases, an async runtime. A job that panics is forgotten.
+    ///
+    /// False: `jobs_per_namespace_max` of them are under way, and this one is not run.
     pub fn offload<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
         done: impl FnOnce(&mut Socket<'_, D>, T) + 'static,
-    ) {
-        let Some(id) = self.id().place() else { return };
+    ) -> bool {
+        let Some(id) = self.id().place() else { return false };
         let cx = self.cx.borrow();
-        let Some(remote) = cx.state.remote.clone() else { return };
+        let Some(remote) = cx.state.remote.clone() else { return false };
+        if self.acks.borrow().jobs.len() >= cx.state.config.jobs_per_namespace_max {
+            return false;
+        }
         let job_id =
             self.acks.borrow_mut().jobs.insert(Box::new(move |socket, result: Box<dyn Any + Send>| {
                 if let Ok(result) = result.downcast::<T>() {
@@ -276,6 +281,7 @@ impl<'a, D> Socket<'a, D> {
                 move |io: &mut IoShard, port: &mut dyn Port| io.finished(port, space, id, job_id, result);
             back.send(shard, IoMail::Call(Box::new(call)));
         });
+        true
     }
 
     /// Takes it out of its namespace: its client hears `io server disconnect`, and does not come back by itself.

@@ -87,6 +87,39 @@ impl<H: Handler> Opening<'_, H> {
         self.is_deferred.set(true);
         Pending { remote: self.remote.clone(), shard: self.shard, ticket: Some(self.ticket) }
     }
+
+    /// Defers, and has a helper thread find out what the decision needs: `job` runs there, `decide` on the client's shard with
+    /// its result. The way to a database or an async runtime. A job that panics refuses the client with 503.
+    ///
+    /// ```
+    /// # use throng::{Admission, Conn, Handler, Message, Opening};
+    /// # fn look_up(token: &str) -> Option<String> { Some(token.to_owned()) }
+    /// # struct Members;
+    /// # impl Handler for Members {
+    /// type Data = String;
+    ///
+    /// fn admit(&mut self, opening: &Opening<'_, Self>) -> Admission<String> {
+    ///     let Some(token) = opening.query().map(str::to_owned) else { return Admission::refuse(401) };
+    ///     opening.offload(
+    ///         move || look_up(&token),
+    ///         |_members, user| user.map_or(Admission::refuse(403), Admission::accept),
+    ///     )
+    /// }
+    /// #     fn on_message(&mut self, _: &mut Conn<'_, Self>, _: Message<'_>) {}
+    /// # }
+    /// ```
+    pub fn offload<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+        decide: impl FnOnce(&mut H, T) -> Admission<H::Data> + Send + 'static,
+    ) -> Admission<H::Data> {
+        let pending = self.defer();
+        self.remote.offload.run(Box::new(move || {
+            let found = job();
+            pending.answer(move |handler| decide(handler, found));
+        }));
+        Admission::Deferred
+    }
 }
 
 impl<'a, H: Handler> Deref for Opening<'a, H> {

@@ -17,7 +17,7 @@ mod shard;
 pub use admission::{Admission, Opening, Pending};
 pub use conn::Conn;
 pub use handler::{Handler, Post};
-pub use offload::Offload;
+pub(crate) use offload::Offload;
 pub(crate) use remote::Remote;
 pub(crate) use service::{Raw, RawMail};
 pub use shard::{Shard, Timer};

@@ -17,7 +17,7 @@ pub(crate) type Work = Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>;
 
 /// The way to the helper threads. They end when the last of these is gone and the jobs are done.
 #[derive(Clone, Debug)]
-pub struct Offload {
+pub(crate) struct Offload {
     jobs: Sender<Job>,
 }
 
