@@ -39,6 +39,12 @@ async function open(url, mode, options) {
   return socket;
 }
 
+// For good: with all of its namespaces, and without coming back.
+function leave(socket) {
+  socket.io.reconnection(false);
+  socket.io.engine.close();
+}
+
 async function events(socket, mode) {
   // Asked while it moves from one transport to the other, and answered in order.
   const numbers = [];
@@ -76,8 +82,13 @@ async function broadcasts(server, mode) {
     say();
     for (const message of await all) assert.deepStrictEqual(message, expected);
   }
+  // All are asked by one packet, and their answers counted.
+  sockets.forEach((socket) => socket.once("question", (...args) => args.pop()(...args)));
+  const surveyed = Promise.all(sockets.map((socket) => heard(socket, "surveyed")));
+  speaker.emit("survey", "who?", bytes(4));
+  for (const counts of await surveyed) assert.deepStrictEqual(counts, [sockets.length, 0]);
   assert.strictEqual(new Set(sockets.map((socket) => socket.id)).size, sockets.length);
-  sockets.forEach((socket) => socket.io.engine.close());
+  sockets.forEach(leave);
 }
 
 async function namespaces(url, mode) {
@@ -122,7 +133,7 @@ async function namespaces(url, mode) {
   assert.deepStrictEqual(await asked(socket, "echo", "still there"), ["still there"]);
   // Heartbeats go on: a client that got none for ping_interval + ping_timeout would leave.
   for (let pings = 0; pings < 2; ) pings += (await once(manager.engine, "packet"))[0].type === "ping";
-  socket.io.engine.close();
+  leave(socket);
 }
 
 async function restarts(server, shards, mode) {

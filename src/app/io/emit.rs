@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::proto::engineio::SessionId;
-use crate::proto::socketio::{EmitArgs, Limits, Packet, RawArgs, encode};
+use crate::proto::socketio::EmitArgs;
 use crate::proto::ws::Message;
 
 use super::broadcast::{Broadcast, Target, frames};
@@ -207,16 +207,9 @@ impl BroadcastOperator<'_> {
 
     /// Says something to the [listeners](super::Io::on_server) of all other shards. Rooms are not looked at.
     pub fn server_side_emit(self, event: &str, args: impl EmitArgs) {
-        let (mut text, mut attachments) = (Vec::with_capacity(64), Vec::new());
-        let encoded = encode::ack(&mut text, "/", 0, &args, &mut attachments);
-        let parsed = encoded.map_err(|error| error.to_string()).and_then(|()| {
-            let text = std::str::from_utf8(&text).expect("the encoder writes text");
-            let packet = Packet::parse(text, &Limits::default()).map_err(|error| error.to_string())?;
-            Ok(RawArgs::from(packet.args))
-        });
-        match parsed {
+        match self.out.parser().raw_args(&args) {
             Ok(args) => self.operate(Act::Say { event: event.into(), args }, None),
-            Err(error) => tracing::error!(error, "what is no JSON was not said"),
+            Err(error) => tracing::error!(error, "what cannot be encoded was not said"),
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::proto::engineio::PacketKind;
-use crate::proto::socketio::{EmitArgs, EncodeError, encode, msgpack};
+use crate::proto::socketio::{Decoder, EmitArgs, EncodeError, Limits, Packet, RawArgs, encode, msgpack};
 
 /// In which form clients and server write packets (`parser`). Both sides must have the same one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -104,12 +104,33 @@ impl Parser {
             Self::Msgpack => msgpack::disconnect(out, namespace),
         }
     }
+
+    /// Arguments as they would come in: for whoever is in this process.
+    pub(super) fn raw_args(self, args: &(impl EmitArgs + ?Sized)) -> Result<RawArgs, String> {
+        let (mut out, mut attachments, limits) = (Vec::new(), Vec::new(), Limits::default());
+        self.ack(&mut out, &mut attachments, "/", 0, args).map_err(|error| error.to_string())?;
+        if self == Self::Msgpack {
+            let packet = Packet::parse_msgpack(&out, &limits).map_err(|error| error.to_string())?;
+            return Ok(packet.args.into());
+        }
+        let text = std::str::from_utf8(&out[1..]).expect("the encoder writes text");
+        let mut decoder = Decoder::new();
+        if let Some(packet) = decoder.text(text, &limits).map_err(|error| error.to_string())? {
+            return Ok(packet.args.into());
+        }
+        for bytes in &attachments {
+            if let Some(all) = decoder.binary(bytes, &limits).map_err(|error| error.to_string())? {
+                return Ok(all.packet().args.into());
+            }
+        }
+        Err("an attachment is missing".to_owned())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::socketio::{Binary, Decoder, Kind, Limits, Packet};
+    use crate::proto::socketio::{Binary, BinaryBuf, Kind};
 
     /// What was written, read by whoever gets it.
     fn read(
@@ -131,6 +152,20 @@ mod tests {
         }
         let last = attachments.iter().filter_map(|bytes| decoder.binary(bytes, &limits).unwrap()).last();
         look(&last.expect("the last attachment completes the packet").packet());
+    }
+
+    #[test]
+    fn what_shards_say_to_each_other_may_have_bytes_in_it() {
+        for parser in [Parser::Json, Parser::Msgpack] {
+            let mut scratch = String::new();
+            let args = parser.raw_args(&(1, Binary(&[1, 2]), Binary(&[]))).unwrap();
+            let (number, two, none) =
+                args.as_args().parse::<(i32, BinaryBuf, BinaryBuf)>(&mut scratch).unwrap();
+            assert_eq!((number, &*two, &*none), (1, &[1, 2][..], &[][..]));
+            assert!(parser.raw_args(&()).unwrap().as_args().is_empty());
+            let wrong = if parser == Parser::Json { Parser::Msgpack } else { Parser::Json };
+            assert!(wrong.raw_args(&args.as_args()).is_err(), "what came in one form goes out in that form");
+        }
     }
 
     #[test]
