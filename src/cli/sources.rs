@@ -202,7 +202,7 @@ mod tests {
             (
                 "throng --outbox-bytes-max 1k",
                 &[],
-                "outbox_bytes_high is 65536; it must be a number from 1 to 1024",
+                "outbox_bytes_high is 65536; it must be at most outbox_bytes_max, which is 1024",
             ),
             ("throng --config /nowhere.toml", &[], "cannot read the file /nowhere.toml: No such file"),
         ] {
