@@ -151,6 +151,8 @@ fn sockets_of_all_shards_are_found_joined_told_and_disconnected() {
     let fetched = fixture.fetch(Some("chosen"));
     assert_eq!(fetched.sockets.len(), SHARDS);
     assert!(fetched.sockets.iter().all(|socket| socket.rooms == ["chosen"]));
+    // The name of the room of all is nobody's to use.
+    assert!(handle.io().to("\0").emit("all", 0));
     assert!(handle.io().to("chosen").emit("only", 1));
     assert!(handle.io().except("chosen").emit("others", 2));
     for (at, client) in fixture.clients.iter_mut().enumerate() {

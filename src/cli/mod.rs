@@ -97,7 +97,12 @@ fn wait(server: Server) -> Result<(), Failure> {
 
 fn build(settled: &Settled) -> Result<(Prepared, Builder), Failure> {
     let client_dir = settled.options.own.io_client_dir.clone();
-    let mut builder = Server::builder().configure_io(|io| io.client_dir = client_dir);
+    let config = &settled.options.config;
+    let mut builder = Server::builder().configure_io(|io| {
+        io.client_dir = client_dir;
+        // The chat promises its clients no more than the server takes.
+        io.max_payload = io.max_payload.min(config.body_bytes_max).min(config.message_bytes_max).max(1);
+    });
     for name in &settled.options.own.bind {
         builder = builder.bind(name).map_err(|error| settled.name_source(error))?;
     }

@@ -140,7 +140,7 @@ impl Builder {
     pub fn plan(&self) -> Result<Plan, SetupError> {
         self.config.check()?;
         #[cfg(feature = "socketio")]
-        self.io.check()?;
+        self.io.check(&self.config)?;
         plan::plan(&self.config, self.names.iter().map(Vec::len).sum(), Host::read())
     }
 

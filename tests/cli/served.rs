@@ -140,3 +140,20 @@ fn bench_publishes_what_begins_with_p_and_echoes_the_rest() {
     outsider.send(Message::Ping(vec![7].into())).unwrap();
     assert_eq!(outsider.read().unwrap(), Message::Pong(vec![7].into()));
 }
+
+/// Limits of the server below the chat's own are no reason not to start.
+#[test]
+fn small_messages_are_enough_for_the_chat() {
+    let throng = Running::start(&[
+        "--bind",
+        "127.0.0.1:0",
+        "--message-bytes-max",
+        "1 KiB",
+        "--body-bytes-max",
+        "2 KiB",
+    ]);
+    assert_eq!(throng.ask("GET /chat", "").0, 200);
+    let (status, _, open) = throng.ask("GET /socket.io/?EIO=4&transport=polling", "");
+    assert_eq!(status, 200);
+    assert!(open.contains("\"maxPayload\":1024}"), "{open}");
+}

@@ -9,6 +9,7 @@ use crate::proto::ws::Message;
 use super::broadcast::{Broadcast, Target, frames};
 use super::cluster::{Acked, Act, Done, Fetched, Operation, Part};
 use super::parser::Parser;
+use super::state::ALL;
 
 /// What takes a broadcast to the sockets: a shard, or the handle.
 pub(crate) trait Broadcasting {
@@ -103,13 +104,13 @@ impl<'s> BroadcastOperator<'s> {
 
     /// Only members of this room; called again, of this one or those before.
     pub fn to(mut self, room: impl AsRef<str>) -> Self {
-        self.target.rooms.push(room.as_ref().into());
+        self.target.rooms.push(own(room.as_ref()).into());
         self
     }
 
     /// Nobody who is in this room.
     pub fn except(mut self, room: impl AsRef<str>) -> Self {
-        self.target.except.push(room.as_ref().into());
+        self.target.except.push(own(room.as_ref()).into());
         self
     }
 
@@ -154,12 +155,12 @@ impl<'s> BroadcastOperator<'s> {
 impl BroadcastOperator<'_> {
     /// Puts the sockets into a room.
     pub fn sockets_join(self, room: impl AsRef<str>) {
-        self.operate(Act::Join(vec![room.as_ref().into()]), None);
+        self.operate(Act::Join(vec![own(room.as_ref()).into()]), None);
     }
 
     /// Takes the sockets out of a room.
     pub fn sockets_leave(self, room: impl AsRef<str>) {
-        self.operate(Act::Leave(vec![room.as_ref().into()]), None);
+        self.operate(Act::Leave(vec![own(room.as_ref()).into()]), None);
     }
 
     /// Takes the sockets out of their namespace; with `session`, closes all that their clients have.
@@ -217,6 +218,12 @@ impl BroadcastOperator<'_> {
         let operation = Operation { namespace: self.namespace.into(), target: self.target, act, asks: None };
         self.out.operate(operation, answered);
     }
+}
+
+/// A room that an application may name. The one that everybody is in is none: a name that came from a client would else speak to
+/// all.
+fn own(room: &str) -> &str {
+    if room == ALL { "\0\0" } else { room }
 }
 
 impl std::fmt::Debug for BroadcastOperator<'_> {

@@ -25,7 +25,7 @@ const KINDS: [Due; 5] = [Due::Ping, Due::Pong, Due::Upgrade, Due::Connect, Due::
 
 /// How long after the answer to a connect its handlers run. What they emit would else come in with that answer, in one
 /// piece, and a client that listens for one message after the other would miss it: the official suite does.
-const GREET_US: u64 = 5000;
+const GREET_US: u64 = 10_000;
 
 /// A deadline: when, in the shard's milliseconds, for which session, and which of the sessions in that slot it was.
 #[derive(Clone, Copy, Debug)]

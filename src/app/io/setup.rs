@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::base::config::Config;
 use crate::base::error::SetupError;
 
 use super::bundle::Bundle;
@@ -30,8 +31,16 @@ impl IoSetup {
         change(&mut self.config);
     }
 
-    pub(crate) fn check(&self) -> Result<(), SetupError> {
-        self.config.check()
+    pub(crate) fn check(&self, core: &Config) -> Result<(), SetupError> {
+        self.config.check()?;
+        // What the core refuses never gets here, and its clients were promised more.
+        let (body, message) = (core.body_bytes_max, core.message_bytes_max);
+        if self.describe.is_some() && self.config.max_payload > body.min(message) {
+            let right =
+                format!("at most body_bytes_max and message_bytes_max, which are {body} and {message}");
+            return Err(SetupError::setting("io.max_payload", self.config.max_payload, right));
+        }
+        Ok(())
     }
 
     /// Reads the files of the browser's client: all shards share them.
