@@ -55,6 +55,8 @@ counters! {
     pings,
     /// Jobs that `offload` refused at `offload_jobs_max`.
     jobs_refused,
+    /// Clients that asked for a namespace that would have been one above `dynamic_namespaces_max`.
+    io_namespaces_refused,
     /// Times reading paused at `outbox_bytes_high`.
     reads_paused,
     /// Handler calls that panicked.

@@ -105,7 +105,7 @@ impl Hub {
     }
 
     /// The members of the topic `name`, in no order that means anything.
-    pub fn members(&self, name: &str) -> impl Iterator<Item = u32> + '_ {
+    pub fn members<'a>(&'a self, name: &str) -> impl Iterator<Item = u32> + use<'a> {
         let topic = self.names.get(name).map(|&topic| &self.topics[topic as usize]);
         topic.into_iter().flat_map(|topic| topic.members.iter().map(|member| member.id))
     }

@@ -2,6 +2,7 @@
 
 mod acks;
 mod cors;
+mod dynamic;
 mod engine;
 mod events;
 mod heartbeat;

@@ -19,6 +19,7 @@ use super::shard::IoShard;
 /// A client asks for a namespace.
 #[derive(Clone, Copy, Debug)]
 pub struct Connect<'a> {
+    pub(super) namespace: &'a str,
     pub(super) auth: Args<'a>,
     pub(super) handshake: Option<&'a Handshake>,
     pub(super) deferral: Option<&'a Deferral>,
@@ -71,6 +72,12 @@ impl<'a> Connect<'a> {
             (deferral.remote.clone(), deferral.shard, deferral.number)
         });
         PendingConnect { home, decides: PhantomData }
+    }
+
+    /// The namespace that it asks for.
+    #[must_use]
+    pub const fn namespace(&self) -> &'a str {
+        self.namespace
     }
 
     /// The request that opened the session. `None` where the session is in another namespace already: it is kept for the
@@ -188,7 +195,7 @@ pub(super) struct Greeting {
 pub(super) struct Waiting {
     pub(super) slot: u32,
     pub(super) serial: u32,
-    pub(super) space: u16,
+    pub(super) namespace: u16,
     pub(super) auth: RawArgs,
     pub(super) handshake: Option<Box<Handshake>>,
 }

@@ -24,6 +24,8 @@ pub struct IoAudit {
     pub jobs: usize,
     /// Rooms with a member, that of all included.
     pub rooms: usize,
+    /// Namespaces that patterns have let in.
+    pub namespaces: usize,
     /// Acks that are awaited.
     pub acks: usize,
     /// Sockets that were remembered by a listener that listens once.
@@ -49,7 +51,8 @@ impl IoShard {
             greetings: state.greetings.len(),
             waiting: state.waiting.len() + state.asked.len(),
             gathers: state.gathers.len() + state.queries.len(),
-            rooms: state.hubs.iter().map(|hub| hub.len()).sum(),
+            namespaces: state.namespaces.dynamic(),
+            rooms: state.rooms.len(),
             ..IoAudit::default()
         };
         self.spaces.iter().for_each(|space| space.count(&mut audit));

@@ -67,12 +67,12 @@ impl State {
     /// Calls `work` with every socket of this shard that a target names, once each.
     #[inline]
     pub(super) fn each(&mut self, namespace: &str, target: &Target, mut work: impl FnMut(&mut Self, u32)) {
-        let Some(&space) = self.numbers.get(namespace) else { return };
+        let Some(namespace) = self.namespaces.number(namespace) else { return };
         // The rooms step aside while they are walked: nothing that `work` does changes them.
-        let hub = std::mem::take(&mut self.hubs[space as usize]);
+        let rooms = std::mem::take(&mut self.rooms);
         self.stamp = self.stamp.wrapping_add(1);
         for room in &target.except {
-            hub.members(room).for_each(|socket| _ = self.is_new(socket));
+            rooms.members(namespace, room).for_each(|socket| _ = self.is_new(socket));
             self.own_room(room).into_iter().for_each(|socket| _ = self.is_new(socket));
         }
         let except_socket = target.except_socket.as_ref().and_then(|id| self.socket_of(id));
@@ -83,17 +83,17 @@ impl State {
             }
         };
         if target.rooms.is_empty() {
-            hub.members(ALL).for_each(|socket| once(self, socket));
+            rooms.members(namespace, ALL).for_each(|socket| once(self, socket));
         }
         for room in &target.rooms {
-            hub.members(room).for_each(|socket| once(self, socket));
+            rooms.members(namespace, room).for_each(|socket| once(self, socket));
             if let Some(socket) =
-                self.own_room(room).filter(|&socket| self.sockets[socket as usize].space == space)
+                self.own_room(room).filter(|&socket| self.sockets[socket as usize].namespace == namespace)
             {
                 once(self, socket);
             }
         }
-        self.hubs[space as usize] = hub;
+        self.rooms = rooms;
     }
 
     /// Whether the walk that is under way has not been at this socket before.

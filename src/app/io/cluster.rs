@@ -24,7 +24,7 @@ pub(super) const FIRST_SHARED_ACK: u64 = 1 << 51;
 /// And from here on, of many for another thread than a shard's.
 pub(crate) const FIRST_OUTSIDE_ACK: u64 = 1 << 52;
 
-/// The namespace numbers that alarms of this file have: no namespace does.
+/// What alarms of this file have in place of a namespace's handlers.
 pub(super) const QUERY: u16 = u16::MAX;
 pub(super) const GATHER: u16 = u16::MAX - 1;
 
@@ -158,15 +158,15 @@ impl State {
             Act::Join(rooms) => {
                 let most = self.config.rooms_per_socket_max.saturating_add(1);
                 for &socket in &sockets {
-                    let space = self.sockets[socket as usize].space as usize;
-                    rooms.iter().for_each(|room| _ = self.hubs[space].subscribe(socket, room, most));
+                    let namespace = self.sockets[socket as usize].namespace;
+                    rooms.iter().for_each(|room| _ = self.rooms.join(namespace, socket, room, most));
                 }
                 None
             }
             Act::Leave(rooms) => {
                 for &socket in &sockets {
-                    let space = self.sockets[socket as usize].space as usize;
-                    rooms.iter().for_each(|room| _ = self.hubs[space].unsubscribe(socket, room));
+                    let namespace = self.sockets[socket as usize].namespace;
+                    rooms.iter().for_each(|room| _ = self.rooms.leave(namespace, socket, room));
                 }
                 None
             }
@@ -260,18 +260,17 @@ impl State {
     }
 
     fn remote_socket(&self, socket: u32) -> RemoteSocket {
-        let hub = &self.hubs[self.sockets[socket as usize].space as usize];
-        let rooms = hub.topics(socket).filter(|&room| room != ALL).map(str::to_owned).collect();
+        let rooms = self.rooms.of(socket).filter(|&room| room != ALL).map(str::to_owned).collect();
         RemoteSocket { id: self.socket_id(socket).into(), rooms }
     }
 
     /// Takes a socket out of its namespace, or closes its whole session.
     pub(super) fn disconnect(&mut self, port: &mut dyn Port, socket: u32, closes_session: bool) {
         let Some(entry) = self.sockets.get(socket as usize) else { return };
-        let (space, slot) = (entry.space as usize, entry.session);
+        let (namespace, slot) = (entry.namespace, entry.session);
         if !entry.is_over {
             self.out.clear();
-            self.config.parser.disconnect(&mut self.out, &self.names[space]);
+            self.config.parser.disconnect(&mut self.out, self.namespaces.name(namespace));
             self.attachments.clear();
             self.send_out(port, slot);
             self.leave(socket, Reason::ServerDisconnect);

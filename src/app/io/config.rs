@@ -8,6 +8,7 @@ use crate::proto::engineio::Transports;
 use crate::proto::socketio::Limits;
 
 use super::bundle::Bundle;
+use super::namespaces::DYNAMIC_MAX;
 use super::parser::Parser;
 
 /// The settings of Socket.IO, by the official server's names where it has them. Checked when the server is built.
@@ -44,6 +45,9 @@ pub struct IoConfig {
     pub packet_limits: Limits,
     /// Namespaces a session may be connected to. 16; beyond it it is closed.
     pub namespaces_per_session_max: u16,
+    /// Namespaces that patterns may have let in on one shard (`Io::of_matching`). 10,000; beyond it a client hears `Invalid
+    /// namespace`, as of one that there is not.
+    pub dynamic_namespaces_max: u16,
     /// Rooms a socket may be in. 1,024; beyond it `join` says so.
     pub rooms_per_socket_max: usize,
     /// Acks that may be awaited of a socket. 4,096; beyond it the oldest is given up.
@@ -99,6 +103,7 @@ impl Default for IoConfig {
             polling_bytes_max: 2 << 20,
             packet_limits: Limits::default(),
             namespaces_per_session_max: 16,
+            dynamic_namespaces_max: 10_000,
             rooms_per_socket_max: 1024,
             acks_per_socket_max: 4096,
             jobs_per_namespace_max: 65_536,
@@ -154,6 +159,10 @@ impl IoConfig {
         }
         if self.namespaces_per_session_max == 0 {
             return Err(SetupError::setting("io.namespaces_per_session_max", 0, "1 at least".to_owned()));
+        }
+        if usize::from(self.dynamic_namespaces_max) > DYNAMIC_MAX {
+            let right = format!("at most {DYNAMIC_MAX}");
+            return Err(SetupError::setting("io.dynamic_namespaces_max", self.dynamic_namespaces_max, right));
         }
         Bundle::check(self.client_dir.as_deref())
     }

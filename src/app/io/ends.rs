@@ -91,7 +91,8 @@ impl State {
     /// Takes a socket out of its session, its namespace and its rooms.
     pub(super) fn forget_socket(&mut self, socket: u32) -> Option<Entry> {
         let entry = self.sockets.try_remove(socket as usize)?;
-        self.hubs[entry.space as usize].remove(socket);
+        self.rooms.remove(socket);
+        self.namespaces.leave(entry.namespace);
         let Some(session) = self.sessions.get_mut(entry.session as usize) else { return Some(entry) };
         session.sockets -= 1;
         if session.first_socket == socket {

@@ -1,7 +1,6 @@
 //! How an application says what its namespaces do: once per shard, before the first client.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use slab::Slab;
 
@@ -14,7 +13,7 @@ use super::emit::Here;
 use super::engine::{EngineSocket, OnMessage};
 use super::reason::Reason;
 use super::socket::Socket;
-use super::space::{Listener, Space, Typed};
+use super::space::{Listener, Names, Space, Typed};
 
 /// A shard's Socket.IO while it is being put together.
 #[derive(Default)]
@@ -48,7 +47,7 @@ impl Io {
         self.on_server.entry(event.into()).or_default().push(listener);
     }
 
-    /// A namespace whose sockets have no data. A client may connect to it, and to no other.
+    /// A namespace whose sockets have no data. Clients may connect to those that are named so, and that match.
     ///
     /// # Panics
     /// If the name does not begin with a slash, or was given before.
@@ -67,11 +66,49 @@ impl Io {
     ) -> Namespace<'_, D> {
         assert!(name.starts_with('/'), "the namespace {name:?} does not begin with a slash");
         assert!(
-            self.spaces.iter().all(|space| &*space.name() != name),
+            self.spaces.iter().all(|space| space.name().as_deref() != Some(name)),
             "the namespace {name:?} is there already"
         );
+        self.namespace(Names::One(name.into()), admit)
+    }
+
+    /// Every namespace that nobody has named and `matches` says there is: a [`wildcard`](super::wildcard), or a closure that is
+    /// given the name and what its client comes with. They share these handlers, but neither sockets nor rooms.
+    ///
+    /// Such a namespace is there while a client is in it. Its name is all it takes to speak to it, on any shard and from
+    /// any thread: `handle.of("/room-1")`. There may be `dynamic_namespaces_max` of them on a shard. Who is let in may be
+    /// decided here, or by [`of_matching_with`](Self::of_matching_with): each client is asked about, the first and the others.
+    ///
+    /// ```
+    /// # fn describe(io: &mut throng::io::Io) {
+    /// io.of_matching(|name, _connect| name.strip_prefix("/room-").is_some_and(|number| number.parse::<u16>().is_ok()))
+    ///     .on("say", |socket, text: &str| _ = socket.io().emit("said", text));
+    /// # }
+    /// ```
+    pub fn of_matching(
+        &mut self,
+        matches: impl FnMut(&str, &Connect<'_>) -> bool + 'static,
+    ) -> Namespace<'_, ()> {
+        self.of_matching_with(matches, |_| Admit::accept(()))
+    }
+
+    /// The same, for namespaces that `admit` decides about, and whose sockets have the data that it accepts them with.
+    /// [`Connect::namespace`] says which it is.
+    pub fn of_matching_with<D: 'static>(
+        &mut self,
+        matches: impl FnMut(&str, &Connect<'_>) -> bool + 'static,
+        admit: impl FnMut(&Connect<'_>) -> Admit<D> + 'static,
+    ) -> Namespace<'_, D> {
+        self.namespace(Names::Matching(Box::new(matches)), admit)
+    }
+
+    fn namespace<D: 'static>(
+        &mut self,
+        names: Names,
+        admit: impl FnMut(&Connect<'_>) -> Admit<D> + 'static,
+    ) -> Namespace<'_, D> {
         let typed = Typed {
-            name: Arc::from(name),
+            names,
             admit: Box::new(admit),
             on_connection: Vec::new(),
             on_packet: Vec::new(),

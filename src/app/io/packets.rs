@@ -53,12 +53,8 @@ impl IoShard {
     #[inline]
     fn packet(&mut self, port: &mut dyn Port, slot: u32, packet: &Packet<'_>) {
         let session = &self.state.sessions[slot as usize];
-        let space = match (session.first_socket, packet.namespace) {
-            // Nearly every client is in the main namespace alone, and that was the first to be made.
-            (_, "/") if self.state.names.first().is_some_and(|name| &**name == "/") => Some(0),
-            (_, name) => self.state.numbers.get(name).copied(),
-        };
-        let socket = space.and_then(|space| self.state.socket_in(session, space));
+        let namespace = self.state.namespaces.number(packet.namespace);
+        let socket = namespace.and_then(|namespace| self.state.socket_in(session, namespace));
         if let Some(socket) = socket
             && !self.state.sockets[socket as usize].is_greeted
         {
@@ -69,8 +65,9 @@ impl IoShard {
             }
         }
         let Self { state, .. } = self;
-        match (packet.kind, space, socket) {
-            (Kind::Event, Some(space), Some(socket)) => {
+        match (packet.kind, namespace, socket) {
+            (Kind::Event, Some(namespace), Some(socket)) => {
+                let space = state.namespaces.space(namespace);
                 let _panicked = self.guarded(port, slot, |Self { state, spaces, .. }, port| {
                     spaces[space as usize].event(Cx { state, port }, socket, packet);
                 });
@@ -78,65 +75,99 @@ impl IoShard {
             (Kind::Ack, Some(_), Some(socket)) if packet.ack_id >= Some(FIRST_SHARED_ACK) => {
                 state.shared_ack(port, socket, packet);
             }
-            (Kind::Ack, Some(space), Some(socket)) => {
+            (Kind::Ack, Some(namespace), Some(socket)) => {
+                let space = state.namespaces.space(namespace);
                 let _panicked = self.guarded(port, slot, |Self { state, spaces, .. }, port| {
                     spaces[space as usize].acked(Cx { state, port }, socket, packet);
                 });
             }
             (Kind::Disconnect, Some(_), Some(socket)) => state.leave(socket, Reason::ClientDisconnect),
-            (Kind::Connect, Some(space), None) => self.connect(port, slot, space, packet),
-            (Kind::Connect, None, _) => {
-                state.out.clear();
-                let parser = state.config.parser;
-                parser.connect_error(&mut state.out, packet.namespace, "Invalid namespace", None);
-                state.attachments.clear();
-                state.send_out(port, slot);
-            }
+            (Kind::Connect, _, None) => self.connect(port, slot, namespace, packet),
             // As the official server does: of one that is not in the namespace nothing else is expected.
             _ => state.close_session(port, slot, Reason::ForcedClose),
         }
     }
 
-    /// A client asks for a namespace.
-    fn connect(&mut self, port: &mut dyn Port, slot: u32, space: u16, packet: &Packet<'_>) {
+    /// A client asks for a namespace, which is there already or may come to be.
+    fn connect(&mut self, port: &mut dyn Port, slot: u32, known: Option<u16>, packet: &Packet<'_>) {
+        let handshake = self.state.sessions[slot as usize].handshake.take();
+        let mut connect = Connect {
+            namespace: packet.namespace,
+            auth: packet.args,
+            handshake: handshake.as_deref(),
+            deferral: None,
+        };
+        let found = self.guarded(port, slot, |io, port| io.namespace_for(port, known, &connect));
+        let Some(found) = found else { return };
         let Self { state, .. } = self;
         let config = &state.config;
         let session = &mut state.sessions[slot as usize];
-        let is_waiting = !state.asked.is_empty() && state.asked.contains(&(slot, session.serial, space));
+        let Some(namespace) = found else {
+            session.handshake = handshake;
+            state.out.clear();
+            state.attachments.clear();
+            let parser = state.config.parser;
+            parser.connect_error(&mut state.out, packet.namespace, "Invalid namespace", None);
+            state.send_out(port, slot);
+            return;
+        };
+        let serial = session.serial;
+        let is_waiting = !state.asked.is_empty() && state.asked.contains(&(slot, serial, namespace));
+        // Whatever becomes of this, it is given back: to a socket, or to nobody.
+        state.namespaces.enter(namespace);
         if session.sockets >= config.namespaces_per_session_max || is_waiting {
+            state.namespaces.leave(namespace);
             return state.close_session(port, slot, Reason::ForcedClose);
         }
-        let (handshake, serial) = (session.handshake.take(), session.serial);
         state.deferrals += 1;
         let (number, shard) = (state.deferrals, state.shard);
         let deferral =
             state.remote.clone().map(|remote| Deferral { remote, shard, number, is_taken: Cell::new(false) });
-        let connect =
-            Connect { auth: packet.args, handshake: handshake.as_deref(), deferral: deferral.as_ref() };
-        let admitted =
-            self.guarded(port, slot, |Self { spaces, .. }, _| spaces[space as usize].admit(&connect));
-        let Some(verdict) = admitted else { return };
+        connect.deferral = deferral.as_ref();
+        let space = state.namespaces.space(namespace) as usize;
+        let admitted = self.guarded(port, slot, |Self { spaces, .. }, _| spaces[space].admit(&connect));
         let Self { state, .. } = self;
-        let waiting = Waiting { slot, serial, space, auth: packet.args.into(), handshake };
+        let Some(verdict) = admitted else { return state.namespaces.leave(namespace) };
+        let waiting = Waiting { slot, serial, namespace, auth: packet.args.into(), handshake };
         match verdict {
             Verdict::Deferred if deferral.is_some_and(|deferral| deferral.is_taken.get()) => {
-                state.asked.insert((slot, serial, space));
+                state.asked.insert((slot, serial, namespace));
                 state.waiting.insert(number, waiting);
             }
             verdict => self.judged_connect(port, waiting, verdict),
         }
     }
 
+    /// The namespace that a client asks for: one that was named, or one that a pattern lets this client into.
+    fn namespace_for(&mut self, port: &dyn Port, known: Option<u16>, connect: &Connect<'_>) -> Option<u16> {
+        let Self { state, spaces, .. } = self;
+        let namespaces = &mut state.namespaces;
+        if let Some(number) = known {
+            // Whoever is asked about each client need not care which was the first, on which shard.
+            let is_there = !namespaces.is_dynamic(number)
+                || spaces[namespaces.space(number) as usize].matches(connect.namespace, connect);
+            return is_there.then_some(number);
+        }
+        let space = spaces.iter_mut().position(|space| space.matches(connect.namespace, connect))?;
+        let most = usize::from(state.config.dynamic_namespaces_max);
+        let number = namespaces.add_dynamic(connect.namespace, space as u16, most);
+        if number.is_none() {
+            port.counters().io_namespaces_refused.add(1);
+        }
+        number
+    }
+
     /// Middleware on another thread has decided on a client that waits.
     pub(super) fn decided(&mut self, port: &mut dyn Port, number: u64, admit: Admit<Box<dyn Any>>) {
         let Some(waiting) = self.state.waiting.remove(&number) else { return };
-        self.state.asked.remove(&(waiting.slot, waiting.serial, waiting.space));
+        self.state.asked.remove(&(waiting.slot, waiting.serial, waiting.namespace));
         let session = self.state.sessions.get(waiting.slot as usize);
         if session.is_none_or(|session| session.serial != waiting.serial) {
-            return;
+            return self.state.namespaces.leave(waiting.namespace);
         }
+        let space = self.state.namespaces.space(waiting.namespace) as usize;
         let verdict = match admit {
-            Admit::Accept(data) => match self.spaces[waiting.space as usize].keep(data) {
+            Admit::Accept(data) => match self.spaces[space].keep(data) {
                 Some(data) => Verdict::Accept(data),
                 None => Verdict::Deferred,
             },
@@ -149,7 +180,7 @@ impl IoShard {
     /// Tells a client what was decided about it, and makes its socket.
     fn judged_connect(&mut self, port: &mut dyn Port, waiting: Waiting, verdict: Verdict) {
         let Self { state, .. } = self;
-        let Waiting { slot, space, auth, handshake, .. } = waiting;
+        let Waiting { slot, namespace, auth, handshake, .. } = waiting;
         state.out.clear();
         state.attachments.clear();
         let refusal = match verdict {
@@ -158,7 +189,7 @@ impl IoShard {
                     random: port.random(),
                     is_over: false,
                     is_greeted: false,
-                    space,
+                    namespace,
                     session: slot,
                     next: state.sessions[slot as usize].first_socket,
                     data,
@@ -169,10 +200,10 @@ impl IoShard {
                 let session = &mut state.sessions[slot as usize];
                 session.first_socket = socket;
                 session.sockets += 1;
-                state.hubs[space as usize].subscribe(socket, ALL, usize::MAX);
+                state.rooms.join(namespace, socket, ALL, usize::MAX);
                 let sid = state.socket_id(socket).encode();
                 let sid = std::str::from_utf8(&sid).expect("an id is ASCII");
-                state.config.parser.connect(&mut state.out, &state.names[space as usize], sid);
+                state.config.parser.connect(&mut state.out, state.namespaces.name(namespace), sid);
                 state.send_out(port, slot);
                 let now_us = port.now_us();
                 let due = state.file_from(port, Due::Greet, slot, now_us);
@@ -182,8 +213,9 @@ impl IoShard {
             Verdict::Deferred => Refusal::new(NOT_DECIDED),
         };
         let data = refusal.data.as_deref();
-        let name = &state.names[space as usize];
+        let name = state.namespaces.name(namespace);
         state.config.parser.connect_error(&mut state.out, name, &refusal.message, data);
+        state.namespaces.leave(namespace);
         state.send_out(port, slot);
         // It may ask again, or for another namespace.
         if let Some(session) = state.sessions.get_mut(slot as usize) {
@@ -222,8 +254,15 @@ impl IoShard {
         let Some(Greeting { auth, handshake, .. }) = state.greetings.remove(at) else { return };
         let Some(entry) = state.sockets.get_mut(socket as usize) else { return };
         entry.is_greeted = true;
-        let (space, session) = (entry.space as usize, entry.session);
-        let connect = Connect { auth: auth.as_args(), handshake: handshake.as_deref(), deferral: None };
+        let (namespace, session) = (entry.namespace, entry.session);
+        let space = state.namespaces.space(namespace) as usize;
+        let name = state.namespaces.name(namespace).clone();
+        let connect = Connect {
+            namespace: &name,
+            auth: auth.as_args(),
+            handshake: handshake.as_deref(),
+            deferral: None,
+        };
         let _panicked = self.guarded(port, session, |Self { state, spaces, .. }, port| {
             spaces[space].connected(Cx { state, port }, socket, &connect);
         });

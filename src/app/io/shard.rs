@@ -25,6 +25,7 @@ use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::IoMail;
 use super::namespace::{Io, OnServer};
+use super::namespaces::SPACES_MAX;
 use super::port::Port;
 use super::reason::Reason;
 use super::remote::IoRemote;
@@ -55,11 +56,9 @@ impl IoShard {
     pub(super) fn new(shard: usize, config: Arc<IoConfig>, bundle: Arc<Bundle>, io: Io) -> Self {
         let Io { spaces, engine, on_server } = io;
         let mut state = State::new(shard, config);
-        for space in &spaces {
-            let (name, number) = (space.name(), state.names.len() as u16);
-            state.numbers.insert(name.clone(), number);
-            state.names.push(name);
-            state.hubs.push(Default::default());
+        assert!(spaces.len() <= SPACES_MAX, "{} namespaces are more than {SPACES_MAX}", spaces.len());
+        for (number, space) in spaces.iter().enumerate() {
+            space.name().into_iter().for_each(|name| state.namespaces.add(name, number as u16));
         }
         Self {
             state,
@@ -365,9 +364,11 @@ impl IoShard {
     pub(super) fn tell_ended(&mut self, port: &mut dyn Port) {
         while let Some((socket, reason)) = self.state.ended.pop() {
             self.greet(port, socket);
-            let Some(&Entry { space, session, data, .. }) = self.state.sockets.get(socket as usize) else {
+            let Some(&Entry { namespace, session, data, .. }) = self.state.sockets.get(socket as usize)
+            else {
                 continue;
             };
+            let space = self.state.namespaces.space(namespace);
             let _panicked = self.guarded(port, session, |Self { state, spaces, .. }, port| {
                 spaces[space as usize].ended(Cx { state, port }, socket, reason);
             });

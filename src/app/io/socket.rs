@@ -148,7 +148,7 @@ impl<'a, D> Socket<'a, D> {
         if !is_too_many {
             entry.acks += 1;
         }
-        let space = entry.space;
+        let space = state.namespaces.space(entry.namespace);
         let timeout_us = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
         let due_us = port.now_us().saturating_add(timeout_us);
         // One that was not sent will not be answered; it is given up when this call is over.
@@ -219,23 +219,22 @@ impl<'a, D> Socket<'a, D> {
         }
         // The room of all is one of them.
         let most = state.config.rooms_per_socket_max.saturating_add(1);
-        let space = entry.space as usize;
-        state.hubs[space].subscribe(self.socket, room.as_ref(), most)
+        let namespace = entry.namespace;
+        state.rooms.join(namespace, self.socket, room.as_ref(), most)
     }
 
     /// Takes it out of a room; false where it was not in it.
     pub fn leave(&self, room: impl AsRef<str>) -> bool {
         let state = &mut *self.cx.borrow_mut().state;
-        let space = state.sockets[self.socket as usize].space as usize;
-        room.as_ref() != ALL && state.hubs[space].unsubscribe(self.socket, room.as_ref())
+        let namespace = state.sockets[self.socket as usize].namespace;
+        room.as_ref() != ALL && state.rooms.leave(namespace, self.socket, room.as_ref())
     }
 
     /// The rooms it is in, besides its own.
     #[must_use]
     pub fn rooms(&self) -> Vec<String> {
         let state = &*self.cx.borrow().state;
-        let space = state.sockets[self.socket as usize].space as usize;
-        state.hubs[space].topics(self.socket).filter(|&room| room != ALL).map(str::to_owned).collect()
+        state.rooms.of(self.socket).filter(|&room| room != ALL).map(str::to_owned).collect()
     }
 
     /// Everybody in this namespace but this socket: `socket.broadcast().emit(…)`.
@@ -284,7 +283,8 @@ impl<'a, D> Socket<'a, D> {
                     done(socket, *result);
                 }
             }));
-        let (shard, space) = (cx.state.shard, cx.state.sockets[self.socket as usize].space);
+        let space = cx.state.namespaces.space(cx.state.sockets[self.socket as usize].namespace);
+        let shard = cx.state.shard;
         let back = remote.clone();
         remote.run(move || {
             let result = catch_unwind(AssertUnwindSafe(job)).ok();

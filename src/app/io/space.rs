@@ -1,9 +1,9 @@
-//! A namespace on one shard: its handlers, its sockets' data, the acks it awaits. Behind [`Space`] the type of the data is
+//! Handlers on one shard, for one namespace or for all that match, their sockets' data, the acks they await. Behind [`Space`] the type of the data is
 //! forgotten.
 
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::rc::Rc;
 
 use slab::Slab;
 
@@ -12,13 +12,17 @@ use crate::proto::socketio::{Args, Packet};
 use super::acks::{AckError, Acks, OnAck};
 use super::admit::{Admit, Connect, Verdict};
 use super::audit::IoAudit;
+use super::matching::Matches;
 use super::reason::Reason;
 use super::socket::{Lent, Socket};
 use super::state::{ALL, Cx};
 
 /// A namespace, whatever its sockets' data is.
 pub(super) trait Space {
-    fn name(&self) -> Arc<str>;
+    /// Its name; `None` where it is whatever namespaces match.
+    fn name(&self) -> Option<Rc<str>>;
+    /// Whether a namespace that nobody has named is one of its.
+    fn matches(&mut self, name: &str, connect: &Connect<'_>) -> bool;
     fn admit(&mut self, connect: &Connect<'_>) -> Verdict;
     /// Puts data away that was decided on elsewhere; `None`: it is not this namespace's type.
     fn keep(&mut self, data: Box<dyn Any>) -> Option<u32>;
@@ -47,9 +51,15 @@ pub(super) struct Listener<D> {
     pub(super) heard: Option<HashSet<u32>>,
 }
 
-/// A namespace and its handlers.
+/// Which namespaces have these handlers.
+pub(super) enum Names {
+    One(Rc<str>),
+    Matching(Matches),
+}
+
+/// Handlers, and what is kept for them of the sockets of the namespaces that they are for.
 pub(super) struct Typed<D> {
-    pub(super) name: Arc<str>,
+    pub(super) names: Names,
     pub(super) admit: Middleware<D>,
     pub(super) on_connection: Vec<OnConnection<D>>,
     pub(super) on_packet: Vec<OnPacket<D>>,
@@ -63,8 +73,18 @@ pub(super) struct Typed<D> {
 }
 
 impl<D: 'static> Space for Typed<D> {
-    fn name(&self) -> Arc<str> {
-        self.name.clone()
+    fn name(&self) -> Option<Rc<str>> {
+        match &self.names {
+            Names::One(name) => Some(name.clone()),
+            Names::Matching(_) => None,
+        }
+    }
+
+    fn matches(&mut self, name: &str, connect: &Connect<'_>) -> bool {
+        match &mut self.names {
+            Names::One(_) => false,
+            Names::Matching(matches) => matches(name, connect),
+        }
     }
 
     fn admit(&mut self, connect: &Connect<'_>) -> Verdict {
@@ -81,7 +101,8 @@ impl<D: 'static> Space for Typed<D> {
 
     fn finished(&mut self, cx: Cx<'_>, socket: u32, job: usize, result: Option<Box<dyn Any + Send>>) {
         let (Some(done), Some(result)) = (self.acks.jobs.try_remove(job), result) else { return };
-        let Self { name, data, acks, .. } = self;
+        let name = &cx.state.name_of(socket);
+        let Self { data, acks, .. } = self;
         let data = &mut data[cx.state.sockets[socket as usize].data as usize];
         let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: None });
         done(&mut socket, result);
@@ -92,7 +113,8 @@ impl<D: 'static> Space for Typed<D> {
     }
 
     fn connected(&mut self, cx: Cx<'_>, socket: u32, connect: &Connect<'_>) {
-        let Self { name, on_connection, data, acks, .. } = self;
+        let name = &cx.state.name_of(socket);
+        let Self { on_connection, data, acks, .. } = self;
         let data = &mut data[cx.state.sockets[socket as usize].data as usize];
         let mut socket =
             Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: Some(connect) });
@@ -100,7 +122,8 @@ impl<D: 'static> Space for Typed<D> {
     }
 
     fn event(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>) {
-        let Self { name, on_packet, on_any, on, data, acks, scratch, .. } = self;
+        let name = &cx.state.name_of(socket);
+        let Self { on_packet, on_any, on, data, acks, scratch, .. } = self;
         let data = &mut data[cx.state.sockets[socket as usize].data as usize];
         let ack_id = packet.ack_id;
         let slot = socket;
@@ -122,7 +145,8 @@ impl<D: 'static> Space for Typed<D> {
 
     fn acked(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>) {
         let Some(call) = packet.ack_id.and_then(|ack_id| self.acks.take(socket, ack_id)) else { return };
-        let Self { name, data, acks, scratch, .. } = self;
+        let name = &cx.state.name_of(socket);
+        let Self { data, acks, scratch, .. } = self;
         let entry = &mut cx.state.sockets[socket as usize];
         entry.acks -= 1;
         let data = &mut data[entry.data as usize];
@@ -146,10 +170,11 @@ impl<D: 'static> Space for Typed<D> {
         let Cx { state, port } = cx;
         self.give_up_all(Cx { state, port }, socket);
         let entry = &state.sockets[socket as usize];
-        let (space, at) = (entry.space as usize, entry.data as usize);
+        let (namespace, at) = (entry.namespace, entry.data as usize);
         // It hears nothing any more, but its handler may still ask which rooms it was in.
-        state.hubs[space].unsubscribe(socket, ALL);
-        let Self { name, on_disconnect, data, acks, .. } = self;
+        state.rooms.leave(namespace, socket, ALL);
+        let name = &state.name_of(socket);
+        let Self { on_disconnect, data, acks, .. } = self;
         let lent = Lent { socket, name, data: &mut data[at], acks, ack_id: None, connect: None };
         let mut lost = Socket::new(Cx { state, port: &mut *port }, lent);
         on_disconnect.iter_mut().for_each(|call| call(&mut lost, reason));
@@ -183,7 +208,8 @@ impl<D> Typed<D> {
     }
 
     fn give_up(&mut self, cx: Cx<'_>, socket: u32, call: OnAck<D>, error: AckError) {
-        let Self { name, data, acks, scratch, .. } = self;
+        let name = &cx.state.name_of(socket);
+        let Self { data, acks, scratch, .. } = self;
         let data = &mut data[cx.state.sockets[socket as usize].data as usize];
         let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: None });
         call(&mut socket, Err(error), scratch);

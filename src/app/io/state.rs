@@ -2,6 +2,7 @@
 //! while all of this is lent to it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use slab::Slab;
@@ -9,7 +10,6 @@ use slab::Slab;
 use crate::base::id::Key;
 use crate::core::service::{Delivery, Ticket};
 use crate::core::timers::TimerId;
-use crate::hub::Hub;
 use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::http::Response;
 use crate::proto::ws::Message;
@@ -22,10 +22,12 @@ use super::config::IoConfig;
 use super::ends::LetGo;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::{Errant, IoMail};
+use super::namespaces::Namespaces;
 use super::parser::Parser;
 use super::port::Port;
 use super::reason::Reason;
 use super::remote::IoRemote;
+use super::rooms::Rooms;
 use super::session::{Link, NONE, Session};
 
 /// The room that every socket of a namespace is in. An application's own rooms may not have this name.
@@ -38,7 +40,8 @@ pub(super) struct Entry {
     pub(super) is_over: bool,
     /// Its connection handlers have run.
     pub(super) is_greeted: bool,
-    pub(super) space: u16,
+    /// The number of its namespace.
+    pub(super) namespace: u16,
     /// Its session, [`NONE`] once that is gone.
     pub(super) session: u32,
     /// The next socket of the same session.
@@ -75,10 +78,8 @@ pub(crate) struct State {
     /// The tick that is set.
     pub(super) tick: Option<TimerId>,
     pub(super) sockets: Slab<Entry>,
-    /// Namespaces by name, and by number their rooms and names.
-    pub(super) numbers: HashMap<Arc<str>, u16>,
-    pub(super) names: Vec<Arc<str>>,
-    pub(super) hubs: Vec<Hub>,
+    pub(super) namespaces: Namespaces,
+    pub(super) rooms: Rooms,
     /// Requests that came in here and are held.
     pub(super) held: HashMap<Ticket, Held>,
     /// Sockets whose connection handlers are still to run.
@@ -126,9 +127,8 @@ impl State {
             alarms: Alarms::default(),
             tick: None,
             sockets: Slab::new(),
-            numbers: HashMap::new(),
-            names: Vec::new(),
-            hubs: Vec::new(),
+            namespaces: Namespaces::default(),
+            rooms: Rooms::default(),
             held: HashMap::new(),
             greetings: VecDeque::new(),
             ended: Vec::new(),
@@ -163,6 +163,11 @@ impl State {
 
     pub(super) fn socket_id(&self, socket: u32) -> SessionId {
         SessionId { random: self.sockets[socket as usize].random, shard: self.shard as u16, slot: socket }
+    }
+
+    /// The name of a socket's namespace.
+    pub(super) fn name_of(&self, socket: u32) -> Rc<str> {
+        self.namespaces.name(self.sockets[socket as usize].namespace).clone()
     }
 
     pub(super) fn file(&mut self, port: &mut dyn Port, due: Due, slot: u32) {
@@ -272,11 +277,11 @@ impl State {
     }
 
     /// The session's socket in a namespace.
-    pub(super) fn socket_in(&self, session: &Session, space: u16) -> Option<u32> {
+    pub(super) fn socket_in(&self, session: &Session, namespace: u16) -> Option<u32> {
         let mut at = session.first_socket;
         while at != NONE {
             let entry = &self.sockets[at as usize];
-            if entry.space == space && !entry.is_over {
+            if entry.namespace == namespace && !entry.is_over {
                 return Some(at);
             }
             at = entry.next;
