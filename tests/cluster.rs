@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use throng::io::{Acked, Admit, Fetched, RawArgs};
+use throng::io::{Acked, Admit, Fetched, Here, RawArgs};
 use throng::{Handle, Server};
 use tungstenite::{Message, WebSocket};
 
@@ -64,10 +64,10 @@ impl Fixture {
                     .on("whisper", |socket, text: &str| socket.io().server_side_emit("rumour", text))
                     .on("count", move |socket, (): &()| {
                         let say = say_later.clone();
-                        let done = move |fetched: Fetched| {
+                        let done = move |_: &Here<'_>, fetched: Fetched| {
                             say.send(format!("{} {}", fetched.sockets.len(), fetched.is_partial)).unwrap();
                         };
-                        socket.broadcast().fetch_sockets(PATIENCE, done);
+                        socket.broadcast().timeout(PATIENCE).fetch_sockets(done);
                     })
                     .on("slow", |socket, (): &()| {
                         _ = socket.offload(|| "done elsewhere", |socket, text| _ = socket.emit("slow", text));
@@ -107,7 +107,7 @@ impl Fixture {
         let (tell, told) = mpsc::channel();
         let handle = self.handle();
         let whom = room.into_iter().fold(handle.io(), |whom, room| whom.to(room));
-        whom.fetch_sockets(PATIENCE, move |fetched| tell.send(fetched).unwrap());
+        whom.timeout(PATIENCE).fetch_sockets(move |_, fetched| tell.send(fetched).unwrap());
         told.recv_timeout(PATIENCE).unwrap()
     }
 
@@ -176,7 +176,8 @@ fn an_event_to_all_is_answered_by_all_but_the_silent() {
     let handle = fixture.handle();
     handle
         .io()
-        .emit_with_acks("well?", "how", Duration::from_millis(300), move |acked| tell.send(acked).unwrap());
+        .timeout(Duration::from_millis(300))
+        .emit_with_acks("well?", "how", move |_, acked| tell.send(acked).unwrap());
     for (at, client) in fixture.clients.iter_mut().enumerate() {
         let question = client.hear();
         let ack_id = question.strip_prefix("42").unwrap().strip_suffix("[\"well?\",\"how\"]").unwrap();

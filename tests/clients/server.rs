@@ -10,16 +10,12 @@
 //! /say, and ends at the end of its standard input. With --max-connections every shard has an fd
 //! table of its own where one table does not hold them all.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use throng::io::{Admit, Connect, Namespace, Parser, RawArgs};
-use throng::{FdTables, Handle, Response, Server};
-
-/// For answers that come when no socket is lent.
-static HANDLE: OnceLock<Handle> = OnceLock::new();
+use throng::{FdTables, Response, Server};
 
 /// What a client connected with, in whatever form it came.
 #[derive(Serialize)]
@@ -55,13 +51,11 @@ fn talk(namespace: Namespace<'_, Who>) -> Namespace<'_, Who> {
                     socket.emit("answered", answer.as_args());
                 }
             };
-            socket.emit_with_ack("question", args.as_args(), Duration::from_secs(10), done);
+            socket.timeout(Duration::from_secs(10)).emit_with_ack("question", args.as_args(), done);
         })
         .on("survey", |socket, args: &RawArgs| {
-            socket.io().emit_with_acks("question", args.as_args(), Duration::from_secs(5), |acked| {
-                if let Some(handle) = HANDLE.get() {
-                    handle.io().emit("surveyed", (acked.answers.len(), acked.missing));
-                }
+            socket.io().emit_with_acks("question", args.as_args(), |here, acked| {
+                here.io().emit("surveyed", (acked.answers.len(), acked.missing));
             });
         })
         .on("kick", |socket, (): &()| socket.disconnect())
@@ -150,7 +144,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = builder.start()?;
     println!("listening on http://{}", server.local_addrs()[0]);
     // Whoever started this holds the other end.
-    let handle = HANDLE.get_or_init(|| server.handle());
+    let handle = server.handle();
     for line in std::io::stdin().lines() {
         handle.io().emit("chat message", line?);
     }

@@ -34,16 +34,15 @@ fn asking(io: &mut Io, tell: &Tell) {
             .on("bytes", |socket, bytes: &[u8]| _ = socket.ack((Binary(bytes), 1)))
             .on("ask", move |socket, &milliseconds: &u64| {
                 let timeout = if milliseconds == 0 { LONG } else { Duration::from_millis(milliseconds) };
-                socket.emit_with_ack("question", (), timeout, done(answered.clone()));
+                socket.timeout(timeout).emit_with_ack("question", (), done(answered.clone()));
             })
             .on("retry", move |socket, (): &()| {
                 // One that asks again whenever it hears nothing: it must neither hold the shard nor outlive its socket.
                 fn again(socket: &Socket<'_>, kept: Rc<Cell<u32>>) {
                     kept.set(kept.get() + 1);
-                    socket.emit_with_ack(
+                    socket.timeout(Duration::ZERO).emit_with_ack(
                         "question",
                         (),
-                        Duration::ZERO,
                         move |socket, _: Result<&i64, _>| again(socket, kept),
                     );
                 }
@@ -51,7 +50,7 @@ fn asking(io: &mut Io, tell: &Tell) {
             })
             .on_disconnect(move |socket, reason: Reason| {
                 went.say(gone(socket, reason));
-                socket.emit_with_ack("question", (), LONG, last(late.clone()));
+                socket.timeout(LONG).emit_with_ack("question", (), last(late.clone()));
             }),
     );
 }

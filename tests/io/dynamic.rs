@@ -84,7 +84,8 @@ fn they_share_handlers_and_nothing_else() {
             .handle
             .of("/room-1")
             .to("s")
-            .fetch_sockets(PATIENCE, move |fetched| tell.send(fetched).unwrap());
+            .timeout(PATIENCE)
+            .fetch_sockets(move |_, fetched| tell.send(fetched).unwrap());
         let Fetched { sockets, is_partial, .. } = told.recv_timeout(PATIENCE).unwrap();
         assert_eq!((sockets.len(), is_partial), (shards, false));
         assert!(sockets.iter().all(|socket| socket.rooms.len() == 2));

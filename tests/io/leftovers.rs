@@ -13,7 +13,7 @@ fn busy(io: &mut Io, tell: &Tell) {
                     socket.join("all");
                     socket.join(socket.id());
                     let hour = std::time::Duration::from_secs(3600);
-                    socket.emit_with_ack("question", (), hour, |_, _: Result<&i64, AckError>| {});
+                    socket.timeout(hour).emit_with_ack("question", (), |_, _: Result<&i64, AckError>| {});
                 })
                 .once("once", |socket, (): &()| _ = socket.emit("heard", ()))
                 .on_disconnect(move |socket, reason| went.say(gone(socket, reason))),

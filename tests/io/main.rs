@@ -5,6 +5,7 @@ mod cors;
 mod dynamic;
 mod engine;
 mod events;
+mod gathers;
 mod heartbeat;
 mod http;
 mod leftovers;

@@ -12,7 +12,8 @@ fn panicking(io: &mut Io, tell: &Tell) {
     let (data, went, ended, left) = (tell.clone(), tell.clone(), tell.clone(), tell.clone());
     let ask = |socket: &mut Socket<'_, Dropped>, timeout: Duration| {
         socket
-            .emit_with_ack("question", (), timeout, |_, answer: Result<&i64, AckError>| panic!("{answer:?}"));
+            .timeout(timeout)
+            .emit_with_ack("question", (), |_, answer: Result<&i64, AckError>| panic!("{answer:?}"));
     };
     let admit = move |connect: &Connect<'_>| {
         assert!(connect.auth_json() != "{\"panic\":1}", "in admit");

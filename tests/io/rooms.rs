@@ -30,7 +30,7 @@ fn rooms(io: &mut Io, _: &Tell) {
             .on("volatile", |socket: &mut Socket<'_>, (): &()| {
                 // What was emitted just now has not left, so the client does not take more at once.
                 socket.emit("first", ());
-                assert_eq!(socket.emit_volatile("second", ()), throng::Delivery::Dropped);
+                assert_eq!(socket.volatile().emit("second", ()), throng::Delivery::Dropped);
                 socket.io().volatile().emit("third", ());
             })
             .on("volatile alone", |socket, (): &()| _ = socket.io().volatile().emit("it", ())),

@@ -18,7 +18,7 @@ pub struct IoAudit {
     pub greetings: usize,
     /// Clients that wait until middleware has decided.
     pub waiting: usize,
-    /// Answers of many sockets, or shards, that are awaited.
+    /// Answers of many sockets, or shards, that are awaited, and sockets that have yet to give them.
     pub gathers: usize,
     /// Jobs of sockets that are under way.
     pub jobs: usize,
@@ -50,7 +50,7 @@ impl IoShard {
             held: state.held.len(),
             greetings: state.greetings.len(),
             waiting: state.waiting.len() + state.asked.len(),
-            gathers: state.gathers.len() + state.queries.len(),
+            gathers: state.gathers.len() + state.silent.len() + state.queries.len(),
             namespaces: state.namespaces.dynamic(),
             rooms: state.rooms.len(),
             ..IoAudit::default()

@@ -3,7 +3,6 @@
 //! A shard that asks does the operation itself, sends it to the others, and gathers their answers until the last is there
 //! or the time is over; then it calls back, and says whether an answer is missing.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use crate::proto::socketio::{Packet, RawArgs};
 
 use super::alarms::Alarm;
 use super::broadcast::{Broadcast, Target};
+use super::emit::Here;
 use super::id::SocketId;
 use super::mail::IoMail;
 use super::port::Port;
@@ -96,13 +96,14 @@ pub struct Fetched {
 pub struct Acked {
     /// The clients' answers, in no order that means anything.
     pub answers: Vec<RawArgs>,
-    /// How many clients got the event and have not answered in time.
+    /// How many clients got the event and have not answered in time, or were gone before they did.
     pub missing: usize,
     /// A shard has not answered in time.
     pub is_partial: bool,
 }
 
-pub(crate) type Done = Box<dyn FnOnce(Vec<Part>, bool) + Send>;
+/// What runs once all answers are there, or no more are awaited.
+pub(crate) type Done = Box<dyn FnOnce(&Here<'_>, Vec<Part>, bool) + Send>;
 
 /// Answers that are awaited.
 pub(super) struct Query {
@@ -115,7 +116,9 @@ pub(super) struct Query {
 #[derive(Debug)]
 pub(super) struct Gather {
     from: (usize, u64),
-    silent: HashSet<u32>,
+    asked: Vec<u32>,
+    /// Those of them that have neither answered nor gone.
+    silent: usize,
     answers: Vec<RawArgs>,
 }
 
@@ -180,7 +183,9 @@ impl State {
             Act::Ask { broadcast, ack_id, within } => {
                 if let Some(from) = operation.asks {
                     self.apply(port, broadcast);
-                    let gather = Gather { from, silent: sockets.into_iter().collect(), answers: Vec::new() };
+                    self.silent.extend(sockets.iter().map(|&socket| (socket, *ack_id)));
+                    let silent = sockets.len();
+                    let gather = Gather { from, asked: sockets, silent, answers: Vec::new() };
                     self.gathers.insert(*ack_id, gather);
                     self.alarm(port, *within, GATHER, *ack_id);
                     self.gathered(port, *ack_id, false);
@@ -226,19 +231,32 @@ impl State {
     pub(super) fn shared_ack(&mut self, port: &mut dyn Port, socket: u32, packet: &Packet<'_>) {
         let Some(ack_id) = packet.ack_id else { return };
         let Some(gather) = self.gathers.get_mut(&ack_id) else { return };
-        if gather.silent.remove(&socket) {
+        if self.silent.remove(&(socket, ack_id)) {
+            gather.silent -= 1;
             gather.answers.push(packet.args.into());
+            self.gathered(port, ack_id, false);
+        }
+    }
+
+    /// A socket is gone: nobody waits for its answers any more.
+    pub(super) fn fall_silent(&mut self, port: &mut dyn Port, socket: u32) {
+        let own = (socket, 0)..=(socket, u64::MAX);
+        while let Some(&(socket, ack_id)) = self.silent.range(own.clone()).next() {
+            self.silent.remove(&(socket, ack_id));
+            self.gathers.get_mut(&ack_id).into_iter().for_each(|gather| gather.silent -= 1);
             self.gathered(port, ack_id, false);
         }
     }
 
     /// Answers once every client has, or none is waited for any more.
     pub(super) fn gathered(&mut self, port: &mut dyn Port, ack_id: u64, is_overdue: bool) {
-        if !self.gathers.get(&ack_id).is_some_and(|gather| gather.silent.is_empty() || is_overdue) {
+        if !self.gathers.get(&ack_id).is_some_and(|gather| gather.silent == 0 || is_overdue) {
             return;
         }
-        if let Some(Gather { from, silent, answers }) = self.gathers.remove(&ack_id) {
-            self.tell(port, from.0, from.1, Part::Acks { answers, missing: silent.len() });
+        if let Some(Gather { from, asked, answers, .. }) = self.gathers.remove(&ack_id) {
+            asked.iter().for_each(|&socket| _ = self.silent.remove(&(socket, ack_id)));
+            let missing = asked.len() - answers.len();
+            self.tell(port, from.0, from.1, Part::Acks { answers, missing });
         }
     }
 

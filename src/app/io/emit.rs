@@ -34,6 +34,9 @@ pub(crate) struct Asking {
     pub(super) done: Done,
 }
 
+/// How long answers of many are awaited where nothing else is said: as the official server awaits other servers'.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+
 /// A shard, as those are lent it who have no socket.
 pub struct Here<'a> {
     pub(super) out: &'a dyn Broadcasting,
@@ -68,11 +71,11 @@ impl Broadcasting for Nowhere {
     fn counted(&self) {}
 
     fn operate(&self, _operation: Operation, answered: Option<(Duration, Done)>) {
-        answered.into_iter().for_each(|(_, done)| done(Vec::new(), false));
+        answered.into_iter().for_each(|(_, done)| done(&Here { out: self }, Vec::new(), false));
     }
 
     fn ask(&self, ask: Asking) {
-        (ask.done)(Vec::new(), false);
+        (ask.done)(&Here { out: self }, Vec::new(), false);
     }
 
     fn shared_ack_id(&self) -> u64 {
@@ -91,6 +94,7 @@ pub struct BroadcastOperator<'s> {
     out: &'s dyn Broadcasting,
     namespace: &'s str,
     target: Target,
+    timeout: Duration,
 }
 
 impl<'s> BroadcastOperator<'s> {
@@ -99,7 +103,8 @@ impl<'s> BroadcastOperator<'s> {
         namespace: &'s str,
         except_socket: Option<SessionId>,
     ) -> Self {
-        Self { out, namespace, target: Target { except_socket, ..Target::default() } }
+        let target = Target { except_socket, ..Target::default() };
+        Self { out, namespace, target, timeout: ANSWERED_WITHIN }
     }
 
     /// Only members of this room; called again, of this one or those before.
@@ -123,6 +128,12 @@ impl<'s> BroadcastOperator<'s> {
     /// Only sockets of this process: with the adapter that is built in, all of them.
     pub fn local(mut self) -> Self {
         self.target.is_local = true;
+        self
+    }
+
+    /// How long answers are awaited that are asked for. 5 s.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 
@@ -168,28 +179,38 @@ impl BroadcastOperator<'_> {
         self.operate(Act::Disconnect { session }, None);
     }
 
-    /// Asks which sockets there are, and calls `done` with the answer of all shards, or of those that have answered within
-    /// `timeout`. It runs on a shard: to act on the answer, send it on, or keep a [`Handle`](crate::Handle).
-    pub fn fetch_sockets(self, timeout: Duration, done: impl FnOnce(Fetched) + Send + 'static) {
-        let done: Done = Box::new(move |parts, is_partial| {
+    /// Asks which sockets there are, and calls `done` with the answer of all shards, or of those that have answered within the
+    /// [`timeout`](Self::timeout). It runs on a shard, which it is lent.
+    ///
+    /// ```
+    /// # fn count(handle: &throng::Handle) {
+    /// handle.io().to("game").fetch_sockets(|here, fetched| {
+    ///     here.io().emit("playing", fetched.sockets.len());
+    /// });
+    /// # }
+    /// ```
+    pub fn fetch_sockets(self, done: impl FnOnce(&Here<'_>, Fetched) + Send + 'static) {
+        let timeout = self.timeout;
+        let done: Done = Box::new(move |here, parts, is_partial| {
             let sockets = parts.into_iter().flat_map(|part| match part {
                 Part::Sockets(sockets) => sockets,
                 Part::Acks { .. } => Vec::new(),
             });
-            done(Fetched { sockets: sockets.collect(), is_partial });
+            done(here, Fetched { sockets: sockets.collect(), is_partial });
         });
         self.operate(Act::Fetch, Some((timeout, done)));
     }
 
-    /// Sends the event and calls `done` with what the clients answer within `timeout`. It is encoded once.
+    /// Sends the event and calls `done` with what the clients answer within the [`timeout`](Self::timeout), as soon as none is
+    /// awaited any more: one that is gone is not. It is encoded once. `done` runs on a shard, which it is lent.
     pub fn emit_with_acks(
         self,
         event: &str,
         args: impl EmitArgs,
-        timeout: Duration,
-        done: impl FnOnce(Acked) + Send + 'static,
+        done: impl FnOnce(&Here<'_>, Acked) + Send + 'static,
     ) {
-        let done: Done = Box::new(move |parts, is_partial| {
+        let within = self.timeout;
+        let done: Done = Box::new(move |here, parts, is_partial| {
             let mut acked = Acked { answers: Vec::new(), missing: 0, is_partial };
             for part in parts {
                 if let Part::Acks { answers, missing } = part {
@@ -197,12 +218,12 @@ impl BroadcastOperator<'_> {
                     acked.missing += missing;
                 }
             }
-            done(acked);
+            done(here, acked);
         });
         let (out, ack_id) = (self.out, self.out.shared_ack_id());
         match self.encoded(Some(ack_id), event, args) {
-            Some(broadcast) => out.ask(Asking { broadcast, ack_id, within: timeout, done }),
-            None => done(Vec::new(), false),
+            Some(broadcast) => out.ask(Asking { broadcast, ack_id, within, done }),
+            None => done(&Here { out }, Vec::new(), false),
         }
     }
 

@@ -350,7 +350,9 @@ impl IoShard {
                 let _panicked = self.guarded(port, NONE, |io, port| io.hear(port, &operation));
             }
             while let Some((done, parts, is_partial)) = self.state.answered.pop() {
-                let _panicked = self.guarded(port, NONE, |_, _| done(parts, is_partial));
+                let _panicked = self.guarded(port, NONE, |Self { state, .. }, port| {
+                    done(&Here { out: &RefCell::new(Cx { state, port }) }, parts, is_partial);
+                });
             }
             self.state.flush_polls(port);
             // A session whose client does not come for what is queued is over as well.
@@ -375,6 +377,7 @@ impl IoShard {
             let _panicked = self.guarded(port, session, |Self { spaces, .. }, _| {
                 spaces[space as usize].forget(socket, data);
             });
+            self.state.fall_silent(port, socket);
             self.state.forget_socket(socket);
         }
     }

@@ -11,14 +11,14 @@ use crate::hub::Subscribed;
 use crate::proto::engineio::Transport;
 use crate::proto::socketio::{EmitArgs, EncodeError, Payload};
 
-use super::acks::{AckError, Acks, OnAck};
+use super::acks::{AckError, Acks};
 use super::admit::Connect;
-use super::alarms::Alarm;
 use super::broadcast::Broadcast;
 use super::cluster::{Act, Done, Operation};
 use super::emit::{Asking, BroadcastOperator, Broadcasting};
 use super::id::SocketId;
 use super::mail::IoMail;
+use super::operator::SocketOperator;
 use super::parser::Parser;
 use super::port::Port;
 use super::session::Link;
@@ -39,11 +39,11 @@ pub(super) struct Lent<'a, D> {
 ///
 /// Whatever is emitted is queued, in order, and leaves with everything else of this turn.
 pub struct Socket<'a, D = ()> {
-    cx: RefCell<Cx<'a>>,
-    socket: u32,
+    pub(super) cx: RefCell<Cx<'a>>,
+    pub(super) socket: u32,
     name: &'a str,
     data: &'a mut D,
-    acks: RefCell<&'a mut Acks<D>>,
+    pub(super) acks: RefCell<&'a mut Acks<D>>,
     ack_id: Cell<Option<u64>>,
     connect: Option<&'a Connect<'a>>,
 }
@@ -105,22 +105,18 @@ impl<'a, D> Socket<'a, D> {
         })
     }
 
-    /// The same, but only if its client takes it at once: it is dropped while something else is queued.
-    pub fn emit_volatile(&self, event: &str, args: impl EmitArgs) -> Delivery {
-        self.send(true, |parser, out, attachments, name| {
-            parser.event(out, attachments, name, None, event, &args)
-        })
-    }
-
-    /// Sends an event and calls `done` with what its client answers, or with why it did not: not within `timeout`, or gone.
+    /// Sends an event and calls `done` with what its client answers, or with why it did not. Without a
+    /// [`timeout`](Self::timeout) that is only because the socket is gone, or because too many others were asked for since.
     ///
     /// ```
     /// # fn ask(socket: &throng::io::Socket<'_>) {
     /// use std::time::Duration;
     ///
-    /// socket.emit_with_ack("which", "question", Duration::from_secs(5), |socket, answer: Result<&str, _>| match answer {
-    ///     Ok(text) => _ = socket.emit("thanks", text),
-    ///     Err(error) => _ = socket.emit("never mind", error.to_string()),
+    /// socket.timeout(Duration::from_secs(5)).emit_with_ack("which", "question", |socket, answer: Result<&str, _>| {
+    ///     match answer {
+    ///         Ok(text) => _ = socket.emit("thanks", text),
+    ///         Err(error) => _ = socket.emit("never mind", error.to_string()),
+    ///     }
     /// });
     /// # }
     /// ```
@@ -128,44 +124,23 @@ impl<'a, D> Socket<'a, D> {
         &self,
         event: &str,
         args: impl EmitArgs,
-        timeout: Duration,
         done: impl FnOnce(&mut Socket<'_, D>, Result<&T, AckError>) + 'static,
     ) -> Delivery {
-        let call: OnAck<D> = Box::new(move |socket, answer, scratch| match answer {
-            Ok(args) => match args.parse::<T>(scratch) {
-                Ok(parsed) => done(socket, Ok(std::borrow::Borrow::borrow(&parsed))),
-                Err(_) => done(socket, Err(AckError::Mismatch)),
-            },
-            Err(error) => done(socket, Err(error)),
-        });
-        let ack_id = self.acks.borrow_mut().await_one(self.socket, call);
-        let delivery = self.send(false, |parser, out, attachments, name| {
-            parser.event(out, attachments, name, Some(ack_id), event, &args)
-        });
-        let Cx { state, port } = &mut *self.cx.borrow_mut();
-        let entry = &mut state.sockets[self.socket as usize];
-        let is_too_many = entry.acks as usize >= state.config.acks_per_socket_max;
-        if !is_too_many {
-            entry.acks += 1;
-        }
-        let space = state.namespaces.space(entry.namespace);
-        let timeout_us = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
-        let due_us = port.now_us().saturating_add(timeout_us);
-        // One that was not sent will not be answered; it is given up when this call is over.
-        let due_us = if delivery == Delivery::Dropped { 0 } else { due_us };
-        let socket = self.socket;
-        let mut alarm = |due_us, ack_id| {
-            let is_first = state.alarms.first().is_none_or(|first| due_us < first);
-            state.alarms.set(Alarm { due_us, ack_id, socket, space });
-            if is_first {
-                state.set_tick(*port);
-            }
-        };
-        alarm(due_us, ack_id);
-        if is_too_many && let Some(oldest) = self.acks.borrow_mut().give_up_oldest(socket) {
-            alarm(0, oldest);
-        }
-        delivery
+        self.operator().emit_with_ack(event, args, done)
+    }
+
+    const fn operator(&self) -> SocketOperator<'_, 'a, D> {
+        SocketOperator { socket: self, is_volatile: false, timeout: None }
+    }
+
+    /// An event for its client only if that takes it at once: it is dropped while something else is queued.
+    pub const fn volatile(&self) -> SocketOperator<'_, 'a, D> {
+        self.operator().volatile()
+    }
+
+    /// An event whose answer is awaited for so long: `socket.timeout(…).emit_with_ack(…)`.
+    pub const fn timeout(&self, timeout: Duration) -> SocketOperator<'_, 'a, D> {
+        self.operator().timeout(timeout)
     }
 
     /// Answers the event that is being handled, if its client asked for an answer, and the first time alone.
@@ -182,7 +157,7 @@ impl<'a, D> Socket<'a, D> {
         ack_id.is_some()
     }
 
-    fn send(
+    pub(super) fn send(
         &self,
         is_volatile: bool,
         encode: impl FnOnce(Parser, &mut Vec<u8>, &mut Vec<Vec<u8>>, &str) -> Result<(), EncodeError>,
@@ -250,6 +225,12 @@ impl<'a, D> Socket<'a, D> {
     /// Everybody in this namespace who is not in a room, and is not this socket.
     pub fn except(&self, room: impl AsRef<str>) -> BroadcastOperator<'_> {
         self.broadcast().except(room)
+    }
+
+    /// Everybody of this process in this namespace but this socket: with the adapter that is built in, as
+    /// [`broadcast`](Self::broadcast).
+    pub fn local(&self) -> BroadcastOperator<'_> {
+        self.broadcast().local()
     }
 
     /// Everybody in this namespace, this socket included: what the tutorials call `io`.

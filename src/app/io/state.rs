@@ -1,7 +1,7 @@
 //! What a shard's Socket.IO keeps: sessions, sockets, rooms, deadlines. Handlers are not in here, so that one can run
 //! while all of this is lent to it.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -100,6 +100,8 @@ pub(crate) struct State {
     pub(super) queries_begun: u64,
     pub(super) answered: Vec<(Done, Vec<Part>, bool)>,
     pub(super) gathers: HashMap<u64, Gather>,
+    /// Who has yet to answer in those: socket and number, so that a socket's own lie together.
+    pub(super) silent: BTreeSet<(u32, u64)>,
     pub(super) shared_acks: u64,
     /// What the other shards have said, to be told to this one's listeners.
     pub(super) said: VecDeque<Arc<Operation>>,
@@ -141,6 +143,7 @@ impl State {
             queries_begun: 0,
             answered: Vec::new(),
             gathers: HashMap::new(),
+            silent: BTreeSet::new(),
             shared_acks: 0,
             said: VecDeque::new(),
             stamp: 0,
