@@ -8,6 +8,7 @@ mod events;
 mod gathers;
 mod heartbeat;
 mod http;
+mod later;
 mod leftovers;
 mod malformed;
 mod namespaces;

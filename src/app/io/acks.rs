@@ -6,9 +6,16 @@ use std::fmt;
 
 use slab::Slab;
 
-use crate::proto::socketio::Args;
+use crate::proto::engineio::SessionId;
+use crate::proto::socketio::{Args, EmitArgs};
 
+use super::mail::IoMail;
+use super::parser::Parser;
+use super::port::Port;
+use super::remote::IoRemote;
+use super::shard::IoShard;
 use super::socket::Socket;
+use super::state::State;
 
 /// Why an ack did not come.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -33,6 +40,74 @@ impl fmt::Display for AckError {
 }
 
 impl std::error::Error for AckError {}
+
+/// A client's question, to be answered later, once, from any thread: of [`Socket::take_ack`]. Dropped, it leaves the client
+/// without an answer.
+///
+/// ```
+/// # fn describe(io: &mut throng::io::Io) {
+/// io.of("/").on("report", |socket, name: &String| {
+///     let (ack, name) = (socket.take_ack(), name.clone());
+///     std::thread::spawn(move || ack.answer(std::fs::read_to_string(name).unwrap_or_default()));
+/// });
+/// # }
+/// ```
+#[must_use = "dropped, it leaves the client without an answer"]
+pub struct Ack(pub(super) Option<Asker>);
+
+/// Who has asked, and where it lives.
+pub(super) struct Asker {
+    pub(super) remote: IoRemote,
+    pub(super) parser: Parser,
+    pub(super) namespace: Box<str>,
+    pub(super) id: SessionId,
+    pub(super) ack_id: u64,
+}
+
+impl Ack {
+    /// Whether an answer is awaited: false where the client did not ask for one, or it was given before.
+    #[must_use]
+    pub const fn is_awaited(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Answers, as [`Socket::ack`] does; it is encoded on this thread. A client that is gone by then hears nothing. False: none
+    /// is awaited, or it cannot be serialized, which is logged.
+    pub fn answer(self, args: impl EmitArgs) -> bool {
+        let Some(Asker { remote, parser, namespace, id, ack_id }) = self.0 else { return false };
+        let (mut packet, mut attachments) = (Vec::with_capacity(128), Vec::new());
+        if let Err(error) = parser.ack(&mut packet, &mut attachments, &namespace, ack_id, &args) {
+            tracing::error!(%error, "an ack was not sent");
+            return false;
+        }
+        let call = move |io: &mut IoShard, port: &mut dyn Port| {
+            io.state.send_packet(port, &id, packet, attachments);
+        };
+        remote.send(usize::from(id.shard), IoMail::Call(Box::new(call)));
+        true
+    }
+}
+
+impl fmt::Debug for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ack").field("is_awaited", &self.is_awaited()).finish()
+    }
+}
+
+impl State {
+    /// Sends a packet that was encoded elsewhere to a socket, if it is still there.
+    fn send_packet(
+        &mut self,
+        port: &mut dyn Port,
+        id: &SessionId,
+        packet: Vec<u8>,
+        attachments: Vec<Vec<u8>>,
+    ) {
+        let Some(socket) = self.socket_of(id) else { return };
+        (self.out, self.attachments) = (packet, attachments);
+        self.send_out(port, self.sockets[socket as usize].session);
+    }
+}
 
 /// What runs when an ack comes, or does not.
 pub(super) type OnAck<D> = Box<dyn FnOnce(&mut Socket<'_, D>, Result<Args<'_>, AckError>, &mut String)>;

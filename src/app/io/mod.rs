@@ -39,7 +39,7 @@ mod socket;
 mod space;
 mod state;
 
-pub use acks::AckError;
+pub use acks::{Ack, AckError};
 pub use admit::{Admit, Connect, PendingConnect, Refusal};
 #[doc(hidden)]
 pub use audit::IoAudit;

@@ -11,7 +11,7 @@ use crate::hub::Subscribed;
 use crate::proto::engineio::Transport;
 use crate::proto::socketio::{EmitArgs, EncodeError, Payload};
 
-use super::acks::{AckError, Acks};
+use super::acks::{Ack, AckError, Acks, Asker};
 use super::admit::Connect;
 use super::broadcast::Broadcast;
 use super::cluster::{Act, Done, Operation};
@@ -147,6 +147,20 @@ impl<'a, D> Socket<'a, D> {
     pub fn ack(&self, args: impl EmitArgs) -> Delivery {
         let Some(ack_id) = self.ack_id.take() else { return Delivery::Dropped };
         self.send(false, |parser, out, attachments, name| parser.ack(out, attachments, name, ack_id, &args))
+    }
+
+    /// Takes the right to answer the event that is being handled along, to another thread or to a later call. One that no
+    /// client awaits answers nobody.
+    pub fn take_ack(&self) -> Ack {
+        let cx = self.cx.borrow();
+        let asker = self.ack_id.take().zip(cx.state.remote.clone()).map(|(ack_id, remote)| Asker {
+            remote,
+            parser: cx.state.config.parser,
+            namespace: self.name.into(),
+            id: cx.state.socket_id(self.socket),
+            ack_id,
+        });
+        Ack(asker)
     }
 
     /// Whether the event that is being handled asks for an answer that was not given yet.
