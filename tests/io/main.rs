@@ -12,6 +12,7 @@ mod later;
 mod leftovers;
 mod malformed;
 mod namespaces;
+mod outgoing;
 mod panics;
 mod peer;
 mod reasons;

@@ -18,6 +18,8 @@ pub(crate) struct Broadcast {
     pub(super) frames: Publication,
     /// Where the pieces lie in the frames, without their headers: what polling clients are sent.
     pub(super) pieces: Vec<(u32, u32)>,
+    /// Listeners of outgoing events are not told.
+    pub(super) is_unheard: bool,
 }
 
 /// Whom an event is for.
@@ -49,6 +51,12 @@ pub(super) fn frames(packet: Message<'_>, attachments: &[Vec<u8>]) -> (Publicati
 }
 
 impl Broadcast {
+    /// The packet and its attachments, without the headers of their frames.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let frames = self.frames.frame();
+        self.pieces.iter().map(move |&(from, to)| &frames[from as usize..to as usize])
+    }
+
     /// What it occupies, for the limits of mailboxes.
     pub(super) fn bytes(&self) -> usize {
         let rooms = self.target.rooms.iter().chain(&self.target.except);
@@ -59,6 +67,7 @@ impl Broadcast {
 impl State {
     /// Queues a broadcast for the sockets of this shard that it is for.
     pub(super) fn apply(&mut self, port: &mut dyn Port, broadcast: &Broadcast) {
+        self.sent_to_many(broadcast);
         self.each(&broadcast.namespace, &broadcast.target, |state, socket| {
             state.deliver(port, socket, broadcast)
         });
@@ -122,16 +131,14 @@ impl State {
         match &mut session.link {
             Link::WebSocket(key) => port.hand(*key, &broadcast.frames),
             Link::Polling(polling) => {
-                let frames = broadcast.frames.frame();
-                let piece = |&(from, to): &(u32, u32)| &frames[from as usize..to as usize];
-                if self.config.parser == Parser::Msgpack {
-                    broadcast.pieces.iter().for_each(|range| polling.binary(piece(range)));
-                } else if let Some((text, attachments)) = broadcast.pieces.split_first() {
-                    let text =
-                        std::str::from_utf8(&piece(text)[1..]).expect("the first piece was made from a str");
+                let mut pieces = broadcast.pieces();
+                if self.config.parser == Parser::Json
+                    && let Some(text) = pieces.next()
+                {
+                    let text = std::str::from_utf8(&text[1..]).expect("the first piece was made from a str");
                     polling.text(PacketKind::Message, text);
-                    attachments.iter().for_each(|range| polling.binary(piece(range)));
                 }
+                pieces.for_each(|bytes| polling.binary(bytes));
                 self.unpolled.push(slot);
             }
         }

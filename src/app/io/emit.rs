@@ -24,6 +24,10 @@ pub(crate) trait Broadcasting {
     fn shared_ack_id(&self) -> u64;
     /// The form of packets.
     fn parser(&self) -> Parser;
+    /// Whether it is a listener of outgoing events who emits.
+    fn is_unheard(&self) -> bool {
+        false
+    }
 }
 
 /// An event that many are asked to answer.
@@ -159,7 +163,8 @@ impl<'s> BroadcastOperator<'s> {
         };
         let (frames, pieces) = frames(packet, &attachments);
         self.out.counted();
-        Some(Broadcast { namespace: self.namespace.into(), target: self.target, frames, pieces })
+        let is_unheard = self.out.is_unheard();
+        Some(Broadcast { namespace: self.namespace.into(), target: self.target, frames, pieces, is_unheard })
     }
 }
 

@@ -113,6 +113,7 @@ impl Io {
             on_connection: Vec::new(),
             on_packet: Vec::new(),
             on_any: Vec::new(),
+            on_any_outgoing: Vec::new(),
             on: HashMap::new(),
             on_disconnect: Vec::new(),
             data: Slab::new(),
@@ -188,6 +189,15 @@ impl<D: 'static> Namespace<'_, D> {
     /// A client has sent whatever event: its name and its arguments. Called before the event's own listeners.
     pub fn on_any(mut self, call: impl FnMut(&mut Socket<'_, D>, &str, Args<'_>) + 'static) -> Self {
         self.typed().on_any.push(Box::new(call));
+        self
+    }
+
+    /// A client is sent an event: by an emit to it, or by a broadcast that reaches it; a volatile one also where it is then
+    /// dropped. Called once the handler that emits has returned, and not for acks, nor for what such a listener itself
+    /// emits. Where no namespace has one a broadcast is encoded once and nobody looks at it; where one has, it is
+    /// read once on each shard, and this is called for each of its sockets there.
+    pub fn on_any_outgoing(mut self, call: impl FnMut(&mut Socket<'_, D>, &str, Args<'_>) + 'static) -> Self {
+        self.typed().on_any_outgoing.push(Box::new(call));
         self
     }
 

@@ -8,7 +8,7 @@ use crate::proto::socketio::{EmitArgs, Payload};
 
 use super::acks::{AckError, OnAck};
 use super::alarms::Alarm;
-use super::socket::Socket;
+use super::socket::{Sends, Socket};
 use super::state::Cx;
 
 /// An event on its way to a socket. Begun by [`Socket::volatile`] and [`Socket::timeout`].
@@ -34,7 +34,7 @@ impl<'a, D> SocketOperator<'_, 'a, D> {
 
     /// Sends the event, as [`Socket::emit`] does.
     pub fn emit(self, event: &str, args: impl EmitArgs) -> Delivery {
-        self.socket.send(self.is_volatile, |parser, out, attachments, name| {
+        self.socket.send(Sends::Event { is_volatile: self.is_volatile }, |parser, out, attachments, name| {
             parser.event(out, attachments, name, None, event, &args)
         })
     }
@@ -55,7 +55,7 @@ impl<'a, D> SocketOperator<'_, 'a, D> {
         });
         let Self { socket, is_volatile, timeout } = self;
         let ack_id = socket.acks.borrow_mut().await_one(socket.socket, call);
-        let delivery = socket.send(is_volatile, |parser, out, attachments, name| {
+        let delivery = socket.send(Sends::Event { is_volatile }, |parser, out, attachments, name| {
             parser.event(out, attachments, name, Some(ack_id), event, &args)
         });
         socket.await_ack(ack_id, if delivery == Delivery::Dropped { Some(Duration::ZERO) } else { timeout });

@@ -107,25 +107,57 @@ impl Parser {
 
     /// Arguments as they would come in: for whoever is in this process.
     pub(super) fn raw_args(self, args: &(impl EmitArgs + ?Sized)) -> Result<RawArgs, String> {
-        let (mut out, mut attachments, limits) = (Vec::new(), Vec::new(), Limits::default());
+        let (mut out, mut attachments) = (Vec::new(), Vec::new());
         self.ack(&mut out, &mut attachments, "/", 0, args).map_err(|error| error.to_string())?;
+        let attachments = attachments.iter().map(Vec::as_slice);
+        self.read(&out, attachments, |packet| packet.args.into()).map_err(str::to_owned)
+    }
+
+    /// The event that a packet of this server's own is, and its arguments. `None`, and logged: nobody could read it.
+    pub(super) fn event_of<'b>(
+        self,
+        packet: &[u8],
+        attachments: impl Iterator<Item = &'b [u8]>,
+    ) -> Option<(Box<str>, RawArgs)> {
+        let read = self.read(packet, attachments, |packet| ((&*packet.event).into(), packet.args.into()));
+        read.inspect_err(|error| tracing::debug!(error, "an event was sent that nobody listens to")).ok()
+    }
+
+    /// Looks at a packet that was written here.
+    fn read<'b, T>(
+        self,
+        packet: &[u8],
+        attachments: impl Iterator<Item = &'b [u8]>,
+        look: impl FnOnce(&Packet<'_>) -> T,
+    ) -> Result<T, &'static str> {
         if self == Self::Msgpack {
-            let packet = Packet::parse_msgpack(&out, &limits).map_err(|error| error.to_string())?;
-            return Ok(packet.args.into());
+            let packet = Packet::parse_msgpack(packet, &OWN).map_err(|error| error.sentence())?;
+            return Ok(look(&packet));
         }
-        let text = std::str::from_utf8(&out[1..]).expect("the encoder writes text");
+        let text = packet.get(1..).and_then(|text| std::str::from_utf8(text).ok());
         let mut decoder = Decoder::new();
-        if let Some(packet) = decoder.text(text, &limits).map_err(|error| error.to_string())? {
-            return Ok(packet.args.into());
+        let text = text.ok_or("a packet is missing")?;
+        if let Some(packet) = decoder.text(text, &OWN).map_err(|error| error.sentence())? {
+            return Ok(look(&packet));
         }
-        for bytes in &attachments {
-            if let Some(all) = decoder.binary(bytes, &limits).map_err(|error| error.to_string())? {
-                return Ok(all.packet().args.into());
+        for bytes in attachments {
+            if let Some(all) = decoder.binary(bytes, &OWN).map_err(|error| error.sentence())? {
+                return Ok(look(&all.packet()));
             }
         }
-        Err("an attachment is missing".to_owned())
+        Err("an attachment is missing")
     }
 }
+
+/// What this server writes is not held to its clients' limits.
+const OWN: Limits = Limits {
+    attachments_max: u32::MAX,
+    attachments_bytes_max: usize::MAX,
+    namespace_bytes_max: usize::MAX,
+    event_bytes_max: usize::MAX,
+    args_max: u32::MAX,
+    depth_max: u32::MAX,
+};
 
 #[cfg(test)]
 mod tests {

@@ -19,7 +19,7 @@ use super::alarms::Alarm;
 use super::bundle::Bundle;
 use super::cluster::{Act, Done, GATHER, Operation, QUERY};
 use super::config::IoConfig;
-use super::emit::{Asking, Broadcasting, Here};
+use super::emit::{Asking, Broadcasting};
 use super::engine::{EngineSocket, OnMessage};
 use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
@@ -31,7 +31,7 @@ use super::reason::Reason;
 use super::remote::IoRemote;
 use super::session::{Link, NONE};
 use super::space::Space;
-use super::state::{Cx, Entry, State};
+use super::state::{Cx, State};
 
 /// Closes a WebSocket whose message is larger than `max_payload` (RFC 6455 §7.4.1).
 const TOO_BIG: u16 = 1009;
@@ -44,8 +44,8 @@ pub(crate) struct IoShard {
     /// Takes every message, where Engine.IO is served by itself.
     engine: Option<OnMessage>,
     /// Listeners of what other shards say.
-    on_server: HashMap<Box<str>, Vec<OnServer>>,
-    scratch: String,
+    pub(super) on_server: HashMap<Box<str>, Vec<OnServer>>,
+    pub(super) scratch: String,
     /// Handlers that have panicked so far.
     pub(super) panics: u32,
     /// The server stops.
@@ -59,6 +59,7 @@ impl IoShard {
         assert!(spaces.len() <= SPACES_MAX, "{} namespaces are more than {SPACES_MAX}", spaces.len());
         for (number, space) in spaces.iter().enumerate() {
             space.name().into_iter().for_each(|name| state.namespaces.add(name, number as u16));
+            state.outgoing.listen(number, space.hears_outgoing());
         }
         Self {
             state,
@@ -340,56 +341,6 @@ impl IoShard {
         let slots: Vec<_> = polling.map(|(slot, _)| slot as u32).collect();
         slots.into_iter().for_each(|slot| self.state.close_session(port, slot, Reason::ServerShuttingDown));
         self.settle(port);
-    }
-
-    /// Does what follows from what was done: tells handlers of sockets that are over, and answers polls.
-    pub(super) fn settle(&mut self, port: &mut dyn Port) {
-        loop {
-            self.tell_ended(port);
-            while let Some(operation) = self.state.said.pop_front() {
-                let _panicked = self.guarded(port, NONE, |io, port| io.hear(port, &operation));
-            }
-            while let Some((done, parts, is_partial)) = self.state.answered.pop() {
-                let _panicked = self.guarded(port, NONE, |Self { state, .. }, port| {
-                    done(&Here { out: &RefCell::new(Cx { state, port }) }, parts, is_partial);
-                });
-            }
-            self.state.flush_polls(port);
-            // A session whose client does not come for what is queued is over as well.
-            if self.state.ended.is_empty() {
-                break;
-            }
-        }
-    }
-
-    /// Tells the handlers of sockets that are over, and forgets those.
-    pub(super) fn tell_ended(&mut self, port: &mut dyn Port) {
-        while let Some((socket, reason)) = self.state.ended.pop() {
-            self.greet(port, socket);
-            let Some(&Entry { namespace, session, data, .. }) = self.state.sockets.get(socket as usize)
-            else {
-                continue;
-            };
-            let space = self.state.namespaces.space(namespace);
-            let _panicked = self.guarded(port, session, |Self { state, spaces, .. }, port| {
-                spaces[space as usize].ended(Cx { state, port }, socket, reason);
-            });
-            let _panicked = self.guarded(port, session, |Self { spaces, .. }, _| {
-                spaces[space as usize].forget(socket, data);
-            });
-            self.state.fall_silent(port, socket);
-            self.state.forget_socket(socket);
-        }
-    }
-
-    /// Calls the listeners of what another shard has said.
-    fn hear(&mut self, port: &mut dyn Port, operation: &Operation) {
-        let Self { state, on_server, scratch, .. } = self;
-        let Act::Say { event, args } = &operation.act else { return };
-        let here = RefCell::new(Cx { state, port });
-        for call in on_server.get_mut(event).into_iter().flatten() {
-            call(&Here { out: &here }, args.as_args(), scratch);
-        }
     }
 
     /// The file that a request under the path asks for: the browser's client.

@@ -35,6 +35,12 @@ pub(super) struct Lent<'a, D> {
     pub(super) connect: Option<&'a Connect<'a>>,
 }
 
+/// What is sent to a client.
+pub(super) enum Sends {
+    Event { is_volatile: bool },
+    Ack,
+}
+
 /// A client in a namespace, lent for the length of a call. `D` is what the application keeps of it.
 ///
 /// Whatever is emitted is queued, in order, and leaves with everything else of this turn.
@@ -100,7 +106,7 @@ impl<'a, D> Socket<'a, D> {
     ///
     /// What cannot be serialized, or has a reserved name, is not sent: `Dropped`, and logged.
     pub fn emit(&self, event: &str, args: impl EmitArgs) -> Delivery {
-        self.send(false, |parser, out, attachments, name| {
+        self.send(Sends::Event { is_volatile: false }, |parser, out, attachments, name| {
             parser.event(out, attachments, name, None, event, &args)
         })
     }
@@ -146,7 +152,9 @@ impl<'a, D> Socket<'a, D> {
     /// Answers the event that is being handled, if its client asked for an answer, and the first time alone.
     pub fn ack(&self, args: impl EmitArgs) -> Delivery {
         let Some(ack_id) = self.ack_id.take() else { return Delivery::Dropped };
-        self.send(false, |parser, out, attachments, name| parser.ack(out, attachments, name, ack_id, &args))
+        self.send(Sends::Ack, |parser, out, attachments, name| {
+            parser.ack(out, attachments, name, ack_id, &args)
+        })
     }
 
     /// Takes the right to answer the event that is being handled along, to another thread or to a later call. One that no
@@ -173,7 +181,7 @@ impl<'a, D> Socket<'a, D> {
 
     pub(super) fn send(
         &self,
-        is_volatile: bool,
+        sends: Sends,
         encode: impl FnOnce(Parser, &mut Vec<u8>, &mut Vec<Vec<u8>>, &str) -> Result<(), EncodeError>,
     ) -> Delivery {
         // What is emitted may have a Serialize of the application's own, so nothing is borrowed while it runs.
@@ -193,8 +201,14 @@ impl<'a, D> Socket<'a, D> {
         }
         let entry = &state.sockets[self.socket as usize];
         let (session, is_over) = (entry.session, entry.is_over);
-        if is_over || (is_volatile && !state.is_ready(*port, session)) {
+        if is_over {
             return Delivery::Dropped;
+        }
+        if let Sends::Event { is_volatile } = sends {
+            state.sent_out(self.socket);
+            if is_volatile && !state.is_ready(*port, session) {
+                return Delivery::Dropped;
+            }
         }
         state.send_out(*port, session)
     }
@@ -338,6 +352,10 @@ impl Broadcasting for RefCell<Cx<'_>> {
 
     fn parser(&self) -> Parser {
         self.borrow().state.config.parser
+    }
+
+    fn is_unheard(&self) -> bool {
+        self.borrow().state.outgoing.is_telling()
     }
 }
 

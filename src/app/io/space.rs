@@ -35,6 +35,10 @@ pub(super) trait Space {
     fn ended(&mut self, cx: Cx<'_>, socket: u32, reason: Reason);
     /// Drops what is kept of a socket that is over, its data above all.
     fn forget(&mut self, socket: u32, data: u32);
+    /// Whether somebody listens to what its sockets are sent.
+    fn hears_outgoing(&self) -> bool;
+    /// A socket was sent an event.
+    fn sent(&mut self, cx: Cx<'_>, socket: u32, event: &str, args: Args<'_>);
     fn count(&self, audit: &mut IoAudit);
 }
 
@@ -64,6 +68,7 @@ pub(super) struct Typed<D> {
     pub(super) on_connection: Vec<OnConnection<D>>,
     pub(super) on_packet: Vec<OnPacket<D>>,
     pub(super) on_any: Vec<OnAny<D>>,
+    pub(super) on_any_outgoing: Vec<OnAny<D>>,
     pub(super) on: HashMap<Box<str>, Vec<Listener<D>>>,
     pub(super) on_disconnect: Vec<OnEnd<D>>,
     pub(super) data: Slab<D>,
@@ -188,6 +193,18 @@ impl<D: 'static> Space for Typed<D> {
         }
         drop(self.acks.take_all(socket));
         drop(self.data.try_remove(data as usize));
+    }
+
+    fn hears_outgoing(&self) -> bool {
+        !self.on_any_outgoing.is_empty()
+    }
+
+    fn sent(&mut self, cx: Cx<'_>, socket: u32, event: &str, args: Args<'_>) {
+        let name = &cx.state.name_of(socket);
+        let Self { on_any_outgoing, data, acks, .. } = self;
+        let data = &mut data[cx.state.sockets[socket as usize].data as usize];
+        let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: None });
+        on_any_outgoing.iter_mut().for_each(|call| call(&mut socket, event, args));
     }
 
     fn count(&self, audit: &mut IoAudit) {

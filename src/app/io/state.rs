@@ -23,6 +23,7 @@ use super::ends::LetGo;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::{Errant, IoMail};
 use super::namespaces::Namespaces;
+use super::outgoing::Outgoing;
 use super::parser::Parser;
 use super::port::Port;
 use super::reason::Reason;
@@ -105,6 +106,8 @@ pub(crate) struct State {
     pub(super) shared_acks: u64,
     /// What the other shards have said, to be told to this one's listeners.
     pub(super) said: VecDeque<Arc<Operation>>,
+    /// What those who listen to it have yet to hear of what was sent.
+    pub(super) outgoing: Outgoing,
     pub(super) stamp: u32,
     pub(super) encoded: u64,
 }
@@ -146,6 +149,7 @@ impl State {
             silent: BTreeSet::new(),
             shared_acks: 0,
             said: VecDeque::new(),
+            outgoing: Outgoing::default(),
             stamp: 0,
             encoded: 0,
             config,
