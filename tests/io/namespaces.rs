@@ -163,3 +163,62 @@ fn sockets_of_a_session_end_in_the_order_they_came() {
     assert_eq!([0; 4].map(|_| fixture.said()), names.map(|name| format!("-{name} transport close")));
     fixture.end();
 }
+
+/// `/` and `/other`, whose `who` answers with what is kept of a client's handshake.
+fn kept(io: &mut Io, _: &Tell) {
+    for name in ["/", "/other"] {
+        drop(io.of(name).on("who", |socket, (): &()| {
+            let Some(kept) = socket.handshake() else {
+                socket.ack("nothing");
+                return;
+            };
+            let word = kept.auth::<serde_json::Value>(&mut String::new()).map(|auth| auth["word"].clone());
+            assert!(kept.time() <= std::time::SystemTime::now() && kept.address().ip().is_loopback());
+            // It may go to another thread.
+            let (ack, query) = (socket.take_ack(), move || (kept.query("EIO"), kept.header("Upgrade")));
+            std::thread::spawn(move || ack.answer((word.ok(), query())));
+        }));
+    }
+}
+
+#[test]
+fn a_handshake_is_kept_where_that_is_asked_for() {
+    with_shards(|shards| {
+        for is_kept in [false, true] {
+            let fixture = start(shards, kept, |io| io.keep_handshake = is_kept);
+            let count = || fixture.handle.io_audit().iter().map(|audit| audit.handshakes).sum::<usize>();
+            let (mut ws, mut poller) = (fixture.websocket(), fixture.poller());
+            ws.send("40{\"word\":\"first\"}");
+            assert!(ws.text().starts_with("40{\"sid\""));
+            ws.send("40/other,{\"word\":\"second\"}");
+            assert!(ws.text().starts_with("40/other,{\"sid\""));
+            poller.post("40");
+            assert!(poller.next().starts_with("40{\"sid\""));
+            ws.send_all(&["420[\"who\"]", "42/other,1[\"who\"]"]);
+            poller.post("422[\"who\"]");
+            let mut said = [ws.text(), ws.text(), poller.next()];
+            said[..2].sort();
+            if is_kept {
+                assert_eq!(
+                    said,
+                    [
+                        "43/other,1[\"second\",[\"4\",\"websocket\"]]",
+                        "430[\"first\",[\"4\",\"websocket\"]]",
+                        "432[null,[\"4\",null]]"
+                    ]
+                );
+                assert_eq!(count(), 3);
+                ws.send("41/other,");
+                ws.send("420[\"who\"]");
+                assert!(ws.text().starts_with("430[\"first\""));
+                assert_eq!(count(), 2);
+            } else {
+                assert_eq!(said, ["43/other,1[\"nothing\"]", "430[\"nothing\"]", "432[\"nothing\"]"]);
+                assert_eq!(count(), 0);
+            }
+            ws.close();
+            poller.post("1");
+            fixture.end();
+        }
+    });
+}

@@ -81,7 +81,7 @@ impl<'a> Connect<'a> {
     }
 
     /// The request that opened the session. `None` where the session is in another namespace already: it is kept for the
-    /// first alone.
+    /// first alone, unless `keep_handshake` says otherwise. A clone of it is one's own.
     #[must_use]
     pub const fn handshake(&self) -> Option<&'a Handshake> {
         self.handshake

@@ -24,6 +24,8 @@ pub struct IoAudit {
     pub jobs: usize,
     /// Rooms with a member, that of all included.
     pub rooms: usize,
+    /// Handshakes that are kept for sockets.
+    pub handshakes: usize,
     /// Namespaces that patterns have let in.
     pub namespaces: usize,
     /// Acks that are awaited.
@@ -51,6 +53,7 @@ impl IoShard {
             greetings: state.greetings.len(),
             waiting: state.waiting.len() + state.asked.len(),
             gathers: state.gathers.len() + state.silent.len() + state.queries.len(),
+            handshakes: state.handshakes.len(),
             namespaces: state.namespaces.dynamic(),
             rooms: state.rooms.len(),
             ..IoAudit::default()

@@ -54,6 +54,10 @@ pub struct IoConfig {
     pub acks_per_socket_max: usize,
     /// Jobs of one namespace on one shard that may be under way (`Socket::offload`). 65,536; beyond it `offload` says so.
     pub jobs_per_namespace_max: usize,
+    /// Whether the request that opened a session is kept for [`Socket::handshake`](super::Socket::handshake), and lent for each
+    /// of its namespaces. No: it is lent for the first, and forgotten. Kept it is the request's head, once per session, and
+    /// about 300 bytes per socket beside its `auth`.
+    pub keep_handshake: bool,
     /// Which pages of other origins may use polling. None.
     pub cors: Cors,
     /// The form of packets, which clients must be told to have as well. JSON.
@@ -107,6 +111,7 @@ impl Default for IoConfig {
             rooms_per_socket_max: 1024,
             acks_per_socket_max: 4096,
             jobs_per_namespace_max: 65_536,
+            keep_handshake: false,
             cors: Cors::default(),
             parser: Parser::default(),
             client_dir: None,

@@ -91,6 +91,7 @@ impl State {
     /// Takes a socket out of its session, its namespace and its rooms.
     pub(super) fn forget_socket(&mut self, socket: u32) -> Option<Entry> {
         let entry = self.sockets.try_remove(socket as usize)?;
+        self.handshakes.remove(&socket);
         self.rooms.remove(socket);
         self.namespaces.leave(entry.namespace);
         let Some(session) = self.sessions.get_mut(entry.session as usize) else { return Some(entry) };

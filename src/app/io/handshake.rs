@@ -1,14 +1,18 @@
 //! What a client's first request said, as middleware and connection handlers see it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::proto::http::{HeaderSlots, Request};
+use crate::proto::socketio::{Args, Mismatch, Payload, RawArgs};
 
-/// The request that opened a session.
+/// The request that opened a session; kept for a socket, also what its client sent along.
 #[derive(Clone, Debug)]
 pub struct Handshake {
-    pub(super) head: Box<[u8]>,
+    /// Shared by the sockets of a session, where it is kept.
+    pub(super) head: Arc<[u8]>,
+    pub(super) auth: RawArgs,
     pub(super) address: SocketAddr,
     pub(super) time: SystemTime,
 }
@@ -27,7 +31,7 @@ impl Handshake {
             head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
-        Self { head: head.into(), address, time }
+        Self { head: head.into(), auth: Args::NONE.into(), address, time }
     }
 
     /// The client's address.
@@ -40,6 +44,35 @@ impl Handshake {
     #[must_use]
     pub fn time(&self) -> SystemTime {
         self.time
+    }
+
+    /// The same, of a client that has sent this along.
+    pub(super) fn with_auth(&self, auth: RawArgs) -> Arc<Self> {
+        Arc::new(Self { auth, ..self.clone() })
+    }
+
+    /// What a socket's client sent along as `auth`, decoded. To whoever decides about a client,
+    /// [`Connect::auth`](super::Connect::auth) says it.
+    ///
+    /// # Errors
+    /// It sent none, or something else than a `T`.
+    pub fn auth<'s, T: Payload + ?Sized>(
+        &'s self,
+        scratch: &'s mut String,
+    ) -> Result<T::Parsed<'s>, Mismatch> {
+        self.auth.as_args().parse::<T>(scratch)
+    }
+
+    /// A header of the request.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.request(|request| request.header(name).map(str::to_owned))
+    }
+
+    /// A parameter of the request's query, decoded.
+    #[must_use]
+    pub fn query(&self, name: &str) -> Option<String> {
+        self.request(|request| request.query_param(name).map(|value| value.into_owned()))
     }
 
     /// Looks at the request: its headers, its query.

@@ -13,7 +13,7 @@ use super::parser::Parser;
 use super::port::Port;
 use super::reason::Reason;
 use super::shard::IoShard;
-use super::state::{ALL, Cx, Entry};
+use super::state::{ALL, Cx, Entry, State};
 
 impl IoShard {
     pub(super) fn text(&mut self, port: &mut dyn Port, slot: u32, text: &str) {
@@ -90,7 +90,9 @@ impl IoShard {
 
     /// A client asks for a namespace, which is there already or may come to be.
     fn connect(&mut self, port: &mut dyn Port, slot: u32, known: Option<u16>, packet: &Packet<'_>) {
-        let handshake = self.state.sessions[slot as usize].handshake.take();
+        let State { sessions, config, .. } = &mut self.state;
+        let kept = &mut sessions[slot as usize].handshake;
+        let handshake = if config.keep_handshake { kept.clone() } else { kept.take() };
         let mut connect = Connect {
             namespace: packet.namespace,
             auth: packet.args,
@@ -200,6 +202,11 @@ impl IoShard {
                 let session = &mut state.sessions[slot as usize];
                 session.first_socket = socket;
                 session.sockets += 1;
+                if state.config.keep_handshake
+                    && let Some(handshake) = &handshake
+                {
+                    state.handshakes.insert(socket, handshake.with_auth(auth.clone()));
+                }
                 state.rooms.join(namespace, socket, ALL, usize::MAX);
                 let sid = state.socket_id(socket).encode();
                 let sid = std::str::from_utf8(&sid).expect("an id is ASCII");

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::service::Delivery;
@@ -16,6 +17,7 @@ use super::admit::Connect;
 use super::broadcast::Broadcast;
 use super::cluster::{Act, Done, Operation};
 use super::emit::{Asking, BroadcastOperator, Broadcasting};
+use super::handshake::Handshake;
 use super::id::SocketId;
 use super::mail::IoMail;
 use super::operator::SocketOperator;
@@ -82,6 +84,14 @@ impl<'a, D> Socket<'a, D> {
     /// What the application keeps of it, to be changed.
     pub const fn data_mut(&mut self) -> &mut D {
         self.data
+    }
+
+    /// The request that opened its session, and what its client asked for the namespace with, for as long as it is there:
+    /// headers, query, `auth`, address and time. `None` unless `keep_handshake` is set: it takes memory that most applications
+    /// spare, by keeping what they need of [`connect`](Self::connect) as their data.
+    #[must_use]
+    pub fn handshake(&self) -> Option<Arc<Handshake>> {
+        self.cx.borrow().state.handshakes.get(&self.socket).cloned()
     }
 
     /// What its client asked with, in `on_connection`; `None` in every later call, when it is not kept any more.

@@ -20,6 +20,7 @@ use super::alarms::Alarms;
 use super::cluster::{Done, Gather, Operation, Part, Query};
 use super::config::IoConfig;
 use super::ends::LetGo;
+use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::{Errant, IoMail};
 use super::namespaces::Namespaces;
@@ -83,6 +84,8 @@ pub(crate) struct State {
     pub(super) rooms: Rooms,
     /// Requests that came in here and are held.
     pub(super) held: HashMap<Ticket, Held>,
+    /// What sockets were asked for with, where that is kept.
+    pub(super) handshakes: HashMap<u32, Arc<Handshake>>,
     /// Sockets whose connection handlers are still to run.
     pub(super) greetings: VecDeque<Greeting>,
     /// Sockets that are over and have yet to be told so.
@@ -135,6 +138,7 @@ impl State {
             namespaces: Namespaces::default(),
             rooms: Rooms::default(),
             held: HashMap::new(),
+            handshakes: HashMap::new(),
             greetings: VecDeque::new(),
             ended: Vec::new(),
             unpolled: Vec::new(),
