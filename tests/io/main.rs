@@ -11,6 +11,7 @@ mod http;
 mod later;
 mod leftovers;
 mod malformed;
+mod msgpack;
 mod namespaces;
 mod outgoing;
 mod panics;

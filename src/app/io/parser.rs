@@ -19,8 +19,8 @@ pub enum Parser {
     /// MessagePack, as `socket.io-msgpack-parser` has it: one binary message, bytes among the arguments as they are.
     ///
     /// There is no JSON then: [`Connect::auth_json`](super::Connect::auth_json) is `{}` and
-    /// [`Args::as_json`](super::Args::as_json) `None`, a `RawValue` is neither taken nor to be emitted. A message that is
-    /// text ends its session (`parse error`).
+    /// [`Args::as_json`](super::Args::as_json) `None`, and no handler takes a `RawValue`. One that is emitted is read, and written
+    /// as the values that it is. A message that is text ends its session (`parse error`).
     Msgpack,
 }
 

@@ -4,6 +4,7 @@
 //! to the same limits, and handlers and emitters see no difference.
 
 mod decode;
+mod raw;
 mod scan;
 
 use serde::ser::Serialize;
@@ -115,7 +116,7 @@ fn text(out: &mut Vec<u8>, text: &str) {
 /// A value. On an error everything from `start` on is taken back.
 fn value<T: Serialize + ?Sized>(out: &mut Vec<u8>, start: usize, value: &T) -> Result<(), EncodeError> {
     let mut serializer = rmp_serde::Serializer::new(&mut *out).with_struct_map().with_human_readable();
-    let written = value.serialize(&mut serializer).map_err(EncodeError::new);
+    let written = raw::Converted(value).serialize(&mut serializer).map_err(EncodeError::new);
     if written.is_err() {
         out.truncate(start);
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::super::encode::EmitArgs;
@@ -267,4 +268,90 @@ fn every_marker_has_its_length() {
         assert_eq!((behind, packet.args.len()), (7, 2), "{:02x}", value[0]);
         assert_eq!(parse(&bytes[..bytes.len() - 1]).map(|_| ()), Err(Malformed::Msgpack));
     }
+}
+
+/// A value in every shape that serde knows, with `part` wherever one can be.
+#[derive(serde::Serialize)]
+struct Shapes<T> {
+    plain: T,
+    list: Vec<T>,
+    pair: (u8, T),
+    map: BTreeMap<&'static str, T>,
+    some: Option<T>,
+    none: Option<T>,
+    newtype: Newtype<T>,
+    tuple: Tuple<T>,
+    variants: [Variant<T>; 4],
+    bytes: BinaryBuf,
+    scalars: (i8, u64, f32, f64, char, bool, (), Unit),
+}
+
+#[derive(serde::Serialize)]
+struct Unit;
+
+#[derive(serde::Serialize)]
+struct Newtype<T>(T);
+
+#[derive(serde::Serialize)]
+struct Tuple<T>(T, u8);
+
+#[derive(serde::Serialize)]
+enum Variant<T> {
+    Unit,
+    Newtype(T),
+    Tuple(u8, T),
+    Struct { part: T, number: u8 },
+}
+
+fn shapes<T: Clone>(part: T) -> Shapes<T> {
+    Shapes {
+        plain: part.clone(),
+        list: vec![part.clone(); 3],
+        pair: (1, part.clone()),
+        map: BTreeMap::from([("key", part.clone())]),
+        some: Some(part.clone()),
+        none: None,
+        newtype: Newtype(part.clone()),
+        tuple: Tuple(part.clone(), 2),
+        variants: [
+            Variant::Unit,
+            Variant::Newtype(part.clone()),
+            Variant::Tuple(3, part.clone()),
+            Variant::Struct { part, number: 4 },
+        ],
+        bytes: BinaryBuf(vec![5, 6]),
+        scalars: (-1, u64::MAX, 0.5, 1e300, 'c', true, (), Unit),
+    }
+}
+
+#[test]
+fn raw_json_goes_out_as_what_it_says() {
+    for json in
+        ["null", "-7", "18446744073709551615", "\"te\\u0078t\"", "[1, 2.5, [], {}]", "{ \"a\" : [true] }"]
+    {
+        let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
+        let value: Value = serde_json::from_str(json).unwrap();
+        assert_eq!(event(&raw), event(&(&value,)), "{json}");
+        assert_eq!(event(&*raw), event(&(&value,)), "{json}");
+        assert_eq!(event(&("text", &raw, 1)), event(&("text", &value, 1)), "{json}");
+        assert_eq!(event(&shapes(&raw)), event(&shapes(&value)), "{json}");
+    }
+    // A text that looks like it is a text.
+    let name = "$serde_json::private::RawValue";
+    let text = BTreeMap::from([(name, "[1]")]);
+    assert_eq!(event(&text), event(&json!({ name: "[1]" })));
+    // Deeper than anybody reads: refused, and nothing is written.
+    let deep: Box<RawValue> = RawValue::from_string("[".repeat(200) + &"]".repeat(200)).unwrap();
+    let mut out = vec![1, 2, 3];
+    assert!(msgpack::event(&mut out, "/", None, "e", &(1, &deep)).is_err());
+    assert_eq!(out, [1, 2, 3]);
+}
+
+#[test]
+fn everything_else_goes_out_as_it_would() {
+    let mut plain = Vec::new();
+    let mut serializer = rmp_serde::Serializer::new(&mut plain).with_struct_map().with_human_readable();
+    serde::Serialize::serialize(&shapes("part"), &mut serializer).unwrap();
+    let bytes = event(&shapes("part"));
+    assert_eq!(&bytes[bytes.len() - plain.len()..], plain);
 }
