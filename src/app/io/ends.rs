@@ -66,7 +66,8 @@ impl State {
         let payload = polling.take();
         if let Some(errant) = poll {
             self.answer(port, errant, payload_response(payload));
-        } else if is_closed_by_client || (reason == Reason::ForcedClose && payload.len() <= LET_GO_BYTES_MAX) {
+        } else if is_closed_by_client || (reason == Reason::ForcedClose && payload.len() <= LET_GO_BYTES_MAX)
+        {
             // Which may have been told that it was disconnected, and is not to come back by itself.
             let payload = if is_closed_by_client { vec![PacketKind::Noop.digit()] } else { payload };
             self.let_go.truncate(LET_GO_MAX - 1);
