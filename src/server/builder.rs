@@ -173,10 +173,14 @@ impl Builder {
             }
             raw
         };
-        let server = threads::start(self.config, plan, listeners, make)?;
-        #[cfg(feature = "socketio")]
-        let server = server.speaking(parser);
-        Ok(server)
+        threads::start(
+            self.config,
+            plan,
+            listeners,
+            #[cfg(feature = "socketio")]
+            parser,
+            make,
+        )
     }
 
     /// Starts a server that has no handler: a WebSocket that is nobody's is refused (404).

@@ -10,12 +10,11 @@
 
 mod addresses;
 mod builder;
-mod handle;
 mod plan;
 mod running;
 mod threads;
 
+pub use crate::app::handle::{Handle, Metrics};
 pub use builder::Builder;
-pub use handle::{Handle, Metrics};
 pub use plan::Plan;
 pub use running::Server;

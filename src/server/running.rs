@@ -5,12 +5,10 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-#[cfg(feature = "socketio")]
-use crate::app::io::Parser;
+use crate::app::handle::Handle;
 use crate::base::error::SetupError;
 
 use super::builder::Builder;
-use super::handle::Handle;
 use super::plan::Plan;
 
 /// A running server. Dropping it stops it and waits for its shards.
@@ -39,13 +37,6 @@ impl Server {
         plan: Plan,
     ) -> Self {
         Self { handle, threads, addresses, plan }
-    }
-
-    /// The same, with the form of Socket.IO's packets.
-    #[cfg(feature = "socketio")]
-    pub(super) fn speaking(mut self, parser: Parser) -> Self {
-        self.handle.1 = parser;
-        self
     }
 
     /// The end that other threads hold.

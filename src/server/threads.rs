@@ -11,12 +11,15 @@ use std::{io, thread};
 use crossbeam_channel::{Sender, bounded};
 use hdrhistogram::Histogram;
 
+use crate::app::handle::Handle;
+#[cfg(feature = "socketio")]
+use crate::app::io::Parser;
 use crate::app::raw::{Handler, Offload, Raw, RawMail, Remote};
 use crate::base::config::{Config, FdTables};
 use crate::base::error::SetupError;
 use crate::base::metrics::Counters;
 use crate::core::census::Census;
-use crate::core::epoll::{Epoll, EpollParts, Transport};
+use crate::core::epoll::{Epoll, EpollParts, Transport, pack_foreign};
 use crate::core::mail::Mail;
 use crate::core::mailbox::{Inbox, Outlet, mailbox};
 use crate::core::shard::{Seed, Shard, Turn};
@@ -24,7 +27,6 @@ use crate::sys::fd_table;
 use crate::sys::handoff::Handoff;
 use crate::sys::pin::pin_to_nth_core;
 
-use super::handle::Handle;
 use super::plan::Plan;
 use super::running::Server;
 
@@ -40,6 +42,7 @@ pub(super) fn start<H: Handler>(
     config: Config,
     plan: Plan,
     listeners: Vec<Vec<TcpListener>>,
+    #[cfg(feature = "socketio")] parser: Parser,
     make: impl Fn(usize, Arc<Remote<H>>) -> Raw<H> + Send + Sync + 'static,
 ) -> Result<Server, SetupError> {
     let refused =
@@ -87,6 +90,17 @@ pub(super) fn start<H: Handler>(
         census: census.clone(),
         offload,
         jobs_panicked: AtomicU64::new(0),
+        counters: counters.clone(),
+        turn_us: turn_us.clone(),
+        pack: {
+            let outgoing = is_own.then(|| outgoing.clone());
+            Box::new(move |stream, shard, count| {
+                pack_foreign(stream, outgoing.as_ref().map(|outgoing| &outgoing[shard]), count)
+            })
+        },
+        handed: AtomicU64::new(0),
+        #[cfg(feature = "socketio")]
+        parser,
     });
 
     // Listeners are numbered shard by shard; a shard under a shared table knows only its own.
@@ -147,7 +161,7 @@ pub(super) fn start<H: Handler>(
     let started: Result<Vec<()>, io::Error> = readiness.iter().take(plan.shards).collect();
     // Every table has its own copy by now: the main thread's would keep the ports bound when the shards have ended.
     drop(kept);
-    let handle = Handle::new(remote, counters, turn_us, is_own.then_some(outgoing));
+    let handle = Handle::new(remote);
     let server = Server::new(handle, threads, addresses, plan);
     match started {
         Ok(up) if up.len() == plan.shards => {
@@ -221,9 +235,4 @@ fn set_up<H: Handler>(
 /// Turn lengths from 1 µs to a minute, to 1 %: about 20 KB a shard.
 fn turn_lengths() -> Histogram<u32> {
     Histogram::new_with_bounds(1, 60_000_000, 2).expect("the bounds are constants that the histogram takes")
-}
-
-/// Reads a histogram that another thread writes.
-pub(super) fn snapshot(lengths: &Mutex<Histogram<u32>>) -> Histogram<u32> {
-    lengths.lock().map_or_else(|poisoned| poisoned.into_inner().clone(), |lengths| lengths.clone())
 }

@@ -54,6 +54,36 @@ fn it_sends_posts_and_closes() {
 }
 
 #[test]
+fn a_handler_gives_it_to_whom_it_likes() {
+    with_shards(|shards| {
+        let fixture = start(shards, Hooks::default(), |_| {});
+        let mut clients: Vec<_> = (0..shards).map(|shard| fixture.client_on(shard)).collect();
+        for (_, id) in &clients {
+            fixture.on(*id, |_, conn| _ = conn.subscribe("t"));
+        }
+        let first = clients[0].1;
+        let thread = fixture.on(first, move |_, conn| {
+            let handle = conn.handle();
+            std::thread::spawn(move || {
+                handle.publish("t", "published").unwrap();
+                handle.send(first, "sent").unwrap();
+                handle.count()
+            })
+        });
+        assert_eq!(thread.join().unwrap(), shards);
+        for (client, _) in &mut clients {
+            assert_eq!(text(client), "published");
+        }
+        assert_eq!(text(&mut clients[0].0), "sent");
+        // It outlives the connection that it was taken from, and is the server's own.
+        let handle = fixture.on(first, |_, conn| conn.handle());
+        drop(clients);
+        handle.stop(Duration::ZERO);
+        fixture.stop();
+    });
+}
+
+#[test]
 fn it_counts() {
     with_shards(|shards| {
         let fixture = start(shards, Hooks::default(), |_| {});

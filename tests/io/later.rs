@@ -31,6 +31,10 @@ fn acking(tokens: Sender<Ack>) -> impl Fn(&mut Io, &Tell) + Send + Sync {
                     let done = move |_: &mut Socket<'_>, result: u64| assert!(ack.answer(result));
                     assert!(socket.offload(move || n * 2, done));
                 })
+                .on("handle", |socket, text: &String| {
+                    let (handle, id, text) = (socket.handle(), socket.id(), text.clone());
+                    thread::spawn(move || assert!(handle.of("/chat").to(id).emit("said", text)));
+                })
                 .on("unasked", move |socket, (): &()| {
                     let ack = socket.take_ack();
                     said.say(format!("{} {}", ack.is_awaited(), ack.answer(1)));
@@ -58,6 +62,8 @@ fn another_thread_answers_once() {
         assert_eq!(ws.binary(), b"by a thread");
         ws.send("42/chat,2[\"offload\",21]");
         assert_eq!(ws.text(), "43/chat,2[42]");
+        ws.send("42/chat,[\"handle\",\"by a thread\"]");
+        assert_eq!(ws.text(), "42/chat,[\"said\",\"by a thread\"]");
         ws.send("42/chat,[\"unasked\"]");
         assert_eq!(fixture.said(), "false false");
         // One that is dropped answers nothing, and one that cannot be written says so.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::app::handle::Handle;
+
 use super::mail::IoMail;
 
 type SendMail = Arc<dyn Fn(usize, IoMail) + Send + Sync>;
@@ -12,6 +14,7 @@ type Run = Arc<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>;
 pub(crate) struct IoRemote {
     send: SendMail,
     run: Run,
+    handle: Handle,
 }
 
 impl IoRemote {
@@ -19,12 +22,18 @@ impl IoRemote {
     pub(crate) fn new(
         send: impl Fn(usize, IoMail) + Send + Sync + 'static,
         run: impl Fn(Box<dyn FnOnce() + Send>) + Send + Sync + 'static,
+        handle: Handle,
     ) -> Self {
-        Self { send: Arc::new(send), run: Arc::new(run) }
+        Self { send: Arc::new(send), run: Arc::new(run), handle }
     }
 
     pub(super) fn send(&self, shard: usize, mail: IoMail) {
         (self.send)(shard, mail);
+    }
+
+    /// The server, as other threads reach it.
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) {

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::app::handle::Handle;
 use crate::core::service::Delivery;
 use crate::hub::Subscribed;
 use crate::proto::engineio::Transport;
@@ -279,6 +280,16 @@ impl<'a, D> Socket<'a, D> {
     /// Everybody in another namespace.
     pub fn of<'s>(&'s self, namespace: &'s str) -> BroadcastOperator<'s> {
         BroadcastOperator::new(&self.cx, namespace, None)
+    }
+
+    /// The server, as other threads reach it: for one that is to emit later. A clone, and cheap.
+    ///
+    /// # Panics
+    /// Never: a shard that runs handlers has its way to the others.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        let cx = self.cx.borrow();
+        cx.state.remote.as_ref().expect("it is given to a shard before it runs").handle()
     }
 
     /// Runs `job` on a helper thread, then `done` here with its result, unless the socket is gone by then. The way to

@@ -1,11 +1,18 @@
 //! The shards, as other threads and the handler's own loose ends reach them.
 
 use std::io;
-use std::sync::Arc;
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
+use hdrhistogram::Histogram;
+
+#[cfg(feature = "socketio")]
+use crate::app::io::Parser;
 use crate::base::error::Full;
+use crate::base::metrics::Counters;
 use crate::core::census::Census;
+use crate::core::io::Parcel;
 use crate::core::mail::Mail;
 use crate::core::mailbox::Outlet;
 
@@ -16,6 +23,9 @@ use super::service::RawMail;
 /// Wakes a shard that sleeps.
 pub(crate) type Wake = Arc<dyn Fn(usize) + Send + Sync>;
 
+/// Packs another server's connection, the so many-th, for a shard.
+pub(crate) type Pack = Box<dyn Fn(TcpStream, usize, u64) -> io::Result<Parcel> + Send + Sync>;
+
 /// The shards of a server, from outside of them.
 pub(crate) struct Remote<H: Handler> {
     pub(crate) outlets: Vec<Outlet<Mail<RawMail<H>>>>,
@@ -23,6 +33,13 @@ pub(crate) struct Remote<H: Handler> {
     pub(crate) census: Arc<Census>,
     pub(crate) offload: Offload,
     pub(crate) jobs_panicked: AtomicU64,
+    pub(crate) counters: Vec<Arc<Counters>>,
+    pub(crate) turn_us: Vec<Arc<Mutex<Histogram<u32>>>>,
+    pub(crate) pack: Pack,
+    /// How many WebSockets of other servers were handed over.
+    pub(crate) handed: AtomicU64,
+    #[cfg(feature = "socketio")]
+    pub(crate) parser: Parser,
 }
 
 impl<H: Handler> Remote<H> {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+#[cfg(feature = "socketio")]
+use crate::app::handle::Handle;
 use crate::app::http::Web;
 #[cfg(feature = "socketio")]
 use crate::app::io::{Asked, IoMail, IoRemote, IoShard, Nowhere};
@@ -111,7 +113,8 @@ impl<H: Handler> Raw<H> {
     pub(crate) fn with_io(mut self, mut io: IoShard) -> Self {
         let (to_shard, to_helper) = (self.desk.remote.clone(), self.desk.remote.clone());
         let send = move |shard, mail| to_shard.answer(shard, RawMail::Io(mail));
-        io.attach(IoRemote::new(send, move |job| to_helper.offload.run(job)));
+        let handle = Handle::new(self.desk.remote.clone());
+        io.attach(IoRemote::new(send, move |job| to_helper.offload.run(job), handle));
         self.io = Some(Box::new(io));
         self
     }

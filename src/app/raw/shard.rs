@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
+use crate::app::handle::Handle;
 use crate::base::config::Config;
 use crate::base::id::{ConnId, Key};
 use crate::core::core::Core;
@@ -38,6 +39,11 @@ impl<H: Handler> Shard<'_, H> {
     /// How many shards the server has.
     pub fn shards(&self) -> usize {
         self.core.shards()
+    }
+
+    /// The server, as other threads reach it: for a thread that is to publish, or a job that is to stop it. A clone, and cheap.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.desk.remote.clone())
     }
 
     /// The server's settings.

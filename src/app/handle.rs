@@ -1,9 +1,12 @@
-//! The end of a server that other threads hold.
+//! The end of a server that other threads hold, and handlers that want one.
+//!
+//! Owns no state: what it asks is asked of the shards' outlets, whatever handler they have. Made by the server for the program, and
+//! by `Shard` and `Socket` for handlers.
 
 use std::any::Any;
 use std::fmt;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,17 +21,13 @@ use crate::app::raw::{Handler, Post, RawMail, Remote};
 use crate::base::error::Full;
 use crate::base::id::ConnId;
 use crate::base::metrics::Counters;
-use crate::core::epoll::pack_foreign;
 use crate::core::mail::{Adopted, Adoption, MAIL_BYTES, Mail};
 use crate::core::publication::Publication;
 use crate::proto::ws::Message;
-use crate::sys::handoff::Handoff;
-
-use super::threads::snapshot;
 
 /// Reaches a running server from any thread. Cheap to clone. It outlives the server: what it sends then goes nowhere.
 #[derive(Clone)]
-pub struct Handle(Arc<dyn Shards>, #[cfg(feature = "socketio")] pub(super) Parser);
+pub struct Handle(Arc<dyn Shards>);
 
 /// What the handle asks, without naming the handler's type.
 trait Shards: Send + Sync {
@@ -45,14 +44,8 @@ trait Shards: Send + Sync {
     /// Has a shard do something; which one does not matter.
     #[cfg(feature = "socketio")]
     fn on_a_shard(&self, call: IoCall);
-}
-
-struct Inner<H: Handler> {
-    remote: Arc<Remote<H>>,
-    counters: Vec<Arc<Counters>>,
-    turn_us: Vec<Arc<Mutex<Histogram<u32>>>>,
-    outgoing: Option<Arc<[Handoff]>>,
-    handed: AtomicU64,
+    #[cfg(feature = "socketio")]
+    fn parser(&self) -> Parser;
 }
 
 /// What a server has counted, over all of its shards.
@@ -73,18 +66,8 @@ impl Metrics {
 }
 
 impl Handle {
-    pub(super) fn new<H: Handler>(
-        remote: Arc<Remote<H>>,
-        counters: Vec<Arc<Counters>>,
-        turn_us: Vec<Arc<Mutex<Histogram<u32>>>>,
-        outgoing: Option<Arc<[Handoff]>>,
-    ) -> Self {
-        let inner = Arc::new(Inner { remote, counters, turn_us, outgoing, handed: AtomicU64::new(0) });
-        Self(
-            inner,
-            #[cfg(feature = "socketio")]
-            Parser::default(),
-        )
+    pub(crate) fn new<H: Handler>(remote: Arc<Remote<H>>) -> Self {
+        Self(remote)
     }
 
     /// Sends a message to a topic's subscribers on all shards. Messages that one thread publishes arrive in order.
@@ -208,41 +191,46 @@ impl Broadcasting for Handle {
     }
 
     fn shared_ack_id(&self) -> u64 {
-        static ASKED: AtomicU64 = AtomicU64::new(0);
+        static ASKED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         FIRST_OUTSIDE_ACK + ASKED.fetch_add(1, Ordering::Relaxed)
     }
 
     fn parser(&self) -> Parser {
-        self.1
+        self.0.parser()
     }
 }
 
-impl<H: Handler> Shards for Inner<H> {
+impl<H: Handler> Shards for Remote<H> {
+    #[cfg(feature = "socketio")]
+    fn parser(&self) -> Parser {
+        self.parser
+    }
+
     #[cfg(feature = "socketio")]
     fn io(&self, bytes: usize, mail: &mut dyn FnMut() -> IoMail) -> Result<(), Full> {
-        self.remote.mail_all(bytes, || Mail::Service(RawMail::Io(mail())))
+        self.mail_all(bytes, || Mail::Service(RawMail::Io(mail())))
     }
 
     #[cfg(feature = "socketio")]
     fn on_a_shard(&self, call: IoCall) {
-        self.remote.answer(0, RawMail::Io(IoMail::Call(call)));
+        self.answer(0, RawMail::Io(IoMail::Call(call)));
     }
 
     fn publish(&self, publication: Publication) -> Result<(), Full> {
-        self.remote.mail_all(publication.bytes() + MAIL_BYTES, || Mail::Publish(publication.clone()))
+        self.mail_all(publication.bytes() + MAIL_BYTES, || Mail::Publish(publication.clone()))
     }
 
     fn send(&self, id: ConnId, message: Message<'_>) -> Result<(), Full> {
         let mail = Mail::Send { key: id.key, opcode: message.opcode(), payload: message.as_bytes().to_vec() };
-        self.remote.mail(id.shard(), message.len() + MAIL_BYTES, mail)
+        self.mail(id.shard(), message.len() + MAIL_BYTES, mail)
     }
 
     fn close(&self, id: ConnId, code: u16, reason: &str) -> Result<(), Full> {
-        self.remote.mail(id.shard(), 0, Mail::Close { key: id.key, code, reason: reason.to_owned() })
+        self.mail(id.shard(), 0, Mail::Close { key: id.key, code, reason: reason.to_owned() })
     }
 
     fn post(&self, id: ConnId, post: Post) -> Result<(), Full> {
-        self.remote.mail(id.shard(), 0, Mail::Service(RawMail::Post(id.key, post)))
+        self.mail(id.shard(), 0, Mail::Service(RawMail::Post(id.key, post)))
     }
 
     fn adopt(&self, stream: TcpStream, bytes: Vec<u8>, post: Post) -> std::io::Result<()> {
@@ -250,11 +238,10 @@ impl<H: Handler> Shards for Inner<H> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let count = self.handed.fetch_add(1, Ordering::Relaxed);
-        let shard = self.remote.census.emptiest_from(count as usize);
+        let shard = self.census.emptiest_from(count as usize);
         // Packed only once there is a slot: what went into the hand-off and is never asked for would stay open there.
-        self.remote.try_mail(shard, || {
-            let handoff = self.outgoing.as_ref().map(|outgoing| &outgoing[shard]);
-            let parcel = pack_foreign(stream, handoff, count)?;
+        self.try_mail(shard, || {
+            let parcel = (self.pack)(stream, shard, count)?;
             let adopted = Adopted::WebSocket(RawMail::Adopt(post));
             Ok(Mail::Adopt(Box::new(Adoption { parcel, peer, bytes, adopted })))
         })
@@ -263,11 +250,11 @@ impl<H: Handler> Shards for Inner<H> {
     fn stop(&self, grace: Duration) {
         // Moments are told apart over half the range of 32 bits of milliseconds: 24.8 days.
         let grace_ms = grace.as_millis().min(i32::MAX as u128) as u32;
-        self.remote.stop(grace_ms);
+        self.stop(grace_ms);
     }
 
     fn count(&self) -> usize {
-        self.remote.census.total()
+        self.census.total()
     }
 
     fn metrics(&self) -> Metrics {
@@ -275,7 +262,7 @@ impl<H: Handler> Shards for Inner<H> {
         for shard in &self.counters {
             counters.iter_mut().zip(shard.each()).for_each(|((_, sum), (_, value))| *sum += value);
         }
-        counters.push(("jobs_panicked", self.remote.jobs_panicked.load(Ordering::Relaxed)));
+        counters.push(("jobs_panicked", self.jobs_panicked.load(Ordering::Relaxed)));
         let mut turn_us = snapshot(&self.turn_us[0]);
         for shard in &self.turn_us[1..] {
             turn_us += snapshot(shard);
@@ -288,4 +275,9 @@ impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("count", &self.count()).finish_non_exhaustive()
     }
+}
+
+/// Reads a histogram that another thread writes.
+fn snapshot(lengths: &Mutex<Histogram<u32>>) -> Histogram<u32> {
+    lengths.lock().map_or_else(|poisoned| poisoned.into_inner().clone(), |lengths| lengths.clone())
 }
