@@ -1,13 +1,18 @@
 //! An event on its way to many sockets: encoded once, whatever their number and however many shards they live on.
 
+use std::cell::RefCell;
+use std::time::Duration;
+
 use crate::core::publication::Publication;
 use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::ws::{Message, encode};
 
+use super::cluster::{Act, Done, Operation};
+use super::emit::{Asking, Broadcasting};
 use super::parser::Parser;
 use super::port::Port;
 use super::session::Link;
-use super::state::{ALL, State};
+use super::state::{ALL, Cx, State};
 
 /// An event and whom it is for.
 #[derive(Debug)]
@@ -142,5 +147,50 @@ impl State {
                 self.unpolled.push(slot);
             }
         }
+    }
+}
+
+impl Broadcasting for RefCell<Cx<'_>> {
+    fn broadcast(&self, broadcast: Broadcast) -> bool {
+        let Cx { state, port } = &mut *self.borrow_mut();
+        state.apply(*port, &broadcast);
+        state.adapter.broadcast(*port, state.shard, broadcast)
+    }
+
+    fn counted(&self) {
+        self.borrow_mut().state.encoded += 1;
+    }
+
+    fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>) {
+        let Cx { state, port } = &mut *self.borrow_mut();
+        state.operate(*port, operation, answered);
+    }
+
+    fn ask(&self, asking: Asking) {
+        let Cx { state, port } = &mut *self.borrow_mut();
+        state.ask(*port, asking);
+    }
+
+    fn shared_ack_id(&self) -> u64 {
+        let Cx { state, port } = &mut *self.borrow_mut();
+        state.shared_ack_id(port.shards())
+    }
+
+    fn parser(&self) -> Parser {
+        self.borrow().state.config.parser
+    }
+
+    fn is_unheard(&self) -> bool {
+        self.borrow().state.outgoing.is_telling()
+    }
+}
+
+impl State {
+    /// Emits to sockets everywhere, and gathers their acks.
+    pub(super) fn ask(&mut self, port: &mut dyn Port, asking: Asking) {
+        let Asking { broadcast, ack_id, within, done } = asking;
+        let (namespace, target) = (broadcast.namespace.clone(), broadcast.target.clone());
+        let act = Act::Ask { broadcast, ack_id, within };
+        self.operate(port, Operation { namespace, target, act, asks: None }, Some((within, done)));
     }
 }

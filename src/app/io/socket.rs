@@ -15,9 +15,7 @@ use crate::proto::socketio::{EmitArgs, EncodeError, Payload};
 
 use super::acks::{Ack, AckError, Acks, Asker};
 use super::admit::Connect;
-use super::broadcast::Broadcast;
-use super::cluster::{Act, Done, Operation};
-use super::emit::{Asking, BroadcastOperator, Broadcasting};
+use super::emit::BroadcastOperator;
 use super::handshake::Handshake;
 use super::id::SocketId;
 use super::mail::IoMail;
@@ -26,7 +24,7 @@ use super::parser::Parser;
 use super::port::Port;
 use super::session::Link;
 use super::shard::IoShard;
-use super::state::{ALL, Cx, State};
+use super::state::{ALL, Cx};
 
 /// What a call lends, besides the shard.
 pub(super) struct Lent<'a, D> {
@@ -342,51 +340,6 @@ impl<'a, D> Socket<'a, D> {
     /// Whether it was disconnected, or its client is gone.
     pub(super) fn is_over(&self) -> bool {
         self.cx.borrow().state.sockets[self.socket as usize].is_over
-    }
-}
-
-impl Broadcasting for RefCell<Cx<'_>> {
-    fn broadcast(&self, broadcast: Broadcast) -> bool {
-        let Cx { state, port } = &mut *self.borrow_mut();
-        state.apply(*port, &broadcast);
-        state.adapter.broadcast(*port, state.shard, broadcast)
-    }
-
-    fn counted(&self) {
-        self.borrow_mut().state.encoded += 1;
-    }
-
-    fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>) {
-        let Cx { state, port } = &mut *self.borrow_mut();
-        state.operate(*port, operation, answered);
-    }
-
-    fn ask(&self, asking: Asking) {
-        let Cx { state, port } = &mut *self.borrow_mut();
-        state.ask(*port, asking);
-    }
-
-    fn shared_ack_id(&self) -> u64 {
-        let Cx { state, port } = &mut *self.borrow_mut();
-        state.shared_ack_id(port.shards())
-    }
-
-    fn parser(&self) -> Parser {
-        self.borrow().state.config.parser
-    }
-
-    fn is_unheard(&self) -> bool {
-        self.borrow().state.outgoing.is_telling()
-    }
-}
-
-impl State {
-    /// Emits to sockets everywhere, and gathers their acks.
-    pub(super) fn ask(&mut self, port: &mut dyn Port, asking: Asking) {
-        let Asking { broadcast, ack_id, within, done } = asking;
-        let (namespace, target) = (broadcast.namespace.clone(), broadcast.target.clone());
-        let act = Act::Ask { broadcast, ack_id, within };
-        self.operate(port, Operation { namespace, target, act, asks: None }, Some((within, done)));
     }
 }
 
