@@ -124,6 +124,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             suite(talk(main)).on("chat message", |socket, args: &RawArgs| {
                 socket.io().emit("chat message", args.as_args());
             });
+            let has_number = |name: &str, _: &Connect<'_>| {
+                name.strip_prefix("/room-").is_some_and(|number| number.parse::<u32>().is_ok())
+            };
+            talk(io.of_matching_with(has_number, |connect| Admit::accept(who(connect))))
+                .on("chat message", |socket, args: &RawArgs| {
+                    _ = socket.io().emit("chat message", args.as_args())
+                });
             let custom = io.of_with("/custom", |connect| Admit::accept(who(connect)));
             drop(suite(custom));
             // Keeps nothing of its own and greets nobody: what it costs is throng's alone.

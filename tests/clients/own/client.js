@@ -14,6 +14,7 @@
 //   chat message (…args)   in "/" alone: emits the same to everybody in "/"
 //
 // "/admin" refuses who has not { token: "right" } in auth, with the message "not authorized" and the data { code: 401 }.
+// Every "/room-" with a number behind it is a namespace too, with the same events and "chat message" to everybody in it.
 // Nobody listens to "nobody". Losses and restarts are a proxy's in front of the server.
 "use strict";
 const assert = require("node:assert");
@@ -178,6 +179,19 @@ async function namespaces(transports) {
   assert.strictEqual(await main.emitWithAck("echo", "stays"), "stays");
   assert.notStrictEqual(open({ transports }).io, main.io, "the same namespace again is another connection");
   assert.notStrictEqual(open({ transports, multiplex: false }, "/other").io, main.io);
+
+  // Nobody has named these.
+  const rooms = await Promise.all(["/room-1", "/room-1", "/room-2"].map((nsp) => opened({ transports, forceNew: true }, nsp)));
+  rooms[2].on("chat message", () => assert.fail("a namespace hears itself alone"));
+  const both = rooms.slice(0, 2).map((socket) => heard(socket, "chat message"));
+  rooms[0].emit("chat message", "to one");
+  assert.deepStrictEqual(await Promise.all(both), [["to one"], ["to one"]]);
+  assert.deepStrictEqual(await Promise.all(rooms.map((socket) => socket.emitWithAck("echo", socket.nsp))), ["/room-1", "/room-1", "/room-2"]);
+  for (const socket of rooms) socket.disconnect();
+  const again = await opened({ transports, forceNew: true }, "/room-1");
+  assert.strictEqual(await again.emitWithAck("echo", 1), 1);
+  const [invalid] = await heard(open({ transports, forceNew: true }, "/room-x"), "connect_error");
+  assert.strictEqual(invalid.message, "Invalid namespace");
 
   const held = open({ transports, autoConnect: false, forceNew: true });
   assert.deepStrictEqual([held.active, held.connected], [false, false]);

@@ -27,4 +27,9 @@ admin.use((socket, next) => {
 });
 admin.on("connection", talk);
 
+io.of(/^\/room-\d+$/).on("connection", (socket) => {
+  talk(socket);
+  socket.on("chat message", (...args) => socket.nsp.emit("chat message", ...args));
+});
+
 http.listen(0, "127.0.0.1", () => console.log(`listening on http://127.0.0.1:${http.address().port}`));
