@@ -41,6 +41,8 @@ trait Shards: Send + Sync {
     fn count(&self) -> usize;
     fn metrics(&self) -> Metrics;
     #[cfg(feature = "socketio")]
+    fn counted(&self);
+    #[cfg(feature = "socketio")]
     fn io(&self, mail: &mut dyn FnMut() -> IoMail) -> Result<(), Full>;
     /// Has a shard do something; which one does not matter.
     #[cfg(feature = "socketio")]
@@ -53,6 +55,9 @@ struct Inner<H: Handler> {
     turn_us: Vec<Arc<Mutex<Histogram<u32>>>>,
     outgoing: Option<Arc<[Handoff]>>,
     handed: AtomicU64,
+    /// Broadcasts that were encoded on threads that are no shards.
+    #[cfg(feature = "socketio")]
+    encoded: AtomicU64,
 }
 
 /// What a server has counted, over all of its shards.
@@ -79,7 +84,15 @@ impl Handle {
         turn_us: Vec<Arc<Mutex<Histogram<u32>>>>,
         outgoing: Option<Arc<[Handoff]>>,
     ) -> Self {
-        let inner = Arc::new(Inner { remote, counters, turn_us, outgoing, handed: AtomicU64::new(0) });
+        let inner = Arc::new(Inner {
+            remote,
+            counters,
+            turn_us,
+            outgoing,
+            handed: AtomicU64::new(0),
+            #[cfg(feature = "socketio")]
+            encoded: AtomicU64::new(0),
+        });
         Self(
             inner,
             #[cfg(feature = "socketio")]
@@ -197,7 +210,9 @@ impl Broadcasting for Handle {
         self.0.io(&mut || IoMail::Broadcast(broadcast.clone())).is_ok()
     }
 
-    fn counted(&self) {}
+    fn counted(&self) {
+        self.0.counted();
+    }
 
     fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>) {
         self.0.on_a_shard(Box::new(|io, port| io.operate(port, operation, answered)));
@@ -260,6 +275,11 @@ impl<H: Handler> Shards for Inner<H> {
         })
     }
 
+    #[cfg(feature = "socketio")]
+    fn counted(&self) {
+        self.encoded.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn stop(&self, grace: Duration) {
         // Moments are told apart over half the range of 32 bits of milliseconds: 24.8 days.
         let grace_ms = grace.as_millis().min(i32::MAX as u128) as u32;
@@ -274,6 +294,10 @@ impl<H: Handler> Shards for Inner<H> {
         let mut counters: Vec<_> = Counters::default().each().collect();
         for shard in &self.counters {
             counters.iter_mut().zip(shard.each()).for_each(|((_, sum), (_, value))| *sum += value);
+        }
+        #[cfg(feature = "socketio")]
+        for (_, sum) in counters.iter_mut().filter(|(name, _)| *name == "io_broadcasts_encoded") {
+            *sum += self.encoded.load(Ordering::Relaxed);
         }
         counters.push(("jobs_panicked", self.remote.jobs_panicked.load(Ordering::Relaxed)));
         let mut turn_us = snapshot(&self.turn_us[0]);

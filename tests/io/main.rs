@@ -2,11 +2,13 @@
 
 mod acks;
 mod cors;
+mod encoded;
 mod engine;
 mod events;
 mod heartbeat;
 mod http;
 mod leftovers;
+mod limits;
 mod malformed;
 mod namespaces;
 mod panics;

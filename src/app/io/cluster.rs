@@ -156,10 +156,8 @@ impl State {
         let sockets = self.select(&operation.namespace, &operation.target);
         let part = match &operation.act {
             Act::Join(rooms) => {
-                let most = self.config.rooms_per_socket_max.saturating_add(1);
                 for &socket in &sockets {
-                    let space = self.sockets[socket as usize].space as usize;
-                    rooms.iter().for_each(|room| _ = self.hubs[space].subscribe(socket, room, most));
+                    rooms.iter().for_each(|room| _ = self.join(port, socket, room));
                 }
                 None
             }

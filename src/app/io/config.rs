@@ -32,6 +32,10 @@ pub struct IoConfig {
     pub ping_timeout: Duration,
     /// How long an upgrade may take from its WebSocket on. 10 s; then that WebSocket is closed and polling goes on.
     pub upgrade_timeout: Duration,
+    /// Sessions on all shards together. 0 (default): as many as there may be connections; beyond it a handshake is
+    /// answered 503. A session that polls outlives its connections by `ping_interval` and `ping_timeout`, so a limit of the
+    /// connections alone is none of the sessions.
+    pub sessions_max: usize,
     /// How long a client may be connected to no namespace. 45 s; then its session is closed.
     pub connect_timeout: Duration,
     /// Bytes of one request's body or one message (`maxHttpBufferSize`). 1,000,000; beyond it 413, or close 1009.
@@ -93,6 +97,7 @@ impl Default for IoConfig {
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
             upgrade_timeout: Duration::from_secs(10),
+            sessions_max: 0,
             connect_timeout: Duration::from_secs(45),
             max_payload: 1_000_000,
             packets_per_payload_max: 4096,

@@ -34,6 +34,7 @@ mod shard;
 mod socket;
 mod space;
 mod state;
+mod tally;
 
 pub use acks::AckError;
 pub use admit::{Admit, Connect, PendingConnect, Refusal};

@@ -2,6 +2,7 @@
 //! everything in this room is free of it.
 
 use crate::base::id::Key;
+use crate::base::metrics::Counters;
 use crate::core::publication::Publication;
 use crate::core::service::{Delivery, Ticket};
 use crate::core::timers::TimerId;
@@ -14,6 +15,8 @@ use super::mail::IoMail;
 pub(crate) trait Port {
     /// How many shards there are.
     fn shards(&self) -> usize;
+    /// What the shard counts.
+    fn counters(&self) -> &Counters;
     /// The time of this turn, in microseconds since the shard began.
     fn now_us(&self) -> u64;
     /// Bytes that nobody guesses, for an id.

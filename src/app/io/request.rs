@@ -6,7 +6,7 @@ use crate::base::cause::Cause;
 use crate::base::id::Key;
 use crate::core::service::{Reply, Ticket};
 use crate::proto::engineio::{Asks, Open, PacketKind, Payload, RequestError, SessionId, Transport};
-use crate::proto::http::{Request, Response};
+use crate::proto::http::{RETRY_AFTER_SECONDS, Request, Response};
 use crate::proto::socketio::Decoder;
 
 use super::config::{Cors, CorsOrigins};
@@ -18,6 +18,7 @@ use super::reason::Reason;
 use super::session::{Link, NONE, Session};
 use super::shard::IoShard;
 use super::state::{Held, payload_response};
+use super::tally;
 
 /// What a connection becomes that asks for a WebSocket.
 pub(crate) enum Asked {
@@ -48,7 +49,7 @@ impl IoShard {
             None if request.method() == "OPTIONS" => Ok(Asked::Reply(Reply::Respond(preflight(request)))),
             None => self.judged(port, key, address, request, body, asks_upgrade),
         };
-        let reply = reply.unwrap_or_else(|error| Asked::Reply(Reply::Respond(refused(error))));
+        let reply = reply.unwrap_or_else(|error| Asked::Reply(Reply::Respond(refused(port, error))));
         self.settle(port);
         match reply {
             Asked::Reply(Reply::Respond(response)) => {
@@ -70,6 +71,10 @@ impl IoShard {
     ) -> Result<Asked, RequestError> {
         let asks =
             Asks::parse(request.method(), request.query(), asks_upgrade, self.state.config.transports)?;
+        if matches!(asks, Asks::Open { .. }) && self.state.census.is_full() {
+            port.counters().io_sessions_refused.add(1);
+            return Err(RequestError::Full);
+        }
         let handshake = || Box::new(Handshake::of(request, address, SystemTime::now()));
         match asks {
             Asks::Open { transport: Transport::WebSocket } => Ok(Asked::WebSocket(NONE, Some(handshake()))),
@@ -102,6 +107,7 @@ impl IoShard {
             Asks::Poll { sid } => self.errand(port, key, sid, request, None),
             Asks::Post { sid } => {
                 if body.len() > self.state.config.max_payload {
+                    port.counters().io_bodies_too_large.add(1);
                     return Ok(Asked::Reply(Reply::Respond(Response::new(413))));
                 }
                 self.errand(port, key, sid, request, Some(body))
@@ -153,7 +159,7 @@ impl IoShard {
             (None, None) => self.late_poll(port, &id).map(Some),
             (None, Some(_)) => Err(RequestError::UnknownSession),
         };
-        if let Some(response) = response.unwrap_or_else(|error| Some(refused(error))) {
+        if let Some(response) = response.unwrap_or_else(|error| Some(refused(port, error))) {
             self.state.answer(port, from, response);
         }
     }
@@ -200,6 +206,7 @@ impl IoShard {
         let mut buffer = Vec::new();
         let packets_max = self.state.config.packets_per_payload_max;
         let Ok(text) = std::str::from_utf8(body) else {
+            port.counters().io_payloads_malformed.add(1);
             self.state.close_session(port, slot, Reason::ParseError);
             return Err(RequestError::BadRequest);
         };
@@ -215,7 +222,8 @@ impl IoShard {
                     // A socket that has left is told so before its client, in the same body, may come back as another.
                     self.tell_ended(port);
                 }
-                Err(_) => {
+                Err(error) => {
+                    tally::of_payload(port.counters(), error).add(1);
                     self.state.close_session(port, slot, Reason::ParseError);
                     return Err(RequestError::BadRequest);
                 }
@@ -269,6 +277,8 @@ impl IoShard {
             handshake: Some(handshake),
         };
         let slot = state.sessions.insert(session) as u32;
+        state.census.set(state.shard, state.sessions.len());
+        port.counters().io_sessions_opened.add(1);
         state.file(port, Due::Ping, slot);
         state.file(port, Due::Connect, slot);
         slot
@@ -289,8 +299,13 @@ impl IoShard {
 }
 
 /// The answer to a wrong request.
-fn refused(error: RequestError) -> Response {
-    Response::json(error.body()).status(error.status())
+fn refused(port: &dyn Port, error: RequestError) -> Response {
+    port.counters().io_requests_refused.add(1);
+    let response = Response::json(error.body()).status(error.status());
+    match error {
+        RequestError::Full => response.header("Retry-After", &RETRY_AFTER_SECONDS.to_string()),
+        _ => response,
+    }
 }
 
 /// The answer to a browser that asks whether it may.

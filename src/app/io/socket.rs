@@ -164,6 +164,7 @@ impl<'a, D> Socket<'a, D> {
         alarm(due_us, ack_id);
         if is_too_many && let Some(oldest) = self.acks.borrow_mut().give_up_oldest(socket) {
             alarm(0, oldest);
+            port.counters().io_acks_given_up.add(1);
         }
         delivery
     }
@@ -212,15 +213,11 @@ impl<'a, D> Socket<'a, D> {
 
     /// Puts it into a room, until it leaves or is gone.
     pub fn join(&self, room: impl AsRef<str>) -> Subscribed {
-        let state = &mut *self.cx.borrow_mut().state;
-        let entry = &state.sockets[self.socket as usize];
-        if entry.is_over || room.as_ref() == ALL {
+        let Cx { state, port } = &mut *self.cx.borrow_mut();
+        if state.sockets[self.socket as usize].is_over || room.as_ref() == ALL {
             return Subscribed::Closed;
         }
-        // The room of all is one of them.
-        let most = state.config.rooms_per_socket_max.saturating_add(1);
-        let space = entry.space as usize;
-        state.hubs[space].subscribe(self.socket, room.as_ref(), most)
+        state.join(*port, self.socket, room.as_ref())
     }
 
     /// Takes it out of a room; false where it was not in it.
@@ -276,6 +273,7 @@ impl<'a, D> Socket<'a, D> {
         let cx = self.cx.borrow();
         let Some(remote) = cx.state.remote.clone() else { return false };
         if self.acks.borrow().jobs.len() >= cx.state.config.jobs_per_namespace_max {
+            cx.port.counters().io_jobs_refused.add(1);
             return false;
         }
         let job_id =
@@ -323,7 +321,7 @@ impl Broadcasting for RefCell<Cx<'_>> {
     }
 
     fn counted(&self) {
-        self.borrow_mut().state.encoded += 1;
+        self.borrow().port.counters().io_broadcasts_encoded.add(1);
     }
 
     fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>) {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use slab::Slab;
 
 use crate::base::id::Key;
+use crate::core::census::Census;
 use crate::core::service::{Delivery, Ticket};
 use crate::core::timers::TimerId;
-use crate::hub::Hub;
+use crate::hub::{Hub, Subscribed};
 use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::http::Response;
 use crate::proto::ws::Message;
@@ -70,6 +71,8 @@ pub(crate) struct State {
     pub(super) shard: usize,
     pub(super) serial: u32,
     pub(super) sessions: Slab<Session>,
+    /// How many of them there are on all shards.
+    pub(super) census: Arc<Census>,
     pub(super) heartbeats: Heartbeats,
     pub(super) alarms: Alarms,
     /// The tick that is set.
@@ -103,7 +106,6 @@ pub(crate) struct State {
     /// What the other shards have said, to be told to this one's listeners.
     pub(super) said: VecDeque<Arc<Operation>>,
     pub(super) stamp: u32,
-    pub(super) encoded: u64,
 }
 
 /// What a handler's socket is lent.
@@ -113,8 +115,9 @@ pub(crate) struct Cx<'a> {
 }
 
 impl State {
-    pub(super) fn new(shard: usize, config: Arc<IoConfig>) -> Self {
+    pub(super) fn new(shard: usize, config: Arc<IoConfig>, census: Arc<Census>) -> Self {
         Self {
+            census,
             remote: None,
             waiting: HashMap::new(),
             asked: HashSet::new(),
@@ -144,7 +147,6 @@ impl State {
             shared_acks: 0,
             said: VecDeque::new(),
             stamp: 0,
-            encoded: 0,
             config,
         }
     }
@@ -248,6 +250,7 @@ impl State {
                 let payload = polling.take();
                 self.answer(port, errant, payload_response(payload));
             } else if polling.payload.len() > self.config.polling_bytes_max {
+                port.counters().io_polls_overflowed.add(1);
                 self.close_session(port, slot, Reason::TransportError);
             }
         }
@@ -269,6 +272,18 @@ impl State {
             let response = super::request::with_cors(&self.config.cors, held.origin.as_deref(), response);
             port.answer(ticket, response);
         }
+    }
+
+    /// Puts a socket into a room.
+    pub(super) fn join(&mut self, port: &dyn Port, socket: u32, room: &str) -> Subscribed {
+        // The room of all is one of them.
+        let most = self.config.rooms_per_socket_max.saturating_add(1);
+        let space = self.sockets[socket as usize].space as usize;
+        let joined = self.hubs[space].subscribe(socket, room, most);
+        if joined == Subscribed::TooMany {
+            port.counters().io_rooms_refused.add(1);
+        }
+        joined
     }
 
     /// The session's socket in a namespace.

@@ -2,6 +2,7 @@
 
 use crate::app::io::{IoMail, Port};
 use crate::base::id::Key;
+use crate::base::metrics::Counters;
 use crate::core::core::Core;
 use crate::core::publication::Publication;
 use crate::core::service::{Delivery, Reply, Ticket};
@@ -15,6 +16,10 @@ use super::service::{Alarm, Raw, RawMail};
 impl<H: Handler> Port for Core<Raw<H>> {
     fn shards(&self) -> usize {
         Self::shards(self)
+    }
+
+    fn counters(&self) -> &Counters {
+        Self::counters(self)
     }
 
     fn now_us(&self) -> u64 {
