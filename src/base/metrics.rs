@@ -73,6 +73,8 @@ counters! {
     io_sessions_refused,
     /// Socket.IO: sessions closed at `connect_timeout`, in no namespace.
     io_connects_late,
+    /// Socket.IO: requests of origins that may not, where that is enforced.
+    io_origins_refused,
     /// Socket.IO: requests that were refused: an unknown session, a wrong transport or method.
     io_requests_refused,
     /// Socket.IO: bodies of requests above `max_payload`.
@@ -113,6 +115,10 @@ counters! {
     io_jobs_refused,
     /// Socket.IO: sessions closed at `polling_bytes_max`.
     io_polls_overflowed,
+    /// Socket.IO: answers to polls that were compressed.
+    io_polls_compressed,
+    /// Socket.IO: answers to polls that were not compressed at `bytes_per_turn`.
+    io_compressions_skipped,
     /// Socket.IO: broadcasts encoded, each once, whoever gets it on however many shards.
     io_broadcasts_encoded,
 }

@@ -1,6 +1,8 @@
 //! Socket.IO on real sockets: raw HTTP and WebSocket against a server of one shard and of three.
 
 mod acks;
+mod compress;
+mod cookie;
 mod cors;
 mod encoded;
 mod engine;

@@ -8,6 +8,9 @@ use crate::proto::engineio::Transports;
 use crate::proto::socketio::Limits;
 
 use super::bundle::Bundle;
+use super::cookie::Cookie;
+use super::cors::Cors;
+use super::dress::HttpCompression;
 use super::parser::Parser;
 
 /// The settings of Socket.IO, by the official server's names where it has them. Checked when the server is built.
@@ -54,8 +57,12 @@ pub struct IoConfig {
     pub acks_per_socket_max: usize,
     /// Jobs of one namespace on one shard that may be under way (`Socket::offload`). 65,536; beyond it `offload` says so.
     pub jobs_per_namespace_max: usize,
-    /// Which pages of other origins may use polling. None.
+    /// Whether and when answers to polls are compressed. From 1,024 bytes on, for clients that take gzip.
+    pub http_compression: Option<HttpCompression>,
+    /// Which pages of other origins may connect. None by polling; by WebSocket those of [`Config::origins`](crate::Config).
     pub cors: Cors,
+    /// The cookie in which a client that begins by polling is told its session's id: for a proxy that goes by cookies. None.
+    pub cookie: Option<Cookie>,
     /// The form of packets, which clients must be told to have as well. JSON.
     pub parser: Parser,
     /// A directory with the official browser client, as npm's `socket.io-client` has it under `dist`: at least a
@@ -63,29 +70,6 @@ pub struct IoConfig {
     /// server is built: `socket.io.js`, `socket.io.min.js`, `socket.io.esm.min.js`, `socket.io.msgpack.min.js` and the
     /// `.map` of each.
     pub client_dir: Option<PathBuf>,
-}
-
-/// Cross-origin requests of browsers (`cors`). WebSocket handshakes are judged by `Config::origins`.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub struct Cors {
-    /// Which origins are told that they may.
-    pub origins: CorsOrigins,
-    /// Whether they may send cookies (`Access-Control-Allow-Credentials`). No.
-    pub credentials: bool,
-}
-
-/// Origins of [`Cors`].
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub enum CorsOrigins {
-    /// None: only pages of the server's own origin.
-    #[default]
-    Own,
-    /// Every origin (`*`).
-    Any,
-    /// These, compared exactly.
-    Only(Vec<String>),
 }
 
 impl Default for IoConfig {
@@ -107,7 +91,9 @@ impl Default for IoConfig {
             rooms_per_socket_max: 1024,
             acks_per_socket_max: 4096,
             jobs_per_namespace_max: 65_536,
+            http_compression: Some(HttpCompression::default()),
             cors: Cors::default(),
+            cookie: None,
             parser: Parser::default(),
             client_dir: None,
         }
@@ -160,6 +146,7 @@ impl IoConfig {
         if self.namespaces_per_session_max == 0 {
             return Err(SetupError::setting("io.namespaces_per_session_max", 0, "1 at least".to_owned()));
         }
+        self.cookie.as_ref().map_or(Ok(()), Cookie::check)?;
         Bundle::check(self.client_dir.as_deref())
     }
 }

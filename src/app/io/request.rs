@@ -9,7 +9,8 @@ use crate::proto::engineio::{Asks, Open, PacketKind, Payload, RequestError, Sess
 use crate::proto::http::{RETRY_AFTER_SECONDS, Request, Response};
 use crate::proto::socketio::Decoder;
 
-use super::config::{Cors, CorsOrigins};
+use super::cors::preflight;
+use super::dress::Manner;
 use super::handshake::Handshake;
 use super::heartbeat::Due;
 use super::mail::{Errand, Errant, IoMail};
@@ -44,20 +45,31 @@ impl IoShard {
         body: &[u8],
         asks_upgrade: bool,
     ) -> Asked {
-        let reply = match self.client_file(request) {
-            Some(response) => Ok(Asked::Reply(Reply::Respond(response))),
-            None if request.method() == "OPTIONS" => Ok(Asked::Reply(Reply::Respond(preflight(request)))),
-            None => self.judged(port, key, address, request, body, asks_upgrade),
+        let (manner, is_refused) = Manner::of(&self.state.config.cors, request);
+        if let Some(response) = self.client_file(request) {
+            return Asked::Reply(Reply::Respond(self.state.config.cors.tell(&manner.origin, response)));
+        }
+        let reply = match request.method() {
+            "OPTIONS" => Ok(Asked::Reply(Reply::Respond(preflight(request)))),
+            _ if is_refused => {
+                port.counters().io_origins_refused.add(1);
+                Err(RequestError::Forbidden)
+            }
+            _ => self.judged(port, key, address, request, body, asks_upgrade),
         };
         let reply = reply.unwrap_or_else(|error| Asked::Reply(Reply::Respond(refused(port, error))));
-        self.settle(port);
-        match reply {
+        let asked = match reply {
             Asked::Reply(Reply::Respond(response)) => {
-                let response = with_cors(&self.state.config.cors, request.origin(), response);
-                Asked::Reply(Reply::Respond(response))
+                Asked::Reply(Reply::Respond(self.state.dress(port, &manner, response)))
+            }
+            Asked::Reply(Reply::Hold(ticket)) => {
+                self.state.held.entry(ticket).and_modify(|held| held.manner = manner);
+                reply
             }
             other => other,
-        }
+        };
+        self.settle(port);
+        asked
     }
 
     fn judged(
@@ -82,7 +94,15 @@ impl IoShard {
                 let slot = self.open(port, Link::Polling(Box::default()), handshake());
                 let mut packet = Vec::with_capacity(160);
                 self.open_packet(slot).append(&mut packet);
-                Ok(Asked::Reply(Reply::Respond(payload_response(packet))))
+                let response = payload_response(packet);
+                let response = match &self.state.config.cookie {
+                    Some(cookie) => {
+                        let sid = self.state.sessions[slot as usize].id(self.state.shard, slot);
+                        response.header("Set-Cookie", &cookie.value(&sid))
+                    }
+                    None => response,
+                };
+                Ok(Asked::Reply(Reply::Respond(response)))
             }
             Asks::Upgrade { sid } => {
                 let id = self.id_of(port, sid)?;
@@ -104,13 +124,13 @@ impl IoShard {
                 // As the official server does: the handshake is completed, and the WebSocket closed at once.
                 Ok(Asked::WebSocket(NONE, None))
             }
-            Asks::Poll { sid } => self.errand(port, key, sid, request, None),
+            Asks::Poll { sid } => self.errand(port, key, sid, None),
             Asks::Post { sid } => {
                 if body.len() > self.state.config.max_payload {
                     port.counters().io_bodies_too_large.add(1);
                     return Ok(Asked::Reply(Reply::Respond(Response::new(413))));
                 }
-                self.errand(port, key, sid, request, Some(body))
+                self.errand(port, key, sid, Some(body))
             }
         }
     }
@@ -126,7 +146,6 @@ impl IoShard {
         port: &mut dyn Port,
         key: Key,
         sid: &str,
-        request: &Request<'_>,
         body: Option<&[u8]>,
     ) -> Result<Asked, RequestError> {
         let id = self.id_of(port, sid)?;
@@ -146,7 +165,7 @@ impl IoShard {
             let body = body.map(<[u8]>::to_vec);
             port.mail(id.shard as usize, IoMail::Errand(Box::new(Errand { id, from, body })));
         }
-        self.state.held.insert(ticket, Held { id, origin: request.origin().map(Box::from) });
+        self.state.held.insert(ticket, Held { id, manner: Manner::default() });
         Ok(Asked::Reply(Reply::Hold(ticket)))
     }
 
@@ -306,34 +325,4 @@ fn refused(port: &dyn Port, error: RequestError) -> Response {
         RequestError::Full => response.header("Retry-After", &RETRY_AFTER_SECONDS.to_string()),
         _ => response,
     }
-}
-
-/// The answer to a browser that asks whether it may.
-fn preflight(request: &Request<'_>) -> Response {
-    let response = Response::new(204).header("Access-Control-Allow-Methods", "GET,POST");
-    match request.header("Access-Control-Request-Headers") {
-        Some(names) => response
-            .header("Access-Control-Allow-Headers", names)
-            .header("Vary", "Access-Control-Request-Headers"),
-        None => response,
-    }
-}
-
-/// The response with what a page of another origin is told.
-pub(super) fn with_cors(cors: &Cors, origin: Option<&str>, response: Response) -> Response {
-    let (allowed, varies) = match (&cors.origins, origin) {
-        (CorsOrigins::Own, _) => return response,
-        (CorsOrigins::Any, None) if !cors.credentials => return response,
-        // What another origin would be told is something else, so a cache must tell them apart.
-        (_, None) => return response.header("Vary", "Origin"),
-        (CorsOrigins::Any, Some(origin)) if cors.credentials => (origin, true),
-        (CorsOrigins::Any, Some(_)) => ("*", false),
-        (CorsOrigins::Only(origins), Some(origin)) if origins.iter().any(|one| one == origin) => {
-            (origin, true)
-        }
-        (CorsOrigins::Only(_), Some(_)) => return response.header("Vary", "Origin"),
-    };
-    let response = response.header("Access-Control-Allow-Origin", allowed);
-    let response = if varies { response.header("Vary", "Origin") } else { response };
-    if cors.credentials { response.header("Access-Control-Allow-Credentials", "true") } else { response }
 }

@@ -20,6 +20,7 @@ use super::admit::{Greeting, Waiting};
 use super::alarms::Alarms;
 use super::cluster::{Done, Gather, Operation, Part, Query};
 use super::config::IoConfig;
+use super::dress::{Manner, Press};
 use super::ends::LetGo;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::{Errant, IoMail};
@@ -56,7 +57,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) id: SessionId,
-    pub(super) origin: Option<Box<str>>,
+    pub(super) manner: Manner,
 }
 
 pub(crate) struct State {
@@ -84,6 +85,7 @@ pub(crate) struct State {
     pub(super) hubs: Vec<Hub>,
     /// Requests that came in here and are held.
     pub(super) held: HashMap<Ticket, Held>,
+    pub(super) press: Press,
     /// Sockets whose connection handlers are still to run.
     pub(super) greetings: VecDeque<Greeting>,
     /// Sockets that are over and have yet to be told so.
@@ -133,6 +135,7 @@ impl State {
             names: Vec::new(),
             hubs: Vec::new(),
             held: HashMap::new(),
+            press: Press::default(),
             greetings: VecDeque::new(),
             ended: Vec::new(),
             unpolled: Vec::new(),
@@ -269,7 +272,7 @@ impl State {
     pub(super) fn answer_held(&mut self, port: &mut dyn Port, ticket: Ticket, response: Response) {
         // One whose peer is gone is not held any more.
         if let Some(held) = self.held.remove(&ticket) {
-            let response = super::request::with_cors(&self.config.cors, held.origin.as_deref(), response);
+            let response = self.dress(port, &held.manner, response);
             port.answer(ticket, response);
         }
     }
