@@ -1,7 +1,7 @@
 //! Content codings (RFC 9110 §8.4.1): whether a client takes gzip, and content as gzip (RFC 1952).
 //!
-//! Owns a compressor, which one caller at a time uses again and again: it is 300 KB, and making one for each response would cost
-//! more than a short one's compression. Called where responses are made; never decides which are worth it.
+//! Owns a compressor, which is used again and again: its tables are some hundred KB, too much to be made for each response.
+//! Called where responses are made; never decides which are worth it.
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
@@ -44,7 +44,8 @@ fn weight(parameter: &[u8]) -> Option<f32> {
 pub struct Gzip(Compress);
 
 impl Default for Gzip {
-    /// At the level that is fastest: its output is some 10 % larger than at zlib's default, in a third of the time.
+    /// At the level that is fastest. 4 KiB of JSON take 16 µs and become 1.1 KB (1 MiB: 4 ms, 250 KB); at zlib's default they
+    /// take 44 µs (1 MiB: 40 ms) and become 1.0 KB. Base64 of random bytes takes three times as long and shrinks by a quarter.
     fn default() -> Self {
         Self(Compress::new(Compression::fast(), false))
     }
