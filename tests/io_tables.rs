@@ -54,17 +54,17 @@ fn hoarding(io: &mut Io, tell: &Tell) {
     talk(namespace, tell);
 }
 
-fn start(shards: usize, connections: usize) -> Fixture {
-    start_with(
-        shards,
-        hoarding,
-        |_| {},
-        |builder| {
-            builder.configure(|config| {
-                (config.fd_tables, config.max_connections) = (FdTables::Own, connections);
-            })
-        },
-    )
+/// A server, and how many connections each of its shards may hold.
+fn start(shards: usize, connections: usize) -> (Fixture, usize) {
+    let mut per_shard = 0;
+    let more = |builder: throng::Builder| {
+        let builder = builder.configure(|config| {
+            (config.fd_tables, config.max_connections) = (FdTables::Own, connections);
+        });
+        per_shard = builder.plan().unwrap().per_shard;
+        builder
+    };
+    (start_with(shards, hoarding, |_| {}, more), per_shard)
 }
 
 /// The first half of an upgrade, sent on a connection that is there.
@@ -98,7 +98,7 @@ fn upgrades(mut ws: Ws, mut poller: Poller) {
 #[test]
 fn a_session_moves_to_a_websocket_of_another_table() {
     let _turn = small_tables();
-    let fixture = start(3, 60);
+    let (fixture, _) = start(3, 60);
     // Some of the WebSockets come in on their session's shard, most on another one.
     for _ in 0..12 {
         let poller = fixture.polling();
@@ -114,13 +114,13 @@ fn a_session_moves_to_a_websocket_of_another_table() {
 #[test]
 fn an_upgrade_onto_a_full_shard_is_refused_and_polling_goes_on() {
     let _turn = small_tables();
-    let fixture = start(2, 120);
-    assert!(fixture.per_shard() < 110, "{}", fixture.per_shard());
+    let (fixture, per_shard) = start(2, 120);
+    assert!(per_shard < 110, "{per_shard}");
     let mut poller = fixture.polling();
     let home = poller.sid.shard;
     let mut there = fixture.line_off(home);
     let mut full: Vec<Line> = Vec::new();
-    while full.len() < fixture.per_shard() {
+    while full.len() < per_shard {
         let mut line = fixture.line();
         if line.shard() == home {
             full.push(line);
@@ -139,7 +139,7 @@ fn an_upgrade_onto_a_full_shard_is_refused_and_polling_goes_on() {
     assert_eq!(fixture.ask_websocket(&format!("&sid={}", poller.sid)).err(), Some(503));
     polls(&mut poller, 2);
     // With room it may try again, once the shard knows that there is some.
-    full.truncate(fixture.per_shard() / 2);
+    full.truncate(per_shard / 2);
     let began = Instant::now();
     let ws = loop {
         match fixture.ask_websocket(&format!("&sid={}", poller.sid)) {
@@ -156,7 +156,7 @@ fn an_upgrade_onto_a_full_shard_is_refused_and_polling_goes_on() {
 #[test]
 fn an_upgrade_into_a_full_table_ends_and_polling_goes_on() {
     let _turn = small_tables();
-    let fixture = start(2, 40);
+    let (fixture, _) = start(2, 40);
     let mut poller = fixture.polling();
     let mut there = fixture.line_off(poller.sid.shard);
     poller.post("42[\"fill\"]");

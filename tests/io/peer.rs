@@ -104,11 +104,6 @@ impl Fixture {
         said
     }
 
-    /// Connections that one shard may hold.
-    pub(crate) fn per_shard(&self) -> usize {
-        self.server.plan().per_shard
-    }
-
     /// Everything that was said and not listened to.
     pub(crate) fn unheard(&self) -> Vec<String> {
         self.said.try_iter().collect()
