@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use throng::io::{AckError, RawArgs};
+use throng::io::{AckError, Parser, RawArgs};
 use throng::{Response, Server};
 use tungstenite::{Message, WebSocket};
 
@@ -22,9 +22,10 @@ const LONG: usize = 400_000;
 const ROUNDS: usize = 6;
 
 /// One shard, which says what it holds now and what it held at most since it was last asked.
-fn serve() -> (Server, SocketAddr) {
+fn serve(parser: Parser) -> (Server, SocketAddr) {
     let builder = Server::builder().bind("127.0.0.1:0").unwrap().configure(|config| config.shards = 1);
     let builder = builder.configure_io(|io| {
+        io.parser = parser;
         io.acks_per_socket_max = 100;
         io.rooms_per_socket_max = 100;
         io.polling_bytes_max = 1 << 20;
@@ -176,7 +177,7 @@ fn holds(line: &mut Line, what: &str, most: i64, mut attack: impl FnMut() -> Box
 #[test]
 fn what_is_too_much_is_refused_before_it_is_kept() {
     let _turn = one_at_a_time();
-    let (server, address) = serve();
+    let (server, address) = serve(Parser::Json);
     let mut line = Line::open(address);
     for (what, packets, limit) in packets() {
         let longest = packets.iter().map(String::len).max().unwrap() as i64;
@@ -211,7 +212,7 @@ fn what_is_too_much_is_refused_before_it_is_kept() {
 fn what_is_said_often_is_kept_up_to_its_limit() {
     const TIMES: usize = 5_000;
     let _turn = one_at_a_time();
-    let (server, address) = serve();
+    let (server, address) = serve(Parser::Json);
     let mut line = Line::open(address);
     for (what, packet, answers, most) in [
         // 100 rooms and acks of at most 256 bytes each.
@@ -256,7 +257,7 @@ fn what_is_said_often_is_kept_up_to_its_limit() {
 #[test]
 fn acks_that_are_answered_are_not_kept() {
     let _turn = one_at_a_time();
-    let (server, address) = serve();
+    let (server, address) = serve(Parser::Json);
     let (mut line, mut ws) = (Line::open(address), websocket(address));
     let mut answer = |times: usize| {
         for _ in 0..times / 100 {
@@ -282,7 +283,7 @@ fn acks_that_are_answered_are_not_kept() {
 #[test]
 fn bodies_cost_what_arrives_of_them() {
     let _turn = one_at_a_time();
-    let (server, address) = serve();
+    let (server, address) = serve(Parser::Json);
     let (mut line, poller) = (Line::open(address), Poller::open(address));
     for (body, status) in [
         // Of as many packets as fit, each of them empty but for its kind.
@@ -304,5 +305,40 @@ fn bodies_cost_what_arrives_of_them() {
     hostile.0.write_all(&[b'4'; 100]).unwrap();
     let (_, peak) = line.held();
     assert!(peak - before <= SLACK_BYTES, "{} bytes for a body that was announced", peak - before);
+    drop(server);
+}
+
+/// In MessagePack whatever is long says so beforehand, and is not believed.
+#[test]
+fn lengths_that_are_announced_cost_nothing() {
+    let _turn = one_at_a_time();
+    let (server, address) = serve(Parser::Msgpack);
+    let mut line = Line::open(address);
+    let event = |data: &[u8]| [b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa4echo", data].concat();
+    for (what, packet) in [
+        ("a map", vec![0xdf, 0xff, 0xff, 0xff, 0xff]),
+        ("a key", vec![0x81, 0xdb, 0xff, 0xff, 0xff, 0xff]),
+        ("an array", event(&[0xdd, 0xff, 0xff, 0xff, 0xff])),
+        ("a text", event(&[0xdb, 0xff, 0xff, 0xff, 0xff])),
+        ("bytes", event(&[0xc6, 0xff, 0xff, 0xff, 0xff])),
+        ("an extension", event(&[0xc9, 0xff, 0xff, 0xff, 0xff])),
+        ("arrays in each other", event(&vec![0x91; LONG])),
+        ("maps in each other", event(&[0x81, 0xa0].repeat(LONG / 2))),
+    ] {
+        let most = if packet.len() < 100 { SLACK_BYTES } else { COPIES * packet.len() as i64 + SLACK_BYTES };
+        holds(&mut line, what, most, || {
+            let stream = Line::open(address).0;
+            let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
+            let mut ws = tungstenite::client(url, stream).unwrap().0;
+            assert!(ws.read().unwrap().is_text());
+            ws.send(Message::binary(&b"\x82\xa4type\x00\xa3nsp\xa1/"[..])).unwrap();
+            assert!(ws.read().unwrap().is_binary());
+            let packet = packet.clone();
+            Box::new(move || {
+                drop(ws.send(Message::binary(packet)));
+                assert!(ws.read().unwrap().is_close());
+            })
+        });
+    }
     drop(server);
 }

@@ -12,6 +12,7 @@ mod http;
 mod leftovers;
 mod limits;
 mod malformed;
+mod malformed_msgpack;
 mod namespaces;
 mod panics;
 mod peer;
