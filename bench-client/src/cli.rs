@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::spoken::{Events, Spoken};
+use crate::spoken::{Events, Publishes, Spoken};
 use crate::units;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -101,12 +101,21 @@ pub(crate) enum Mode {
         burst: u32,
     },
     /// Echo on all connections at a fixed rate while one more publishes to all of them (first payload byte `E`: to be
-    /// sent back, `P`: to be relayed to the others; throng serves this at /bench)
+    /// sent back, `P`: to be relayed to the others; throng serves this at /bench). In Socket.IO these are two events
     Mixed {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
         message: Message,
+        #[command(flatten)]
+        spoken: Spoken,
+        #[command(flatten)]
+        events: Events,
+        #[command(flatten)]
+        publishes: Publishes,
+        /// Socket.IO: the event is answered by its ack, which carries the argument back
+        #[arg(long)]
+        ack: bool,
         /// Echo messages per second over all connections, open loop
         #[arg(long, value_name = "N", default_value = "10k", value_parser = rate)]
         rate: u64,
@@ -127,10 +136,10 @@ pub(crate) struct Message {
     /// Bytes of a message, 16 at least: it carries its connection, number and times
     #[arg(long, value_name = "BYTES", default_value = "20", value_parser = size)]
     pub(crate) size: usize,
-    /// Send text messages (the payload is ASCII either way)
+    /// Send text messages (the payload is ASCII either way), which is the default in Socket.IO
     #[arg(long, conflicts_with = "binary")]
     pub(crate) text: bool,
-    /// Send binary messages, which is the default
+    /// Send binary messages, which is the default but in Socket.IO: there the argument is then an attachment
     #[arg(long)]
     pub(crate) binary: bool,
     /// A closed-loop connection that hears nothing for this long gives its messages up as lost and goes on
@@ -308,7 +317,8 @@ mod tests {
             "echo --pipeline 2 --tick 1ms",
             "memory --rate 0",
             "echo --protocol http",
-            "mixed --protocol socketio",
+            "echo --publish-event x",
+            "idle --transport poll",
             "broadcast --ack",
             "idle --event x",
         ] {

@@ -20,6 +20,7 @@ use crate::report::Report;
 use crate::server::Server;
 use crate::settings::Settings;
 use crate::shared::Shared;
+use crate::spoken::Transport;
 use crate::stats::{Stats, Tally, histogram};
 use crate::summary::{Measured, summarise};
 use crate::target::Target;
@@ -71,7 +72,7 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
     let server = match url {
         Some(_) => None,
         // Room for the publisher and the probe besides.
-        None => Some(Server::start(settings.common.connections + 16).map_err(Refusal::Server)?),
+        None => Some(Server::start(settings.sockets() + 16).map_err(Refusal::Server)?),
     };
     let url = match (&server, url) {
         (Some(server), _) => format!("ws://{}{}", server.address, settings.throng_path),
@@ -99,8 +100,10 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
     let common = &settings.common;
     let handshake =
         Handshake::new(&target, common.subprotocol.as_deref(), common.origin.as_deref(), &common.headers);
-    let is_upgraded = settings.socket_io.as_ref().is_some_and(|socket_io| socket_io.is_upgraded);
-    let handshake = if is_upgraded { handshake.upgrading(&target) } else { handshake };
+    let handshake = match settings.socket_io.as_ref().map(|socket_io| socket_io.transport) {
+        None | Some(Transport::Websocket) => handshake,
+        Some(transport) => handshake.by_polling(&target, transport == Transport::Polling),
+    };
     probe(&target, &handshake, settings.socket_io.as_ref(), common.connect_timeout)
         .map_err(Refusal::Server)?;
 

@@ -90,7 +90,10 @@ pub(crate) fn summarise(
         workers: shared.live.len(),
         own_fd_tables,
         raw_echo: settings.raw_echo,
-        spoken: settings.socket_io.as_ref().map(|spoken| spoken.describe(settings.mode != "idle")),
+        spoken: settings
+            .socket_io
+            .as_ref()
+            .map(|spoken| spoken.describe(settings.load != Load::None, settings.publish.is_some())),
         tick_microseconds: tick(settings),
         size: settings.size,
         interrupted,

@@ -272,9 +272,20 @@ fn throng_answers_with_acks_and_tells_everybody() {
         ("echo", "--ack --pipeline 4 --size 300"),
         ("echo", "--event back --namespace /x"),
         ("echo", "--ack --transport upgrade"),
+        ("echo", "--ack --transport polling"),
+        ("echo", "--ack --transport polling --pipeline 8 --size 3000"),
+        ("echo", "--event back --namespace /x --transport polling --rate 2000"),
+        ("echo", "--ack --binary --pipeline 4 --size 16"),
+        ("echo", "--event back --namespace /x --binary --transport polling"),
+        ("echo", "--ack --binary --transport polling --size 301 --pipeline 2"),
+        ("broadcast", "--event all --every 50ms --transport polling"),
+        ("mixed", "--ack --publish-event all --rate 2000 --broadcast-every 100ms"),
+        ("mixed", "--ack --publish-event all --rate 2000 --broadcast-every 100ms --burst 3 --transport polling"),
+        ("mixed", "--ack --publish-event all-bytes --delivery-event told --rate 2000 --broadcast-every 100ms --binary"),
         ("broadcast", "--event all --every 50ms --transport upgrade"),
         ("broadcast", "--event all --every 50ms"),
         ("idle", ""),
+        ("idle", "--transport polling"),
     ] {
         let said = bench(&format!(
             "{mode} ws://{address} --protocol socketio -c 20 --duration 300ms --warmup 50ms {flags}"
