@@ -1,5 +1,5 @@
 //! One connection before the thousands: is there a WebSocket server at all, and does it speak what is wanted? Blocking;
-//! called once by the main thread. A session that polls does so on one connection: nothing waits for it meanwhile.
+//! called once by the main thread.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -201,8 +201,10 @@ impl Line {
         Ok(())
     }
 
-    /// The body of the answer to a request of a session.
+    /// The body of the answer to a request of a session, on a connection of its own: the one before it may be over.
     fn ask(&mut self, request: &[u8]) -> Result<String, String> {
+        let stream = TcpStream::connect_timeout(&self.address, self.timeout);
+        self.stream = stream.map_err(|error| self.failed(&error))?;
         self.write(request)?;
         let mut response = Vec::new();
         loop {

@@ -280,8 +280,14 @@ fn throng_answers_with_acks_and_tells_everybody() {
         ("echo", "--ack --binary --transport polling --size 301 --pipeline 2"),
         ("broadcast", "--event all --every 50ms --transport polling"),
         ("mixed", "--ack --publish-event all --rate 2000 --broadcast-every 100ms"),
-        ("mixed", "--ack --publish-event all --rate 2000 --broadcast-every 100ms --burst 3 --transport polling"),
-        ("mixed", "--ack --publish-event all-bytes --delivery-event told --rate 2000 --broadcast-every 100ms --binary"),
+        (
+            "mixed",
+            "--ack --publish-event all --rate 2000 --broadcast-every 100ms --burst 3 --transport polling",
+        ),
+        (
+            "mixed",
+            "--ack --publish-event all-bytes --delivery-event told --rate 2000 --broadcast-every 100ms --binary",
+        ),
         ("broadcast", "--event all --every 50ms --transport upgrade"),
         ("broadcast", "--event all --every 50ms"),
         ("idle", ""),
