@@ -24,6 +24,7 @@ use crate::output::Output;
 use crate::session::{Requests, Session, first_packets};
 use crate::shared::Shared;
 use crate::traffic::Traffic;
+use crate::worker::Worker;
 
 /// Set in the token of a session's second connection; no slot is ever this large.
 pub(crate) const POSTS: usize = 1 << 62;
@@ -109,6 +110,36 @@ impl Conn {
     /// Its session, if that polls.
     fn polling(&mut self) -> Option<&mut Polling> {
         self.rest.as_mut()?.polling.as_deref_mut()
+    }
+}
+
+impl Worker {
+    /// Carries a session that polls on, after an event on either of its connections, and returns the time.
+    pub(crate) fn exchange(&mut self, slot: usize, is_post: bool) -> u64 {
+        let Self { conns, scratch, traffic, shared, connector, .. } = self;
+        let Some(conn) = conns.get_mut(slot).filter(|conn| conn.phase != Phase::Gone) else {
+            return shared.clock.now();
+        };
+        let was_joining = conn.phase == Phase::Joining;
+        let gone_on = match is_post {
+            true => {
+                traffic.posted(conn, scratch).and_then(|is_over| if is_over { Err(End::Eof) } else { Ok(()) })
+            }
+            false => traffic.polled(conn, scratch, &shared.clock),
+        };
+        let now = shared.clock.now();
+        if was_joining && conn.phase == Phase::Open {
+            connector.opened(conn, now, &mut traffic.stats);
+        }
+        let sent = gone_on.and_then(|()| {
+            let refilled = if conn.phase == Phase::Open { traffic.refill(conn, now) } else { Ok(()) };
+            refilled.and_then(|()| traffic.flush(conn)).map_err(|error| End::Failed(error.kind()))
+        });
+        if let Err(end) = sent {
+            traffic.output.clear();
+            self.end(slot, &end);
+        }
+        now
     }
 }
 

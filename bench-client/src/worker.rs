@@ -49,8 +49,8 @@ pub(crate) struct Worker {
     timer: Timer,
     armed_for: u64,
     pub(crate) conns: Slab<Conn>,
-    scratch: Box<[u8]>,
-    connector: Connector,
+    pub(crate) scratch: Box<[u8]>,
+    pub(crate) connector: Connector,
     pub(crate) outbound: Outbound,
     pub(crate) traffic: Traffic,
     /// Whose last read left something.
@@ -236,34 +236,6 @@ impl Worker {
             connector.opened(conn, now, &mut traffic.stats);
         }
         if let Some(end) = end {
-            self.end(slot, &end);
-        }
-        now
-    }
-
-    /// Carries a session that polls on, after an event on either of its connections, and returns the time.
-    fn exchange(&mut self, slot: usize, is_post: bool) -> u64 {
-        let Self { conns, scratch, traffic, shared, connector, .. } = self;
-        let Some(conn) = conns.get_mut(slot).filter(|conn| conn.phase != Phase::Gone) else {
-            return shared.clock.now();
-        };
-        let was_joining = conn.phase == Phase::Joining;
-        let gone_on = match is_post {
-            true => {
-                traffic.posted(conn, scratch).and_then(|is_over| if is_over { Err(End::Eof) } else { Ok(()) })
-            }
-            false => traffic.polled(conn, scratch, &shared.clock),
-        };
-        let now = shared.clock.now();
-        if was_joining && conn.phase == Phase::Open {
-            connector.opened(conn, now, &mut traffic.stats);
-        }
-        let sent = gone_on.and_then(|()| {
-            let refilled = if conn.phase == Phase::Open { traffic.refill(conn, now) } else { Ok(()) };
-            refilled.and_then(|()| traffic.flush(conn)).map_err(|error| End::Failed(error.kind()))
-        });
-        if let Err(end) = sent {
-            traffic.output.clear();
             self.end(slot, &end);
         }
         now
