@@ -22,7 +22,7 @@ use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::spoken::Transport;
 use crate::stats::{Stats, Tally, histogram};
-use crate::summary::{Measured, summarise};
+use crate::summary::{Measured, silence, summarise};
 use crate::target::Target;
 use crate::worker::Worker;
 
@@ -55,6 +55,8 @@ fn pss_bytes(pid: u32) -> Option<u64> {
     user_memory(pid).ok().map(|memory| memory.pss_bytes)
 }
 
+/// How long nothing at all may arrive before that is said.
+const SILENCE: u64 = 3 * SECOND;
 /// How often the main thread looks around.
 const GLANCE: Duration = Duration::from_millis(2);
 
@@ -89,11 +91,12 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
         return Err(Refusal::Usage("--server-pid names no process".into()));
     }
     let is_local = target.address.ip().is_loopback();
-    let warnings = Limits::read(is_local, pid.filter(|_| server.is_none())).warnings(
+    let mut warnings = Limits::read(is_local, pid.filter(|_| server.is_none())).warnings(
         &settings,
         plan.orders.len(),
         is_local,
     );
+    warnings.extend(plan.crowd.clone());
     for warning in &warnings {
         eprintln!("bench-client: {warning}");
     }
@@ -109,7 +112,13 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
 
     let (own_tables, workers) = (plan.own_tables, plan.orders.len());
     let shared = Arc::new(Shared::new(settings, handshake, workers));
-    let mut run = Run { progress: Progress::new(shared.settings.common.quiet), shared, stop, shown_at: 0 };
+    let mut run = Run {
+        progress: Progress::new(shared.settings.common.quiet),
+        shared,
+        stop,
+        shown_at: 0,
+        is_silence_told: false,
+    };
     let measured = run.measure(plan, pid, is_local)?;
     let summary = summarise(&run.shared, url, own_tables, measured, warnings, stop.load(Relaxed));
     drop(server);
@@ -121,6 +130,8 @@ struct Run<'a> {
     stop: &'a AtomicBool,
     progress: Progress,
     shown_at: u64,
+    /// Whether it was said that nothing arrives.
+    is_silence_told: bool,
 }
 
 impl Run<'_> {
@@ -243,6 +254,14 @@ impl Run<'_> {
                 live.times.reset();
             }
             self.progress.show(phase, now, tally, &times);
+            if !self.is_silence_told
+                && now.saturating_sub(self.shared.traffic_from.load(Relaxed)) > SILENCE
+                && let Some(line) = silence(&self.shared.settings, &tally)
+            {
+                self.is_silence_told = true;
+                self.progress.end();
+                eprintln!("bench-client: {line}");
+            }
         }
     }
 

@@ -185,6 +185,24 @@ impl SocketIo {
         spoken
     }
 
+    /// What a server has to do for publishes.
+    pub(crate) fn relaying(&self) -> String {
+        let Event { name, reply, .. } = &self.publish;
+        format!("the server has to emit `{reply}` to everybody in {} when it hears `{name}`", self.namespace)
+    }
+
+    /// What a server has to do for echoes.
+    pub(crate) fn echoing(&self) -> String {
+        let (Event { name, reply, .. }, namespace) = (&self.echo, &self.namespace);
+        if self.is_acked {
+            format!("the server has to ack `{name}` in {namespace} with its argument")
+        } else {
+            format!(
+                "the server has to emit `{reply}` to whoever sent `{name}` in {namespace}; if it acks, --ack"
+            )
+        }
+    }
+
     /// The packet that asks for the namespace.
     pub(crate) fn connect(&self) -> &str {
         &self.connect

@@ -176,8 +176,9 @@ impl Traffic {
         match stamp.kind {
             Kind::Echo if self.is_own_echo(conn, stamp) => self.echo(conn, stamp, now),
             Kind::Publish if self.publisher == Some(stamp.connection) => {
-                // Some servers send a publish back to its publisher too; that is no delivery.
-                if !conn.is_publisher {
+                if conn.is_publisher {
+                    self.stats.tally.returned += 1;
+                } else {
                     self.delivery(conn, stamp, now);
                 }
             }
