@@ -19,11 +19,11 @@ fn publication(assembly: &mut Vec<u8>) -> Publication {
 fn send_and_take(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mailbox/send and take");
     for depth in [1, 64, 4096] {
-        let (outlet, inbox) = mailbox::<u64>(4096);
+        let (outlet, inbox) = mailbox::<u64>(4096, 1 << 26);
         group.throughput(Throughput::Elements(depth));
         group.bench_function(BenchmarkId::from_parameter(depth), |bencher| {
             bencher.iter(|| {
-                (0..depth).for_each(|n| assert!(outlet.reserve() && outlet.put(black_box(n))));
+                (0..depth).for_each(|n| assert!(outlet.reserve(0) && outlet.put(black_box(n), 0)));
                 std::iter::from_fn(|| inbox.take()).sum::<u64>()
             });
         });
@@ -35,7 +35,8 @@ fn send_and_take(criterion: &mut Criterion) {
 fn publish(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mailbox/publish");
     for shards in [2, 8] {
-        let (outlets, inboxes): (Vec<_>, Vec<_>) = (0..shards).map(|_| mailbox::<Letter>(4096)).unzip();
+        let (outlets, inboxes): (Vec<_>, Vec<_>) =
+            (0..shards).map(|_| mailbox::<Letter>(4096, 1 << 26)).unzip();
         let (mut outlets, mut assembly) = (Outlets::new(outlets, 64 << 20), Vec::new());
         group.throughput(Throughput::Elements(shards as u64));
         group.bench_function(BenchmarkId::from_parameter(shards), |bencher| {

@@ -132,12 +132,12 @@ impl Service for Echo {
 fn shard(connections: usize, requests: Vec<u8>, is_broadcast: bool) -> Shard<Echo, Memory> {
     let mut config = Config::default();
     (config.mailbox_slots, config.mails_per_turn, config.flushes_per_turn) = (1 << 16, 1 << 20, 1 << 20);
-    let (outlet, inbox) = mailbox(config.mailbox_slots);
+    let (outlet, inbox) = mailbox(config.mailbox_slots, config.mailbox_bytes_max);
     for _ in 0..connections {
         let peer = SocketAddr::from(([127, 0, 0, 1], 9));
         let adoption =
             Adoption { parcel: Box::new(()), peer, bytes: Vec::new(), adopted: Adopted::WebSocket(()) };
-        assert!(outlet.reserve() && outlet.put(Mail::Adopt(Box::new(adoption))));
+        assert!(outlet.reserve(0) && outlet.put(Mail::Adopt(Box::new(adoption)), 0));
     }
     let seed = Seed {
         shard: 0,

@@ -3,7 +3,8 @@
 #
 #   scripts/bench-limit.sh [--workload NAME]… [--pairs N] [--seconds S] [--json FILE] [--no-build] [--list]
 #
-# The limit is examples/raw_epoll: the same listener and buffer, one recv and one send per event, no parsing. For each pair
+# The limit is examples/raw_epoll: the same listener and buffer, one recv and one send per event, no parsing. What is named
+# io-… is Socket.IO on throng as a multiple of throng's own WebSocket with messages of the same bytes. For each pair
 # (11 by default) both servers are started anew, each with one thread, and measured one right after the other, in turns the
 # one or the other first. What is compared is the CPU time that the kernel accounts to the server while bench-client's
 # measured window is open: wall-clock rates on a shared machine say little, a ratio within a pair says a lot. The table has
@@ -18,17 +19,55 @@ build=1
 for argument in "$@"; do
     case $argument in
     --no-build | --list) build= ;;
-    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0" && exit ;;
+    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$0" && exit ;;
     esac
 done
-[ -z "$build" ] || cargo build --quiet --release --workspace --bins --example raw_epoll
+[ -z "$build" ] || cargo build --quiet --release --workspace --bins --example raw_epoll --example io_server
 
 exec python3 - "$@" <<'PY'
 import argparse, json, os, pathlib, signal, socket, statistics, subprocess, sys, tempfile, time
 
-# name: (mode, connections, flags of bench-client)
+# What is measured, and the limit it is measured against: their commands, without the address.
+THRONG = ["target/release/throng", "--shards", "1"]
+SOCKET_IO = ["target/release/examples/io_server", "--shards", "1", "--ping-interval", "25000", "--ping-timeout", "20000"]
+
+
+def raw(mode):
+    return ["target/release/examples/raw_epoll", mode, "--threads", "1"]
+
+
+def echo(connections, size, depth):
+    flags = ["echo", "--connections", str(connections), "--pipeline", str(depth), "--size", str(size)]
+    return {"limit": (raw("echo"), "/", [*flags, "--raw-echo"]), "throng": (THRONG, "/", flags)}
+
+
+def broadcast(connections, size, *when):
+    flags = ["broadcast", "--connections", str(connections), "--size", str(size), "--spin", *when]
+    return {"limit": (raw("broadcast"), "/topic/bench", flags), "throng": (THRONG, "/topic/bench", flags)}
+
+
+def io_echo(size, depth):
+    """An event and the same event back: `42["binary","…"]` is 15 bytes around its text."""
+    flags = ["echo", "--connections", "500", "--pipeline", str(depth)]
+    event = ["--protocol", "socketio", "--event", "binary", "--size", str(size)]
+    return {
+        "limit": (THRONG, "/", [*flags, "--text", "--size", str(size + 15)]),
+        "throng": (SOCKET_IO, "/", [*flags, *event]),
+    }
+
+
+def io_broadcast(size, *when):
+    """An event to everybody in a namespace: `42["chat message","…"]` is 21 bytes around its text."""
+    flags = ["broadcast", "--connections", "1000", "--spin", *when]
+    event = ["--protocol", "socketio", "--event", "chat message", "--size", str(size)]
+    return {
+        "limit": (THRONG, "/topic/bench", [*flags, "--text", "--size", str(size + 21)]),
+        "throng": (SOCKET_IO, "/", [*flags, *event]),
+    }
+
+
 WORKLOADS = {
-    f"echo-{connections}-{name}-p{depth}": ("echo", connections, ["--size", str(size), "--pipeline", str(depth)])
+    f"echo-{connections}-{name}-p{depth}": echo(connections, size, depth)
     for connections, name, size, depth in [
         (500, "20b", 20, 1),
         (500, "20b", 20, 16),
@@ -42,19 +81,15 @@ WORKLOADS = {
         (10000, "20b", 20, 1),
     ]
 } | {
-    "broadcast-1000-20b": ("broadcast", 1000, ["--size", "20", "--every", "20ms", "--spin"]),
-    "broadcast-1000-1k": ("broadcast", 1000, ["--size", "1024", "--every", "20ms", "--spin"]),
-    "broadcast-10000-20b": ("broadcast", 10000, ["--size", "20", "--every", "250ms", "--spin"]),
-    "broadcast-1000-20b-burst16": ("broadcast", 1000, ["--size", "20", "--every", "100ms", "--burst", "16", "--spin"]),
+    "broadcast-1000-20b": broadcast(1000, 20, "--every", "20ms"),
+    "broadcast-1000-1k": broadcast(1000, 1024, "--every", "20ms"),
+    "broadcast-10000-20b": broadcast(10000, 20, "--every", "250ms"),
+    "broadcast-1000-20b-burst16": broadcast(1000, 20, "--every", "100ms", "--burst", "16"),
+    "io-echo-20b-p1": io_echo(20, 1),
+    "io-echo-20b-p16": io_echo(20, 16),
+    "io-broadcast-20b": io_broadcast(20, "--every", "20ms"),
+    "io-broadcast-1k": io_broadcast(1024, "--every", "20ms"),
 }
-PATHS = {"echo": "/", "broadcast": "/topic/bench"}
-
-
-def command(server, mode, port):
-    bind = ["--bind", f"127.0.0.1:{port}"]
-    if server == "throng":
-        return ["target/release/throng", *bind, "--shards", "1"]
-    return ["target/release/examples/raw_epoll", mode, *bind, "--threads", "1"]
 
 
 def free_port():
@@ -78,18 +113,18 @@ def wait_until_it_accepts(process, port, log):
 
 def measure(server, workload, seconds):
     """One run: CPU microseconds per message, as bench-client reports them."""
-    mode, connections, flags = WORKLOADS[workload]
+    command, path, flags = WORKLOADS[workload][server]
     port = free_port()
     log = tempfile.TemporaryFile()
-    process = subprocess.Popen(command(server, mode, port), stdout=subprocess.DEVNULL, stderr=log)
+    # io_server ends with its standard input.
+    command = [*command, "--bind", f"127.0.0.1:{port}"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
     try:
         wait_until_it_accepts(process, port, log)
         with tempfile.NamedTemporaryFile(suffix=".json") as report:
-            client = ["target/release/bench-client", mode, f"ws://127.0.0.1:{port}{PATHS[mode]}", "--quiet"]
-            client += ["--connections", str(connections), "--threads", "1", *flags]
-            client += ["--duration", f"{seconds}s", "--warmup", "500ms"]
+            client = ["target/release/bench-client", flags[0], f"ws://127.0.0.1:{port}{path}", "--quiet"]
+            client += ["--threads", "1", *flags[1:], "--duration", f"{seconds}s", "--warmup", "500ms"]
             client += ["--server-pid", str(process.pid), "--json", report.name]
-            client += ["--raw-echo"] if (server, mode) == ("raw", "echo") else []
             run = subprocess.run(client, capture_output=True, text=True)
             if run.returncode != 0:
                 sys.exit(f"bench-limit: {' '.join(client)} ended with {run.returncode}\n{run.stdout}{run.stderr}")
@@ -128,15 +163,15 @@ if options.pairs < 1 or options.seconds <= 0:
     parser.error("at least one pair, and a time above zero")
 
 results = {}
-print(f"{'workload':<28} {'raw µs':>9} {'throng µs':>9}  ratio [quartiles] over {options.pairs} pairs", flush=True)
+print(f"{'workload':<28} {'limit µs':>9} {'throng µs':>9}  ratio [quartiles] over {options.pairs} pairs", flush=True)
 for workload in options.workload or WORKLOADS:
     pairs = []
     for pair in range(options.pairs):
-        order = ["throng", "raw"] if pair % 2 == 0 else ["raw", "throng"]
+        order = ["throng", "limit"] if pair % 2 == 0 else ["limit", "throng"]
         pairs.append({server: measure(server, workload, options.seconds) for server in order})
-    low, middle, high = quartiles([pair["throng"] / pair["raw"] for pair in pairs])
-    raw, throng = (statistics.median(pair[server] for pair in pairs) for server in ("raw", "throng"))
-    print(f"{workload:<28} {raw:9.3f} {throng:9.3f}  {middle:.3f} [{low:.3f}, {high:.3f}]", flush=True)
+    low, middle, high = quartiles([pair["throng"] / pair["limit"] for pair in pairs])
+    limit, throng = (statistics.median(pair[server] for pair in pairs) for server in ("limit", "throng"))
+    print(f"{workload:<28} {limit:9.3f} {throng:9.3f}  {middle:.3f} [{low:.3f}, {high:.3f}]", flush=True)
     results[workload] = {"ratio": middle, "quartiles": [low, high], "pairs": pairs}
 if options.json:
     machine = {"cores": os.cpu_count(), "kernel": os.uname().release}

@@ -93,8 +93,8 @@ pub struct Config {
 
     /// Messages waiting in a shard's mailbox. 4,096; beyond it other threads get `Full` and shards spill.
     pub mailbox_slots: usize,
-    /// Bytes of publishes a shard may hold for another shard whose mailbox is full. 64 MiB; beyond it publishes to
-    /// that shard are dropped and counted.
+    /// Bytes of publishes and sends that may wait in a shard's mailbox, and again in what each other shard holds for it
+    /// while it is full. 64 MiB; beyond it they are dropped and counted, and threads get `Full`.
     pub mailbox_bytes_max: usize,
     /// Topics a connection may be subscribed to. 1,024; beyond it `subscribe` says so.
     pub topics_per_connection_max: usize,

@@ -36,10 +36,11 @@ impl<S: Service, I: Io> Shard<S, I> {
     }
 
     /// Closes a WebSocket there is no room for. It is open already: an HTTP answer would be no frame.
-    fn close_foreign(&mut self, stream: I::Stream) {
+    fn close_foreign(&mut self, stream: I::Stream, cause: Cause) {
         let mut bytes = self.core.store.buffers.take(140);
-        encode::append_close(&mut bytes, Some(TRY_AGAIN_LATER), Cause::Full.sentence());
-        self.tell_and_close(stream, bytes);
+        let code = cause.close_code().unwrap_or(TRY_AGAIN_LATER);
+        encode::append_close(&mut bytes, Some(code), cause.sentence());
+        self.tell_and_close(stream, bytes, cause);
     }
 
     /// Takes a connection in that another shard, or the handle, has sent.
@@ -54,10 +55,12 @@ impl<S: Service, I: Io> Shard<S, I> {
             Adopted::Request => self.core.table.is_full(),
             Adopted::WebSocket(_) => self.core.table.is_full() || self.core.census.is_full(),
         };
-        if is_full || self.stop_by.is_some() {
+        let stops = self.stop_by.is_some();
+        if is_full || stops {
+            let cause = if stops { Cause::ServerStops } else { Cause::Full };
             match adopted {
-                Adopted::Request => self.turn_away(stream),
-                Adopted::WebSocket(_) => self.close_foreign(stream),
+                Adopted::Request => self.turn_away(stream, cause),
+                Adopted::WebSocket(_) => self.close_foreign(stream, cause),
             }
             return self.discard(adopted);
         }

@@ -38,12 +38,17 @@ impl<S: Service> Core<S> {
 
     /// Ends a connection whose peer did something wrong or reached a limit: it is told so, and no more is read.
     pub(super) fn fail(&mut self, key: Key, cause: Cause) {
+        self.fail_request(key, cause, false);
+    }
+
+    /// The same, at a request that may be a HEAD: to that one there is no body (RFC 9110 §9.3.2).
+    pub(super) fn fail_request(&mut self, key: Key, cause: Cause, head_only: bool) {
         let Some(conn) = self.table.conn_mut(key) else { return };
         match conn.stage {
             Stage::Leaving | Stage::Lingering | Stage::Dead => return,
             Stage::Head | Stage::Waiting => {
                 conn.reason = CloseReason::of(cause);
-                return self.refuse(key, cause);
+                return self.refuse(key, cause, head_only);
             }
             Stage::Open => conn.reason = CloseReason::of(cause),
             // The reason that began the closing stays.
@@ -63,9 +68,8 @@ impl<S: Service> Core<S> {
     }
 
     /// Answers a request with the status of `cause` and ends the connection behind it.
-    fn refuse(&mut self, key: Key, cause: Cause) {
+    fn refuse(&mut self, key: Key, cause: Cause, mut head_only: bool) {
         let arrived = self.table.conn_mut(key).map(|conn| std::mem::take(&mut conn.arrived));
-        let mut head_only = false;
         if let Some(Arrived::Http(exchange)) = arrived
             && let Some(awaited) = exchange.awaited
         {

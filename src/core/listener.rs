@@ -25,7 +25,7 @@ const REST_MS: u32 = 100;
 /// How long a connection that was turned away is left open, so that its peer can read the answer.
 const LINGER_MS: u32 = 500;
 
-/// How many of those there are at most; they take an fd each.
+/// How many of those there are at most. They take an fd each, of those that are spare: without any, connections are shed.
 const TURNED_AWAY_MAX: usize = 16;
 
 /// Connections shed per turn when the fd table is full: at 16 µs each, a quarter of a millisecond.
@@ -42,11 +42,14 @@ pub struct Listener {
     rests_until: Option<u32>,
     /// Which shard accepts from it while this one is full.
     covered_by: Option<usize>,
+    /// How often its owner has asked for cover, as far as this shard has heard. What is asked first may come in last, over
+    /// another shard: an `Uncover` of an earlier time must not silence a listener that is covered again.
+    times: u64,
 }
 
 impl Listener {
     pub(super) fn new(is_own: bool) -> Self {
-        Self { is_own, is_on: false, is_ready: false, rests_until: None, covered_by: None }
+        Self { is_own, is_on: false, is_ready: false, rests_until: None, covered_by: None, times: 0 }
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -107,7 +110,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             }
             match self.io.accept(number) {
                 Ok((stream, _)) if self.core.table.is_full() || self.core.census.is_full() => {
-                    self.turn_away(stream)
+                    self.turn_away(stream, Cause::Full)
                 }
                 Ok((stream, address)) => {
                     if let Some(key) = self.take_in(stream, address) {
@@ -157,19 +160,19 @@ impl<S: Service, I: Io> Shard<S, I> {
     }
 
     /// Answers 503 on a stream there is no room for, as well as one write can.
-    pub(super) fn turn_away(&mut self, stream: I::Stream) {
+    pub(super) fn turn_away(&mut self, stream: I::Stream, cause: Cause) {
         let mut bytes = self.core.store.buffers.take(512);
-        Response::refusal(Cause::Full).encode(&mut bytes, false, false);
-        self.tell_and_close(stream, bytes);
+        Response::refusal(cause).encode(&mut bytes, false, false);
+        self.tell_and_close(stream, bytes, cause);
     }
 
     /// Sends a stream that is not taken in its answer, and closes it a moment later.
-    pub(super) fn tell_and_close(&mut self, stream: I::Stream, bytes: Vec<u8>) {
+    pub(super) fn tell_and_close(&mut self, stream: I::Stream, bytes: Vec<u8>, cause: Cause) {
         // One write into an empty socket buffer: it takes all of it, or the peer is gone.
         let written = self.io.write(&stream, &[IoSlice::new(&bytes)]);
         self.io.finish(&stream);
         self.core.store.buffers.give(bytes);
-        self.core.counters.end(Cause::Full);
+        self.core.counters.end(cause);
         self.core.counters.connections_shed.add(1);
         if written.is_err() || self.stop_by.is_some() {
             return self.io.close(stream);
@@ -240,24 +243,37 @@ impl<S: Service, I: Io> Shard<S, I> {
             return false;
         }
         self.listen(number, false);
-        self.listeners[number].covered_by = Some(emptiest);
-        self.core.post_mail(emptiest, Mail::Cover { listener: number });
+        let listener = &mut self.listeners[number];
+        listener.times += u64::from(listener.is_own);
+        let times = listener.times;
+        // Whoever covered it from here in an earlier time may have missed the end of that.
+        let before = listener.covered_by.replace(emptiest);
+        self.core.post_mail(emptiest, Mail::Cover { listener: number, times });
+        if let Some(before) = before.filter(|&before| before != emptiest) {
+            self.core.post_mail(before, Mail::Uncover { listener: number, times: times - 1 });
+        }
         true
     }
 
-    pub(super) fn cover(&mut self, number: usize) {
-        if number < self.listeners.len() {
+    pub(super) fn cover(&mut self, number: usize, times: u64) {
+        let Some(listener) = self.listeners.get_mut(number) else { return };
+        if times >= listener.times {
+            listener.times = times;
             self.listen(number, true);
         }
     }
 
-    pub(super) fn uncover(&mut self, number: usize) {
-        if number >= self.listeners.len() || self.listeners[number].is_own {
+    pub(super) fn uncover(&mut self, number: usize, times: u64) {
+        let Some(listener) = self.listeners.get_mut(number).filter(|listener| !listener.is_own) else {
+            return;
+        };
+        if times < listener.times {
             return;
         }
+        let next = listener.covered_by.take();
         self.listen(number, false);
-        if let Some(next) = self.listeners[number].covered_by.take() {
-            self.core.post_mail(next, Mail::Uncover { listener: number });
+        if let Some(next) = next {
+            self.core.post_mail(next, Mail::Uncover { listener: number, times });
         }
     }
 
@@ -271,8 +287,9 @@ impl<S: Service, I: Io> Shard<S, I> {
             if !self.listeners[number].is_own {
                 continue;
             }
+            let times = self.listeners[number].times;
             if let Some(shard) = self.listeners[number].covered_by.take() {
-                self.core.post_mail(shard, Mail::Uncover { listener: number });
+                self.core.post_mail(shard, Mail::Uncover { listener: number, times });
                 self.listen(number, true);
             }
         }

@@ -39,11 +39,15 @@ pub enum Mail<M> {
     Cover {
         /// The listener, counted over all shards.
         listener: usize,
+        /// How often its owner has asked so far.
+        times: u64,
     },
     /// The shard that asked has room again.
     Uncover {
         /// The listener, counted over all shards.
         listener: usize,
+        /// How often its owner had asked when it had room.
+        times: u64,
     },
     /// Close every connection (1001), then end.
     Stop {

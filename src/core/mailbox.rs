@@ -1,24 +1,65 @@
 //! How shards and other threads reach a shard: a bounded mailbox each, and a spill in front of a full one.
 //!
-//! Every message takes a slot before it is put in, so "is there room in every mailbox?" can be asked and held for a
-//! moment: a publish from another thread is in all mailboxes or in none. A shard never waits for a slot: what does not
-//! fit goes into its own spill for that destination, and everything after it goes behind it, so the order per sender
-//! and receiver is kept. Two shards with full mailboxes cannot block each other.
+//! Every message takes room before it is put in, a slot and its bytes, so "is there room in every mailbox?" can be asked
+//! and held for a moment: a publish from another thread is in all mailboxes or in none. A shard never waits for room: what
+//! does not fit goes into its own spill for that destination, and everything after it goes behind it, so the order per
+//! sender and receiver is kept. Two shards with full mailboxes cannot block each other.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::bell::Bell;
 
+/// What a mailbox has room for: a count of messages, and bytes of those that have many.
+#[derive(Debug)]
+struct Room {
+    slots: AtomicUsize,
+    bytes: AtomicIsize,
+    bytes_max: isize,
+}
+
+/// Slots that cannot run out, and leave room for those that are given back; and so many bytes as well.
+const ENDLESS: usize = isize::MAX as usize / 2;
+
+impl Room {
+    /// Whatever its size, a message fits where no other bytes are: else one above the limit would wait for ever.
+    fn take(&self, bytes: usize) -> bool {
+        let bytes = bytes as isize;
+        if bytes > 0 {
+            let held = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+            if held > 0 && held.saturating_add(bytes) > self.bytes_max {
+                self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+                return false;
+            }
+        }
+        let mut slots = self.slots.load(Ordering::Relaxed);
+        while slots > 0 {
+            match self.slots.compare_exchange_weak(slots, slots - 1, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => slots = now,
+            }
+        }
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        false
+    }
+
+    fn give(&self, bytes: usize) {
+        if bytes > 0 {
+            self.bytes.fetch_sub(bytes as isize, Ordering::Relaxed);
+        }
+        self.slots.fetch_add(1, Ordering::Release);
+    }
+}
+
 /// The end that sends to one shard. Cheap to clone; any thread may hold it.
 #[derive(Debug)]
 pub struct Outlet<M> {
-    sender: Sender<M>,
+    sender: Sender<(M, usize)>,
     owed: Sender<M>,
-    free: Arc<AtomicUsize>,
+    room: Arc<Room>,
     bell: Arc<Bell>,
 }
 
@@ -27,7 +68,7 @@ impl<M> Clone for Outlet<M> {
         Self {
             sender: self.sender.clone(),
             owed: self.owed.clone(),
-            free: self.free.clone(),
+            room: self.room.clone(),
             bell: self.bell.clone(),
         }
     }
@@ -36,46 +77,45 @@ impl<M> Clone for Outlet<M> {
 /// The end that a shard empties.
 #[derive(Debug)]
 pub struct Inbox<M> {
-    receiver: Receiver<M>,
+    receiver: Receiver<(M, usize)>,
     owed: Receiver<M>,
-    free: Arc<AtomicUsize>,
+    room: Arc<Room>,
     bell: Arc<Bell>,
 }
 
-/// A mailbox with `slots` slots: both of its ends.
-pub fn mailbox<M>(slots: usize) -> (Outlet<M>, Inbox<M>) {
+/// A mailbox with `slots` slots and room for `bytes_max` bytes: both of its ends.
+pub fn mailbox<M>(slots: usize, bytes_max: usize) -> (Outlet<M>, Inbox<M>) {
     let (sender, receiver) = bounded(slots);
     let (owe, owed) = unbounded();
-    let (free, bell) = (Arc::new(AtomicUsize::new(slots)), Arc::new(Bell::default()));
-    let outlet = Outlet { sender, owed: owe, free: free.clone(), bell: bell.clone() };
-    (outlet, Inbox { receiver, owed, free, bell })
+    let room = Room {
+        slots: AtomicUsize::new(slots),
+        bytes: AtomicIsize::new(0),
+        bytes_max: bytes_max.min(ENDLESS) as isize,
+    };
+    let (room, bell) = (Arc::new(room), Arc::new(Bell::default()));
+    let outlet = Outlet { sender, owed: owe, room: room.clone(), bell: bell.clone() };
+    (outlet, Inbox { receiver, owed, room, bell })
 }
 
 impl<M> Outlet<M> {
-    /// Takes a slot; false where there is none. Follow with [`put`](Self::put) or [`free`](Self::free).
+    /// Takes room for a message; false where there is none. Follow with [`put`](Self::put) or [`free`](Self::free), of as
+    /// many bytes. Only what may be refused for its size has bytes: the mail that must go through is small, and is 0.
     #[must_use]
-    pub fn reserve(&self) -> bool {
-        let mut free = self.free.load(Ordering::Relaxed);
-        while free > 0 {
-            match self.free.compare_exchange_weak(free, free - 1, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return true,
-                Err(now) => free = now,
-            }
-        }
-        false
+    pub fn reserve(&self, bytes: usize) -> bool {
+        self.room.take(bytes)
     }
 
-    /// Gives a slot back unused.
-    pub fn free(&self) {
-        self.free.fetch_add(1, Ordering::Release);
+    /// Gives room back unused.
+    pub fn free(&self, bytes: usize) {
+        self.room.give(bytes);
     }
 
-    /// Fills a reserved slot. False: the shard is gone, and the message with it; the slot is free again.
-    pub fn put(&self, message: M) -> bool {
+    /// Fills reserved room. False: the shard is gone, and the message with it; the room is free again.
+    pub fn put(&self, message: M, bytes: usize) -> bool {
         // The channel has as many places as there are slots, so it is never full here.
-        let is_put = self.sender.try_send(message).is_ok();
+        let is_put = self.sender.try_send((message, bytes)).is_ok();
         if !is_put {
-            self.free();
+            self.free(bytes);
         }
         is_put
     }
@@ -93,21 +133,19 @@ impl<M> Outlet<M> {
     }
 }
 
-/// Slots that cannot run out, and leave room for those that are given back.
-const ENDLESS: usize = usize::MAX / 2;
-
 impl<M> Drop for Inbox<M> {
     fn drop(&mut self) {
-        // What was in it is dropped with it, slots and all: whoever waits for a slot would wait for ever.
-        self.free.store(ENDLESS, Ordering::Release);
+        // What was in it is dropped with it, room and all: whoever waits for some would wait for ever.
+        self.room.slots.store(ENDLESS, Ordering::Release);
+        self.room.bytes.store(-(ENDLESS as isize), Ordering::Release);
     }
 }
 
 impl<M> Inbox<M> {
-    /// Takes the next message and frees its slot.
+    /// Takes the next message and frees its room.
     pub fn take(&self) -> Option<M> {
-        let message = self.receiver.try_recv().ok()?;
-        self.free.fetch_add(1, Ordering::Release);
+        let (message, bytes) = self.receiver.try_recv().ok()?;
+        self.room.give(bytes);
         Some(message)
     }
 
@@ -194,9 +232,9 @@ impl<M> Outlets<M> {
     fn post(&mut self, shard: usize, message: M, bytes: usize) -> Posted {
         let route = &mut self.routes[shard];
         route.is_mailed = true;
-        if route.spill.is_empty() && route.outlet.reserve() {
+        if route.spill.is_empty() && route.outlet.reserve(bytes) {
             // A shard that is gone takes no mail: it ended with all others, at the server's stop.
-            route.outlet.put(message);
+            route.outlet.put(message, bytes);
             return Posted::Sent;
         }
         route.spilled_bytes += bytes;
@@ -208,11 +246,13 @@ impl<M> Outlets<M> {
     pub fn unspill(&mut self) -> bool {
         let mut is_left = false;
         for route in &mut self.routes {
-            while !route.spill.is_empty() && route.outlet.reserve() {
+            while let Some((_, bytes)) = route.spill.front()
+                && route.outlet.reserve(*bytes)
+            {
                 let Some((message, bytes)) = route.spill.pop_front() else { break };
                 route.spilled_bytes -= bytes;
                 route.is_mailed = true;
-                route.outlet.put(message);
+                route.outlet.put(message, bytes);
             }
             is_left |= !route.spill.is_empty();
         }
@@ -245,26 +285,53 @@ mod tests {
 
     #[test]
     fn a_slot_is_held_between_reserve_and_put() {
-        let (outlet, inbox) = mailbox(2);
-        assert!(outlet.reserve() && outlet.reserve() && !outlet.reserve());
-        outlet.free();
-        assert!(outlet.reserve() && outlet.put(1) && outlet.put(2));
-        assert!(!outlet.reserve());
+        let (outlet, inbox) = mailbox(2, 1000);
+        assert!(outlet.reserve(0) && outlet.reserve(0) && !outlet.reserve(0));
+        outlet.free(0);
+        assert!(outlet.reserve(0) && outlet.put(1, 0) && outlet.put(2, 0));
+        assert!(!outlet.reserve(0));
         assert_eq!(inbox.take(), Some(1));
-        assert!(outlet.reserve());
+        assert!(outlet.reserve(0));
     }
 
     #[test]
     fn a_shard_that_is_gone_swallows_what_it_is_sent_without_end() {
-        let (outlet, inbox) = mailbox(2);
-        assert!((0..2).all(|n| outlet.reserve() && outlet.put(n)) && !outlet.reserve());
+        let (outlet, inbox) = mailbox(2, 1000);
+        assert!((0..2).all(|n| outlet.reserve(0) && outlet.put(n, 0)) && !outlet.reserve(0));
         drop(inbox);
-        assert!((0..10).all(|n| outlet.reserve() && !outlet.put(n)));
+        assert!((0..10).all(|n| outlet.reserve(0) && !outlet.put(n, 0)));
+    }
+
+    #[test]
+    fn bytes_have_a_limit_that_one_message_alone_may_pass() {
+        let (outlet, inbox) = mailbox(8, 100);
+        assert!(outlet.reserve(500) && outlet.put(1, 500));
+        assert!(!outlet.reserve(1) && outlet.reserve(0) && outlet.put(2, 0));
+        assert_eq!((inbox.take(), inbox.take()), (Some(1), Some(2)));
+        assert!(outlet.reserve(60) && !outlet.reserve(41) && outlet.reserve(40));
+        outlet.free(40);
+        assert!(outlet.put(3, 60) && outlet.reserve(40));
+        drop(inbox);
+        assert!((0..10).all(|n| outlet.reserve(1 << 40) && !outlet.put(n, 1 << 40)));
+    }
+
+    #[test]
+    fn what_is_too_large_for_the_mailbox_waits_in_the_spill() {
+        let (outlet, inbox) = mailbox(8, 100);
+        let mut outlets = Outlets::new(vec![outlet], 100);
+        assert_eq!(outlets.send_droppable(0, 0, 100), Posted::Sent);
+        assert_eq!(outlets.send_droppable(0, 1, 100), Posted::Spilled);
+        assert_eq!(outlets.send_droppable(0, 2, 1), Posted::Dropped);
+        assert_eq!(outlets.send(0, 3), Posted::Spilled);
+        assert!(outlets.unspill());
+        assert_eq!(inbox.take(), Some(0));
+        assert!(!outlets.unspill());
+        assert_eq!((inbox.take(), inbox.take(), inbox.take()), (Some(1), Some(3), None));
     }
 
     #[test]
     fn what_does_not_fit_waits_in_order() {
-        let (outlet, inbox) = mailbox(3);
+        let (outlet, inbox) = mailbox(3, 1000);
         let mut outlets = Outlets::new(vec![outlet], 100);
         for n in 0..3 {
             assert_eq!(outlets.send(0, n), Posted::Sent);
@@ -288,7 +355,7 @@ mod tests {
 
     #[test]
     fn the_spill_is_bounded_for_what_may_be_dropped_and_only_for_that() {
-        let (outlet, _inbox) = mailbox(1);
+        let (outlet, _inbox) = mailbox(1, 1000);
         let mut outlets = Outlets::new(vec![outlet], 100);
         assert_eq!(outlets.send(0, 0), Posted::Sent);
         assert_eq!(outlets.send_droppable(0, 1, 99), Posted::Spilled);
@@ -299,7 +366,7 @@ mod tests {
 
     #[test]
     fn only_a_sleeper_is_woken_and_only_once() {
-        let (outlet, inbox) = mailbox(8);
+        let (outlet, inbox) = mailbox(8, 1000);
         let mut outlets = Outlets::new(vec![outlet.clone()], 100);
         let mut woken = Vec::new();
         assert_eq!(outlets.send(0, 1), Posted::Sent);

@@ -147,7 +147,8 @@ fn advance<S: Service>(
             Ok(stop @ (Step::Upgraded(n) | Step::Deferred(n, _))) => return (used + n, stop),
             Ok(stop) => return (used, stop),
             Err(cause) => {
-                core.fail(key, cause);
+                let head_only = bytes[used..].starts_with(b"HEAD ");
+                core.fail_request(key, cause, head_only);
                 return (used, Step::Over);
             }
         }

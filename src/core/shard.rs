@@ -315,8 +315,8 @@ impl<S: Service, I: Io> Shard<S, I> {
             Mail::Close { key, code, reason } => self.core.close(key, code, &reason),
             Mail::Service(mail) => self.guard(None, |service, core| service.mail(core, mail)),
             Mail::Adopt(adoption) => self.adopt(*adoption),
-            Mail::Cover { listener } => self.cover(listener),
-            Mail::Uncover { listener } => self.uncover(listener),
+            Mail::Cover { listener, times } => self.cover(listener, times),
+            Mail::Uncover { listener, times } => self.uncover(listener, times),
             Mail::Stop { grace_ms } => self.stop(grace_ms),
         }
     }

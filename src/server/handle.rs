@@ -19,7 +19,7 @@ use crate::base::error::Full;
 use crate::base::id::ConnId;
 use crate::base::metrics::Counters;
 use crate::core::epoll::pack_foreign;
-use crate::core::mail::{Adopted, Adoption, Mail};
+use crate::core::mail::{Adopted, Adoption, MAIL_BYTES, Mail};
 use crate::core::publication::Publication;
 use crate::proto::ws::Message;
 use crate::sys::handoff::Handoff;
@@ -41,7 +41,7 @@ trait Shards: Send + Sync {
     fn count(&self) -> usize;
     fn metrics(&self) -> Metrics;
     #[cfg(feature = "socketio")]
-    fn io(&self, mail: &mut dyn FnMut() -> IoMail) -> Result<(), Full>;
+    fn io(&self, bytes: usize, mail: &mut dyn FnMut() -> IoMail) -> Result<(), Full>;
     /// Has a shard do something; which one does not matter.
     #[cfg(feature = "socketio")]
     fn on_a_shard(&self, call: IoCall);
@@ -100,7 +100,7 @@ impl Handle {
     /// ```
     ///
     /// # Errors
-    /// [`Full`]: a mailbox has no free slot, and nobody gets it.
+    /// [`Full`]: a mailbox has no room, and nobody gets it.
     pub fn publish<'m>(&self, topic: &str, message: impl Into<Message<'m>>) -> Result<(), Full> {
         self.0.publish(Publication::new(topic, message.into(), &mut Vec::new()))
     }
@@ -108,7 +108,7 @@ impl Handle {
     /// Sends a message to a connection. One that is gone gets nothing, which is counted.
     ///
     /// # Errors
-    /// [`Full`]: its shard's mailbox has no free slot.
+    /// [`Full`]: its shard's mailbox has no room.
     pub fn send<'m>(&self, id: ConnId, message: impl Into<Message<'m>>) -> Result<(), Full> {
         self.0.send(id, message.into())
     }
@@ -116,7 +116,7 @@ impl Handle {
     /// Closes a connection with a code and a reason (at most 123 bytes of it).
     ///
     /// # Errors
-    /// [`Full`]: its shard's mailbox has no free slot.
+    /// [`Full`]: its shard's mailbox has no room.
     pub fn close(&self, id: ConnId, code: u16, reason: &str) -> Result<(), Full> {
         self.0.close(id, code, reason)
     }
@@ -124,7 +124,7 @@ impl Handle {
     /// Calls the handler's [`on_post`](Handler::on_post) with a connection and this value.
     ///
     /// # Errors
-    /// [`Full`]: its shard's mailbox has no free slot, and the value is dropped.
+    /// [`Full`]: its shard's mailbox has no room, and the value is dropped.
     pub fn post(&self, id: ConnId, value: impl Any + Send) -> Result<(), Full> {
         self.0.post(id, Post::new(value))
     }
@@ -166,7 +166,7 @@ impl Handle {
     #[must_use]
     pub fn io_audit(&self) -> Vec<IoAudit> {
         let (tell, told) = std::sync::mpsc::channel();
-        let asked = self.0.io(&mut || {
+        let asked = self.0.io(0, &mut || {
             let tell = tell.clone();
             // Whoever asked may have gone.
             IoMail::Call(Box::new(move |io, _| _ = tell.send(io.audit())))
@@ -193,8 +193,8 @@ impl Handle {
 #[cfg(feature = "socketio")]
 impl Broadcasting for Handle {
     fn broadcast(&self, broadcast: Broadcast) -> bool {
-        let broadcast = Arc::new(broadcast);
-        self.0.io(&mut || IoMail::Broadcast(broadcast.clone())).is_ok()
+        let (bytes, broadcast) = (broadcast.bytes() + MAIL_BYTES, Arc::new(broadcast));
+        self.0.io(bytes, &mut || IoMail::Broadcast(broadcast.clone())).is_ok()
     }
 
     fn counted(&self) {}
@@ -219,8 +219,8 @@ impl Broadcasting for Handle {
 
 impl<H: Handler> Shards for Inner<H> {
     #[cfg(feature = "socketio")]
-    fn io(&self, mail: &mut dyn FnMut() -> IoMail) -> Result<(), Full> {
-        self.remote.mail_all(|| Mail::Service(RawMail::Io(mail())))
+    fn io(&self, bytes: usize, mail: &mut dyn FnMut() -> IoMail) -> Result<(), Full> {
+        self.remote.mail_all(bytes, || Mail::Service(RawMail::Io(mail())))
     }
 
     #[cfg(feature = "socketio")]
@@ -229,20 +229,20 @@ impl<H: Handler> Shards for Inner<H> {
     }
 
     fn publish(&self, publication: Publication) -> Result<(), Full> {
-        self.remote.mail_all(|| Mail::Publish(publication.clone()))
+        self.remote.mail_all(publication.bytes() + MAIL_BYTES, || Mail::Publish(publication.clone()))
     }
 
     fn send(&self, id: ConnId, message: Message<'_>) -> Result<(), Full> {
         let mail = Mail::Send { key: id.key, opcode: message.opcode(), payload: message.as_bytes().to_vec() };
-        self.remote.mail(id.shard(), mail)
+        self.remote.mail(id.shard(), message.len() + MAIL_BYTES, mail)
     }
 
     fn close(&self, id: ConnId, code: u16, reason: &str) -> Result<(), Full> {
-        self.remote.mail(id.shard(), Mail::Close { key: id.key, code, reason: reason.to_owned() })
+        self.remote.mail(id.shard(), 0, Mail::Close { key: id.key, code, reason: reason.to_owned() })
     }
 
     fn post(&self, id: ConnId, post: Post) -> Result<(), Full> {
-        self.remote.mail(id.shard(), Mail::Service(RawMail::Post(id.key, post)))
+        self.remote.mail(id.shard(), 0, Mail::Service(RawMail::Post(id.key, post)))
     }
 
     fn adopt(&self, stream: TcpStream, bytes: Vec<u8>, post: Post) -> std::io::Result<()> {

@@ -53,7 +53,8 @@ pub(super) fn start<H: Handler>(
     let counters: Vec<_> = (0..plan.shards).map(|_| Arc::new(Counters::default())).collect();
     let turn_us: Vec<_> = (0..plan.shards).map(|_| Arc::new(Mutex::new(turn_lengths()))).collect();
     type Ends<H> = (Vec<Outlet<Mail<RawMail<H>>>>, Vec<Inbox<Mail<RawMail<H>>>>);
-    let (outlets, inboxes): Ends<H> = (0..plan.shards).map(|_| mailbox(config.mailbox_slots)).unzip();
+    let (outlets, inboxes): Ends<H> =
+        (0..plan.shards).map(|_| mailbox(config.mailbox_slots, config.mailbox_bytes_max)).unzip();
 
     let mut ios =
         (0..plan.shards).map(|_| EpollParts::new()).collect::<io::Result<Vec<_>>>().map_err(refused)?;

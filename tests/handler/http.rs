@@ -32,6 +32,22 @@ fn exchange(stream: &mut TcpStream, request: &str) -> (String, String) {
 }
 
 #[test]
+fn a_head_request_that_is_refused_gets_no_body() {
+    let fixture = start(1, Hooks::default(), |_| {});
+    for refused in
+        ["HEAD / HTTP/1.1\r\n\r\n", "HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n"]
+    {
+        let mut stream = fixture.stream();
+        stream.write_all(refused.as_bytes()).unwrap();
+        let rest = rest_of(&mut stream);
+        let (head, body) = rest.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 4") && !head.contains("Content-Length: 0"), "{head}");
+        assert_eq!(body, "");
+    }
+    fixture.stop();
+}
+
+#[test]
 fn many_requests_on_one_connection() {
     with_shards(|shards| {
         let fixture = start(shards, Hooks::default(), |_| {});

@@ -226,7 +226,7 @@ impl World {
                 if left + audit.unfinished + audit.mails + audit.spilled > 0 {
                     return Err(format!("shard {shard}: all are gone and this is left: {audit:?}"));
                 }
-                let slots = (0..).take_while(|_| self.outlets[shard].reserve()).count();
+                let slots = (0..).take_while(|_| self.outlets[shard].reserve(0)).count();
                 if slots != self.config.mailbox_slots {
                     return Err(format!(
                         "shard {shard}: its mailbox has {slots} slots left of {}",

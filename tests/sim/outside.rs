@@ -1,7 +1,7 @@
 //! What other threads do to the shards: the handle's publishes, letters, closes and adoptions.
 
 use throng::core::io::Parcel;
-use throng::core::mail::{Adopted, Adoption, Mail};
+use throng::core::mail::{Adopted, Adoption, MAIL_BYTES, Mail};
 use throng::core::publication::Publication;
 use throng::proto::ws::{Message, Opcode};
 
@@ -46,10 +46,10 @@ impl World {
 
     /// Puts a message into a mailbox as another thread does. False: there is no slot.
     pub(super) fn put(&self, net: &mut Net, shard: usize, mail: Mail<SimMail>) -> bool {
-        if !self.outlets[shard].reserve() {
+        if !self.outlets[shard].reserve(0) {
             return false;
         }
-        self.outlets[shard].put(mail);
+        self.outlets[shard].put(mail, 0);
         if self.outlets[shard].must_wake() {
             net.polls[shard].is_woken = true;
         }
@@ -59,20 +59,22 @@ impl World {
     /// All mailboxes or none.
     pub(super) fn publish_from_outside(&mut self) {
         let to = self.random.below(TOPICS as usize) as u32;
-        let reserved: Vec<_> = self.outlets.iter().take_while(|outlet| outlet.reserve()).collect();
+        let length = self.random.within(10, 300);
+        let bytes = length + MAIL_BYTES;
+        let reserved: Vec<_> = self.outlets.iter().take_while(|outlet| outlet.reserve(bytes)).collect();
         if reserved.len() < self.outlets.len() {
-            reserved.iter().for_each(|outlet| outlet.free());
+            reserved.iter().for_each(|outlet| outlet.free(bytes));
             return;
         }
         let mut ledger = self.ledger.borrow_mut();
         let at = ledger.tick();
         let published = ledger.published.entry((HANDLE, to)).or_default();
-        let words = message(b'p', &[to, HANDLE, published.len() as u32 + 1], self.random.within(10, 300));
+        let words = message(b'p', &[to, HANDLE, published.len() as u32 + 1], length);
         published.push(Published { at, is_everywhere: true, except: None });
         let publication = Publication::new(&topic(to), Message::Binary(&words), &mut Vec::new());
         let net = &mut *self.net.borrow_mut();
         for (shard, outlet) in self.outlets.iter().enumerate() {
-            outlet.put(Mail::Publish(publication.clone()));
+            outlet.put(Mail::Publish(publication.clone()), bytes);
             if outlet.must_wake() {
                 net.polls[shard].is_woken = true;
             }

@@ -188,7 +188,7 @@ impl Service for Recorder {
 }
 
 fn shard<I: Io>(log: &Log, io: I) -> Shard<Recorder, I> {
-    let (outlet, inbox) = mailbox(16);
+    let (outlet, inbox) = mailbox(16, 1 << 20);
     let seed = Seed {
         shard: 0,
         config: Arc::new(Config::default()),

@@ -146,7 +146,8 @@ impl World {
         let ledger = Shared::<Ledger>::default();
         let census = Arc::new(Census::new(shards, max));
         let counters: Vec<_> = (0..shards).map(|_| Arc::new(Counters::default())).collect();
-        let (outlets, inboxes): (Vec<_>, Vec<_>) = (0..shards).map(|_| mailbox(config.mailbox_slots)).unzip();
+        let (outlets, inboxes): (Vec<_>, Vec<_>) =
+            (0..shards).map(|_| mailbox(config.mailbox_slots, config.mailbox_bytes_max)).unzip();
         let built = inboxes.into_iter().enumerate().map(|(shard, inbox)| {
             let seed = Seed {
                 shard,

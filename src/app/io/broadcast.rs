@@ -50,7 +50,7 @@ pub(super) fn frames(packet: Message<'_>, attachments: &[Vec<u8>]) -> (Publicati
 
 impl Broadcast {
     /// What it occupies, for the limits of mailboxes.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let rooms = self.target.rooms.iter().chain(&self.target.except);
         self.frames.bytes() + 64 + rooms.map(|room| room.len() + 16).sum::<usize>()
     }

@@ -1,10 +1,12 @@
 //! How sessions and sockets end, and what is still said to a client whose poll comes behind its session's end.
 
+use crate::base::cause::Cause;
 use crate::proto::engineio::{PacketKind, SessionId};
+use crate::proto::http::Response;
 
 use super::port::Port;
 use super::reason::Reason;
-use super::session::{Link, NONE};
+use super::session::{Link, NONE, Polling};
 use super::state::{Entry, State, payload_response};
 
 /// How many sessions that are gone are remembered for a poll that was on its way, for how long, and with how much.
@@ -34,31 +36,42 @@ impl State {
             socket = entry.next;
         }
         let id = session.id(self.shard, slot);
+        let code = if reason == Reason::ServerShuttingDown { 1001 } else { 1000 };
         match &mut session.link {
-            Link::WebSocket(key) => {
-                let key = *key;
-                let code = if reason == Reason::ServerShuttingDown { 1001 } else { 1000 };
-                port.close(key, code);
-            }
+            Link::WebSocket(key) => port.close(*key, code),
             Link::Polling(polling) => {
-                // A client that closes is let go, any other is told that it is over.
-                let is_closed_by_client = reason == Reason::TransportClose;
-                polling.text(if is_closed_by_client { PacketKind::Noop } else { PacketKind::Close }, "");
-                let payload = polling.take();
-                if let Some(errant) = polling.poll.take() {
-                    self.answer(port, errant, payload_response(payload));
-                } else if is_closed_by_client
-                    || (reason == Reason::ForcedClose && payload.len() <= LET_GO_BYTES_MAX)
-                {
-                    // Which may have been told that it was disconnected, and is not to come back by itself.
-                    let payload = if is_closed_by_client { vec![PacketKind::Noop.digit()] } else { payload };
-                    self.let_go.truncate(LET_GO_MAX - 1);
-                    self.let_go.push_front(LetGo { id, at_us: port.now_us(), payload });
-                }
                 if let Some((key, _)) = polling.probe {
-                    port.close(key, 1000);
+                    port.close(key, code);
                 }
+                self.end_polling(port, id, polling, reason);
             }
+        }
+    }
+
+    /// What a client that polls is told of its session's end.
+    fn end_polling(&mut self, port: &mut dyn Port, id: SessionId, polling: &mut Polling, reason: Reason) {
+        let poll = polling.poll.take();
+        // To a server that stops its clients are to come back. Some take a `close` as its wish that they do not, and so
+        // they are told as those are that poll a moment later: 503.
+        if reason == Reason::ServerShuttingDown {
+            let Some(errant) = poll else { return };
+            let is_idle = polling.packets == 0;
+            let refusal = || Response::refusal(Cause::ServerStops);
+            self.answer(port, errant, if is_idle { refusal() } else { payload_response(polling.take()) });
+            return;
+        }
+        // A client that closes is let go, any other is told that it is over.
+        let is_closed_by_client = reason == Reason::TransportClose;
+        polling.text(if is_closed_by_client { PacketKind::Noop } else { PacketKind::Close }, "");
+        let payload = polling.take();
+        if let Some(errant) = poll {
+            self.answer(port, errant, payload_response(payload));
+        } else if is_closed_by_client || (reason == Reason::ForcedClose && payload.len() <= LET_GO_BYTES_MAX)
+        {
+            // Which may have been told that it was disconnected, and is not to come back by itself.
+            let payload = if is_closed_by_client { vec![PacketKind::Noop.digit()] } else { payload };
+            self.let_go.truncate(LET_GO_MAX - 1);
+            self.let_go.push_front(LetGo { id, at_us: port.now_us(), payload });
         }
     }
 

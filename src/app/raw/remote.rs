@@ -26,12 +26,12 @@ pub(crate) struct Remote<H: Handler> {
 }
 
 impl<H: Handler> Remote<H> {
-    /// Puts a message into a shard's mailbox, if there is room.
-    pub(crate) fn mail(&self, shard: usize, mail: Mail<RawMail<H>>) -> Result<(), Full> {
-        let Some(outlet) = self.outlets.get(shard).filter(|outlet| outlet.reserve()) else {
+    /// Puts a message of so many bytes into a shard's mailbox, if there is room.
+    pub(crate) fn mail(&self, shard: usize, bytes: usize, mail: Mail<RawMail<H>>) -> Result<(), Full> {
+        let Some(outlet) = self.outlets.get(shard).filter(|outlet| outlet.reserve(bytes)) else {
             return Err(Full);
         };
-        self.put(shard, outlet, mail);
+        self.put(shard, outlet, bytes, mail);
         Ok(())
     }
 
@@ -42,27 +42,31 @@ impl<H: Handler> Remote<H> {
         mail: impl FnOnce() -> io::Result<Mail<RawMail<H>>>,
     ) -> io::Result<()> {
         let outlet = &self.outlets[shard];
-        if !outlet.reserve() {
+        if !outlet.reserve(0) {
             return Err(io::Error::other(Full));
         }
         match mail() {
-            Ok(mail) => self.put(shard, outlet, mail),
+            Ok(mail) => self.put(shard, outlet, 0, mail),
             Err(error) => {
-                outlet.free();
+                outlet.free(0);
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    /// Puts a message into every mailbox, or into none.
-    pub(crate) fn mail_all(&self, mut mail: impl FnMut() -> Mail<RawMail<H>>) -> Result<(), Full> {
-        if let Some(full) = self.outlets.iter().position(|outlet| !outlet.reserve()) {
-            self.outlets[..full].iter().for_each(Outlet::free);
+    /// Puts a message of so many bytes into every mailbox, or into none.
+    pub(crate) fn mail_all(
+        &self,
+        bytes: usize,
+        mut mail: impl FnMut() -> Mail<RawMail<H>>,
+    ) -> Result<(), Full> {
+        if let Some(full) = self.outlets.iter().position(|outlet| !outlet.reserve(bytes)) {
+            self.outlets[..full].iter().for_each(|outlet| outlet.free(bytes));
             return Err(Full);
         }
         for (shard, outlet) in self.outlets.iter().enumerate() {
-            self.put(shard, outlet, mail());
+            self.put(shard, outlet, bytes, mail());
         }
         Ok(())
     }
@@ -83,9 +87,9 @@ impl<H: Handler> Remote<H> {
         }
     }
 
-    fn put(&self, shard: usize, outlet: &Outlet<Mail<RawMail<H>>>, mail: Mail<RawMail<H>>) {
+    fn put(&self, shard: usize, outlet: &Outlet<Mail<RawMail<H>>>, bytes: usize, mail: Mail<RawMail<H>>) {
         // A shard that is gone takes no mail: the server has stopped, and everybody was told.
-        outlet.put(mail);
+        outlet.put(mail, bytes);
         self.wake_if_asleep(shard, outlet);
     }
 

@@ -2,7 +2,6 @@
 
 import os
 import queue
-import re
 import subprocess
 
 import engineio
@@ -93,18 +92,23 @@ def namespaces(url, mode):
     assert client.get_sid("/") != client.get_sid("/admin")
     assert client.call("echo", b"in /admin", namespace="/admin", timeout=8) == b"in /admin"
     assert client.call("echo", "in /", timeout=8) == "in /"
-    # Others leave: by themselves, and at the server's wish.
-    for leave, reason in [
-        (lambda other: other.disconnect(), "client namespace disconnect|transport close"),
-        (lambda other: other.emit("kick", namespace="/admin"), "server namespace disconnect"),
-    ]:
+
+    def leaves(leave):
         other = opened(url, mode, ["/admin"], right)
         sid = other.get_sid("/admin")
         leave(other)
         who, why = client.hear("left", "/admin")
-        assert who == sid and re.fullmatch(reason, why), (who, why)
+        assert who == sid, (who, why)
         other.hear("disconnect", "/admin")
         other.disconnect()
+        return why
+
+    # Others leave: at the server's wish, and by themselves. A client that is just writing, the answer to a ping or so, when
+    # it is asked to disconnect never sends that it does (its writing ends with its state), so it may take another.
+    assert leaves(lambda other: other.emit("kick", namespace="/admin")) == "server namespace disconnect"
+    by_itself = (leaves(lambda other: other.disconnect()) for _ in range(5))
+    why = next(why for why in by_itself if why != "ping timeout")
+    assert why in ("client namespace disconnect", "transport close"), why
     # Heartbeats go on.
     client.hear_ping()
     client.hear_ping()
