@@ -5,3 +5,4 @@ mod refusals;
 mod runs;
 mod socketio;
 mod support;
+mod told;

@@ -143,6 +143,34 @@ fn an_ack_under_another_id_or_where_none_was_asked_for_is_no_answer() {
 }
 
 #[test]
+fn of_several_attachments_the_last_has_the_stamp_and_those_of_others_are_none() {
+    const TWO: &str = r#"{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}"#;
+    for (flags, head) in [("", r#"452-["echo","#), ("--ack", "462-ID[")] {
+        let id = Mutex::new(String::new());
+        let address = socket_io("", move |socket, number, text| {
+            // Every second message is an attachment, whose bytes are ASCII.
+            if number % 2 == 1 {
+                let after = text.strip_prefix("451-").unwrap();
+                after.split('[').next().unwrap().clone_into(&mut id.lock().unwrap());
+                return;
+            }
+            send(socket, Message::text(r#"451-["other",{"_placeholder":true,"num":0}]"#));
+            send(socket, Message::binary(text.as_bytes().to_vec()));
+            let head = head.replace("ID", &id.lock().unwrap());
+            send(socket, Message::text(format!("{head}{TWO}]")));
+            send(socket, Message::binary(b"not the stamp".to_vec()));
+            send(socket, Message::binary(text.as_bytes().to_vec()));
+        });
+        let said = bench(&format!(
+            "echo ws://{address} --protocol socketio --binary -c 1 --rate 200 --duration 300ms --warmup 0s {flags}"
+        ));
+        assert_clean(&said);
+        let counts = (said.count("sent"), said.count("received"), said.count("foreign"));
+        assert_eq!(counts, (60, 60, 60), "{}", said.stdout);
+    }
+}
+
+#[test]
 fn every_member_gets_every_event_of_the_one_that_emits() {
     let address = relay_events(|_| false);
     let said = bench(&format!(
