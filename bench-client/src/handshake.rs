@@ -150,6 +150,7 @@ impl Handshake {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spoken::Transport;
 
     fn handshake() -> (Handshake, String) {
         let target = Target::resolve("ws://127.0.0.1:1/x?y").unwrap();
@@ -207,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_session_is_opened_by_polling_and_named_in_the_upgrade() {
-        let target = Target::resolve("ws://127.0.0.1:1/").unwrap().into_engine_io();
+        let target = Target::resolve("ws://127.0.0.1:1/").unwrap().into_engine_io(Transport::Upgrade);
         for fields in [&[][..], &[("X-Y".to_owned(), "z".to_owned())]] {
             let handshake = Handshake::new(&target, None, None, fields).by_polling(&target, false);
             let open = String::from_utf8(handshake.requests().unwrap().open()).unwrap();

@@ -84,7 +84,11 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
         settings.common.server_pid = Some(server.pid());
     }
     let target = Target::resolve(&url).map_err(Refusal::Usage)?;
-    let target = if settings.socket_io.is_some() { target.into_engine_io() } else { target };
+    let transport = settings.socket_io.as_ref().map(|socket_io| socket_io.transport);
+    let target = match transport {
+        Some(transport) => target.into_engine_io(transport),
+        None => target,
+    };
     let plan = Plan::new(&settings, &target, host).map_err(Refusal::Usage)?;
     let pid = settings.common.server_pid;
     if pid.is_some_and(|pid| thread_times(pid).is_err()) {
@@ -103,7 +107,7 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
     let common = &settings.common;
     let handshake =
         Handshake::new(&target, common.subprotocol.as_deref(), common.origin.as_deref(), &common.headers);
-    let handshake = match settings.socket_io.as_ref().map(|socket_io| socket_io.transport) {
+    let handshake = match transport {
         None | Some(Transport::Websocket) => handshake,
         Some(transport) => handshake.by_polling(&target, transport == Transport::Polling),
     };

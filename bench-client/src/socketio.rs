@@ -165,17 +165,16 @@ impl SocketIo {
             Transport::Polling => "polling (two TCP connections each: one polls, one posts)",
         };
         let mut spoken = format!("Socket.IO over {way}, namespace {}", self.namespace);
+        let Self { echo, publish, .. } = self;
+        let echoed = match self.is_acked {
+            true => format!("`{}` answered by its ack", echo.name),
+            false => format!("`{}` answered by `{}`", echo.name, echo.reply),
+        };
+        let relayed = format!("`{}` relayed as `{}`", publish.name, publish.reply);
         let mut separator = ": ";
-        for (event, is_acked, is_sent) in
-            [(&self.echo, self.is_acked, has_echoes), (&self.publish, false, has_publishes)]
-        {
-            let Event { name, reply, .. } = event;
+        for (what, is_sent) in [(&echoed, has_echoes), (&relayed, has_publishes)] {
             if is_sent {
-                spoken += separator;
-                spoken += &match is_acked {
-                    true => format!("`{name}` answered by its ack"),
-                    false => format!("`{name}` answered by `{reply}`"),
-                };
+                spoken = spoken + separator + what;
                 separator = ", ";
             }
         }
