@@ -1,7 +1,8 @@
-//! One port for an axum application and for throng: axum answers HTTP, throng holds the WebSockets.
+//! An axum application beside throng: axum answers HTTP, throng holds the WebSockets that come in on axum's port, and the
+//! Socket.IO clients on one of its own.
 //!
-//! Run it with `cargo run --example axum`, or with another address: `cargo run --example axum -- 0.0.0.0:8080`.
-//! Then listen in a browser's console, and publish from a shell:
+//! Run it with `cargo run --example axum`, or with other addresses: `cargo run --example axum -- 0.0.0.0:8080 0.0.0.0:8081`.
+//! Then listen in a browser's console, on http://localhost:3001/, and publish and ask from a shell:
 //!
 //! ```js
 //! const socket = new WebSocket("ws://localhost:3000/ws/ada");
@@ -9,13 +10,16 @@
 //! ```
 //! ```sh
 //! curl --data 'hello, all of you' localhost:3000/publish
+//! curl --data 'tea or coffee?' localhost:3000/ask
 //! ```
 //!
 //! axum's runtime keeps only its HTTP connections. Once a handshake is answered, the TCP stream leaves the runtime and
-//! belongs to one of throng's shards.
+//! belongs to one of throng's shards. Routes speak to all clients through a [`Handle`]; what the clients answer comes back to
+//! the route through a channel that it awaits.
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -28,6 +32,16 @@ use hyper_util::server::conn::auto::upgrade::downcast;
 use throng::proto::ws::handshake;
 use throng::{Admission, Conn, Handle, Handler, Message, Opening, Post, Server, Shard};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+/// A Socket.IO client: it shows what is published, and asks its user what is asked.
+const PAGE: &str = r#"<!doctype html><title>axum and throng</title><pre id=out></pre>
+<script src="/socket.io/socket.io.js"></script>
+<script>
+  const socket = io();
+  socket.on("published", (text) => { out.textContent += text + "\n"; });
+  socket.on("question", (text, answer) => answer(prompt(text)));
+</script>"#;
 
 /// What a connection is adopted with.
 struct Name(String);
@@ -38,7 +52,7 @@ impl Handler for Chat {
     type Data = String;
 
     fn admit(&mut self, _opening: &Opening<'_, Self>) -> Admission<String> {
-        // It listens nowhere itself: every client comes through axum.
+        // Every plain WebSocket comes through axum.
         Admission::refuse(403)
     }
 
@@ -87,24 +101,50 @@ async fn hand_over(
     Ok(throng.adopt(stream, parts.read_buf.to_vec(), name)?)
 }
 
+/// Tells everybody, whatever they speak.
 async fn publish(State(throng): State<Handle>, text: String) -> StatusCode {
+    let is_emitted = throng.io().emit("published", &text);
     match throng.publish("all", &text) {
-        Ok(()) => StatusCode::NO_CONTENT,
-        Err(_full) => StatusCode::SERVICE_UNAVAILABLE,
+        Ok(()) if is_emitted => StatusCode::NO_CONTENT,
+        _full => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
+/// Asks every Socket.IO client and answers with what they have answered within two seconds, a line each.
+async fn ask(State(throng): State<Handle>, question: String) -> Response {
+    let (answered, answer) = oneshot::channel();
+    throng.io().timeout(Duration::from_secs(2)).emit_with_acks("question", question, |_, acked| {
+        // Nobody waits any more where the HTTP client has gone.
+        drop(answered.send(acked));
+    });
+    let Ok(acked) = answer.await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+    let mut lines = format!("{} answered, {} did not\n", acked.answers.len(), acked.missing);
+    for answer in &acked.answers {
+        lines += answer.as_args().parse::<str>(&mut String::new()).unwrap_or("(no text)");
+        lines.push('\n');
+    }
+    lines.into_response()
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "localhost:3000".to_owned());
-    let server = Server::builder().serve(|_shard| Chat)?;
+    let mut args = std::env::args().skip(1);
+    let mut next = |default: &str| args.next().unwrap_or_else(|| default.to_owned());
+    let (address, of_sockets) = (next("localhost:3000"), next("localhost:3001"));
+    let server = Server::builder()
+        .bind(of_sockets)?
+        .get("/", |_visit| throng::Response::html(PAGE))?
+        .socket_io(|io| _ = io.of("/"))
+        .serve(|_shard| Chat)?;
     let routes = Router::new()
-        .route("/", get(|| async { "connect to /ws/NAME, post to /publish" }))
+        .route("/", get(|| async { "connect to /ws/NAME, post to /publish or /ask" }))
         .route("/ws/{name}", get(open))
         .route("/publish", post(publish))
+        .route("/ask", post(ask))
         .with_state(server.handle());
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind(address).await?;
         println!("listening on http://{}", listener.local_addr()?);
+        println!("Socket.IO on http://{}", server.local_addrs()[0]);
         Ok(axum::serve(listener, routes).await?)
     })
 }

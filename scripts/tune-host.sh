@@ -105,9 +105,18 @@ at_least fs.file-max $((connections + connections / 20 + 10000)) \
     "open files of the whole machine; the default is a tenth of its memory in KiB"
 at_least fs.epoll.max_user_watches $((connections + 1024)) \
     "one epoll registration per connection, counted per user"
-at_least net.core.somaxconn 65535 \
+
+# As long as the server's backlog, unless a shorter one holds all connections. src/sys/host.rs has the same figure.
+queue_wanted=65535
+# queue NAME WHY
+queue() {
+    local is
+    is=$(value_of "$1") || return 0
+    want "$1" "$queue_wanted" "$((is >= queue_wanted || is >= connections))" "$2"
+}
+queue net.core.somaxconn \
     "the accept queue: a storm of connects beyond it is dropped and comes back a second later"
-at_least net.ipv4.tcp_max_syn_backlog 65535 \
+queue net.ipv4.tcp_max_syn_backlog \
     "the queue of half-open connections, which the same storm fills first"
 
 # Three numbers in pages: unpressed below the first, pressed from the second, refused from the third. The one setting that

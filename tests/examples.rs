@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
+use std::thread;
 use std::time::Duration;
 
 use tungstenite::protocol::CloseFrame;
@@ -34,7 +35,7 @@ fn directory() -> &'static Path {
             "--target-dir",
         ]);
         cargo.arg(profile.parent().unwrap());
-        for name in ["echo", "ticker", "game", "axum"] {
+        for name in ["echo", "ticker", "game", "axum", "offload"] {
             cargo.args(["--example", name]);
         }
         if profile.ends_with("release") {
@@ -47,7 +48,7 @@ fn directory() -> &'static Path {
 
 fn run(name: &str) -> Example {
     let mut command = Command::new(directory().join(name));
-    let mut process = command.arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
+    let mut process = command.args(["127.0.0.1:0"; 2]).stdout(Stdio::piped()).spawn().unwrap();
     let output = BufReader::new(process.stdout.take().unwrap());
     let mut example = Example { process, output, address: String::new() };
     let line = example.line();
@@ -71,6 +72,18 @@ impl Example {
 
     fn client(&self, path: &str) -> WebSocket<TcpStream> {
         tungstenite::client(format!("ws://{}{path}", self.address), self.stream()).unwrap().0
+    }
+
+    /// A client in the main namespace of Socket.IO at `address`.
+    fn socket_io(address: &str) -> WebSocket<TcpStream> {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
+        let mut client = tungstenite::client(url, stream).unwrap().0;
+        assert!(text(&mut client).starts_with("0{"));
+        client.send(Message::text("40")).unwrap();
+        assert!(text(&mut client).starts_with("40{"));
+        client
     }
 
     /// What a request in plain HTTP is answered, to the end of the connection.
@@ -177,7 +190,10 @@ fn game_moves_its_players_every_tick() {
 
 #[test]
 fn axum_and_throng_share_a_port() {
-    let axum = run("axum");
+    let mut axum = run("axum");
+    let line = axum.line();
+    let of_sockets = line.strip_prefix("Socket.IO on http://").unwrap();
+    let mut sockets = [Example::socket_io(of_sockets), Example::socket_io(of_sockets)];
     let head = format!("HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", axum.address);
     assert!(axum.ask(&format!("GET / {head}\r\n")).contains("connect to /ws/NAME"));
     assert!(axum.ask(&format!("GET /ws/ada {head}\r\n")).starts_with("HTTP/1.1 426 "));
@@ -197,6 +213,21 @@ fn axum_and_throng_share_a_port() {
         // What the other one said on another shard may come only now.
         while text(client) != "hello" {}
     }
+    for socket in &mut sockets {
+        assert_eq!(text(socket), r#"42["published","hello"]"#);
+    }
+
+    let asked = thread::scope(|scope| {
+        let asked = scope.spawn(|| axum.ask(&format!("POST /ask {head}{length}")));
+        for (socket, answer) in sockets.iter_mut().zip(["one", "two"]) {
+            let question = text(socket);
+            let id = question.strip_prefix("42").unwrap().strip_suffix(r#"["question","hello"]"#).unwrap();
+            socket.send(Message::text(format!("43{id}[\"{answer}\"]"))).unwrap();
+        }
+        asked.join().unwrap()
+    });
+    assert!(asked.contains("2 answered, 0 did not\n") && asked.contains("\none\n"), "{asked}");
+    assert!(asked.contains("\ntwo\n"), "{asked}");
 
     // A frame right behind the handshake, which axum's server reads: "hi", masked with zeros.
     let mut stream = axum.stream();
@@ -206,4 +237,21 @@ fn axum_and_throng_share_a_port() {
     stream.write_all(&bytes).unwrap();
     assert_eq!(text(&mut clients[0]), "eve: hi");
     assert_eq!(text(&mut clients[1]), "eve: hi");
+}
+
+#[test]
+fn offload_answers_from_its_threads_and_from_its_runtime() {
+    let offload = run("offload");
+    let mut client = Example::socket_io(&offload.address);
+    client.send(Message::text(r#"42["load"]"#)).unwrap();
+    let load = text(&mut client);
+    // As /proc/loadavg has it: three loads, running and all threads, the last process.
+    assert!(load.starts_with(r#"42["load","#) && load.split(' ').count() == 5, "{load}");
+    client.send(Message::text(r#"42["price","ELM"]"#)).unwrap();
+    assert_eq!(text(&mut client), r#"42["price","ELM 101.25"]"#);
+    assert!(
+        offload
+            .ask(&format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", offload.address))
+            .contains("io()")
+    );
 }

@@ -181,6 +181,85 @@ fn streams_of_the_main_table_are_adopted() {
     server.join().unwrap();
 }
 
+/// What a client said on one connection to `port`, as a runtime of its own opens and reads it.
+#[cfg(feature = "socketio")]
+async fn fetch(port: u16) -> std::io::Result<String> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(b"who?").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer + &std::fs::read_to_string("/proc/self/comm")?)
+}
+
+#[cfg(feature = "socketio")]
+#[test]
+fn a_runtime_of_another_table_works_for_sockets_and_its_results_come_back_to_their_shards() {
+    use std::io::Write;
+    use std::sync::Arc;
+    let _turn = small_tables();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = Arc::new(runtime);
+    let builder = Server::builder().bind("127.0.0.1:0").unwrap().configure(|config| {
+        (config.shards, config.max_connections, config.fd_tables) = (3, 90, FdTables::Own);
+    });
+    let server = builder
+        .socket_io(move |io| {
+            let runtime = Arc::clone(&runtime);
+            io.of("/").on("fetch", move |socket, &port: &u16| {
+                let (runtime, asked_on) = (Arc::clone(&runtime), thread::current().id());
+                let job = move || (runtime.block_on(fetch(port)).unwrap(), thread::current().id());
+                socket.offload(job, move |socket, (answer, worked_on)| {
+                    let here = thread::current().id();
+                    let name = thread::current().name().unwrap_or_default().to_owned();
+                    socket.emit("fetched", (answer.trim_end(), here == asked_on, worked_on == here, name));
+                });
+            });
+        })
+        .start()
+        .unwrap();
+    // Opened when every shard has its own table: what the jobs connect to means nothing in any of them.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut question = [0; 4];
+            if stream.read_exact(&mut question).is_err() || stream.write_all(b"me, ").is_err() {
+                return;
+            }
+        }
+    });
+    let address = server.local_addrs()[0];
+    let mut clients: Vec<_> = (0..40)
+        .map(|_| {
+            let stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
+            let mut client = tungstenite::client(url, stream).unwrap().0;
+            assert!(client.read().unwrap().to_text().unwrap().starts_with('0'));
+            assert!(said(&mut client, "40").starts_with("40{"));
+            client
+        })
+        .collect();
+    let mut shards = std::collections::BTreeSet::new();
+    for client in &mut clients {
+        client.send(tungstenite::Message::text(format!("42[\"fetch\",{port}]"))).unwrap();
+    }
+    for client in &mut clients {
+        let fetched = client.read().unwrap().into_text().unwrap().to_string();
+        let (what, shard) = fetched.rsplit_once(',').unwrap();
+        assert!(
+            what.starts_with(r#"42["fetched","me, own_tables"#) && what.ends_with(",true,false"),
+            "{fetched}"
+        );
+        shards.insert(shard.to_owned());
+    }
+    assert_eq!(shards.len(), 3, "every shard has asked: {shards:?}");
+    drop(clients);
+    server.handle().stop(Duration::from_millis(20));
+    server.join().unwrap();
+}
+
 #[test]
 fn more_than_the_tables_hold_is_refused_at_the_start() {
     let _turn = small_tables();

@@ -299,6 +299,49 @@ fn every_setting_is_documented_with_its_default() {
     compare("| setting | default | at the limit | when to change it |", settings, printed);
 }
 
+/// The names of a struct's fields, and of the fields of those structs in it that `into` names, as `Debug` prints them.
+#[cfg(feature = "socketio")]
+fn fields(printed: &str, into: &str) -> Vec<String> {
+    let (mut path, mut names, mut word) = (Vec::new(), Vec::new(), String::new());
+    for c in printed.chars() {
+        match c {
+            '{' | '[' | '(' => path.push(std::mem::take(&mut word)),
+            '}' | ']' | ')' => _ = path.pop(),
+            ':' if path.len() == 1 => names.push(word.clone()),
+            ':' if path.len() == 2 && path[1].starts_with(into) => names.push(format!("{into}.{word}")),
+            ',' => word.clear(),
+            ' ' if word.is_empty() => {}
+            c => word.push(c),
+        }
+    }
+    names
+}
+
+#[cfg(feature = "socketio")]
+#[test]
+fn every_setting_and_limit_of_socket_io_is_documented() {
+    let printed = format!("{:?}", throng::io::IoConfig::default());
+    let settings = rows("| setting | default | at its end |");
+    let limits = rows("| limit | default | counter | at the limit |");
+    let documented: BTreeSet<_> =
+        settings.keys().chain(limits.keys()).flat_map(|key| key.split(", ")).collect();
+    let is_documented = |name: &str| {
+        let quoted = format!("`{name}`");
+        documented.iter().any(|key| key.trim_matches('`') == name.trim_matches('`') || *key == quoted)
+    };
+    let names = fields(&printed, "packet_limits");
+    assert!(names.len() > 15 && names.iter().any(|name| name == "packet_limits.depth_max"), "{names:?}");
+    let missing: Vec<_> =
+        names.iter().filter(|name| *name != "packet_limits" && !is_documented(name)).collect();
+    assert!(missing.is_empty(), "docs/TUNING.md lacks {missing:?}");
+
+    let counters: BTreeSet<_> = Counters::default().each().map(|(name, _)| name).collect();
+    for (limit, cells) in &limits {
+        let counter = cells[1].trim_matches('`');
+        assert!(counters.contains(counter), "{limit} has the counter {counter:?}");
+    }
+}
+
 #[test]
 fn every_counter_and_every_cause_is_documented() {
     let counters = Counters::default();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::spoken::{Events, Spoken};
+use crate::spoken::{Events, Publishes, Spoken};
 use crate::units;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -16,12 +16,41 @@ const EXIT_CODES: &str = "Exit codes:
   3  the server cannot be reached, is no WebSocket server, or could not be started
 An interrupt (SIGINT) ends the run early, with its report; a second one ends it at once.";
 
-/// A load generator for WebSocket servers.
+const REPORT: &str = "The report (times are microseconds, as percentiles over the measured window; sizes are bytes):
+  connect        connections opened, given up after three attempts, and attempts made again; how fast
+  connect time   from the first attempt at a connection until it may send: TCP, handshake, and namespace
+  echo           messages sent and come back over the whole run, and how many came back a second while measured
+  response time  from when a message was due, which in a closed loop is when it was sent, until it is back
+  service time   open loop: from when it was in fact sent until it is back
+  broadcast      messages published, and deliveries of them, each at one connection
+  delivery time  from when a publish was due until one connection has it
+  last delivery  from when a publish was due until the last connection has it
+  sent late by   open loop, publishes: how much later than due this client sent; large values are its own fault
+  checks         lost: never arrived; duplicated: arrived again; reordered: after a later one; corrupt: changed, or at a
+                 connection that did not send it; unsent: due and not sent, for a connection was gone or its queue full;
+                 timeouts: times a closed-loop connection heard nothing for --reply-timeout
+  closes         connections that the server ended
+  server         with --server-pid: CPU time in cores, per message that came back or was delivered, user memory
+  memory         its proportional set size before, with all connected, and at the end
+  at rest        memory mode: what a connection costs --duration after its one message
+  kernel         growth of the machine's slab memory per connection, with 10,000 and more; both ends, if both are here
+  this client    the same of this process; with a thread near 100 % it measures itself
+  error          what went wrong, how often
+  warning        what makes the figures doubtful
+  interrupted    the run was ended early
+  result         fine, or the checks that failed
+The counts are over the whole run, warm-up included. --json has the same figures under names.";
+
+/// A load generator for WebSocket and Socket.IO servers.
 #[derive(Parser, Debug)]
-#[command(version, about, after_help = EXIT_CODES, max_term_width = 110)]
+#[command(version, about, after_help = EXIT_CODES, after_long_help = long_help(), max_term_width = 120)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) mode: Mode,
+}
+
+fn long_help() -> String {
+    format!("{REPORT}\n\n{EXIT_CODES}")
 }
 
 /// What to do with the connections.
@@ -101,12 +130,21 @@ pub(crate) enum Mode {
         burst: u32,
     },
     /// Echo on all connections at a fixed rate while one more publishes to all of them (first payload byte `E`: to be
-    /// sent back, `P`: to be relayed to the others; throng serves this at /bench)
+    /// sent back, `P`: to be relayed to the others; throng serves this at /bench). In Socket.IO these are two events
     Mixed {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
         message: Message,
+        #[command(flatten)]
+        spoken: Spoken,
+        #[command(flatten)]
+        events: Events,
+        #[command(flatten)]
+        publishes: Publishes,
+        /// Socket.IO: the event is answered by its ack, which carries the argument back
+        #[arg(long)]
+        ack: bool,
         /// Echo messages per second over all connections, open loop
         #[arg(long, value_name = "N", default_value = "10k", value_parser = rate)]
         rate: u64,
@@ -127,10 +165,10 @@ pub(crate) struct Message {
     /// Bytes of a message, 16 at least: it carries its connection, number and times
     #[arg(long, value_name = "BYTES", default_value = "20", value_parser = size)]
     pub(crate) size: usize,
-    /// Send text messages (the payload is ASCII either way)
+    /// Send text messages (the payload is ASCII either way), which is the default in Socket.IO
     #[arg(long, conflicts_with = "binary")]
     pub(crate) text: bool,
-    /// Send binary messages, which is the default
+    /// Send binary messages, which is the default but in Socket.IO: there the argument is then an attachment
     #[arg(long)]
     pub(crate) binary: bool,
     /// A closed-loop connection that hears nothing for this long gives its messages up as lost and goes on
@@ -308,7 +346,8 @@ mod tests {
             "echo --pipeline 2 --tick 1ms",
             "memory --rate 0",
             "echo --protocol http",
-            "mixed --protocol socketio",
+            "echo --publish-event x",
+            "idle --transport poll",
             "broadcast --ack",
             "idle --event x",
         ] {

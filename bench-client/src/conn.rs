@@ -6,14 +6,17 @@ use mio::net::TcpStream;
 use throng::proto::ws::{Carry, Store};
 
 use crate::output::{Output, Unsent};
+use crate::packets::Announced;
+use crate::polling::Polling;
 use crate::sequence::Sequence;
+use crate::session::Session;
 
 /// How far a connection has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
-    /// TCP or the WebSocket handshake is under way.
+    /// TCP or the WebSocket handshake, or the opening of a session by polling, is under way.
     Opening,
-    /// WebSocket is open, and what is spoken above it is not yet.
+    /// That is done, and the namespace of Socket.IO is not joined yet.
     Joining,
     /// Messages may flow.
     Open,
@@ -50,6 +53,10 @@ pub(crate) struct Rest {
     unsent: Unsent,
     /// An incomplete frame, and the fragments of a message so far.
     pub(crate) carry: Option<Box<Carry>>,
+    /// A session that polls, as long as it lasts.
+    pub(crate) polling: Option<Box<Polling>>,
+    /// The Socket.IO packet whose attachments are still to come.
+    pub(crate) announced: Option<Announced>,
 }
 
 /// What one read brought.
@@ -74,8 +81,8 @@ pub(crate) struct Opening {
     pub(crate) began: u64,
     /// The key of the WebSocket handshake, once it was sent; empty once the request before it was.
     pub(crate) key: Option<String>,
-    /// The session that was opened before the WebSocket handshake.
-    pub(crate) sid: Option<String>,
+    /// The session that was opened before the WebSocket handshake, or is to poll.
+    pub(crate) session: Option<Session>,
     /// The response so far.
     pub(crate) response: Vec<u8>,
     /// Whether the Engine.IO session is open and the namespace asked for.
@@ -111,7 +118,14 @@ impl Conn {
 
     /// Frees the boxed part if nothing is in it.
     pub(crate) fn tidy(&mut self) {
-        let is_idle = |rest: &Rest| rest.opening.is_none() && rest.unsent.is_empty() && rest.carry.is_none();
+        let is_idle = |rest: &Rest| {
+            let Rest { opening, unsent, carry, polling, announced } = rest;
+            opening.is_none()
+                && unsent.is_empty()
+                && carry.is_none()
+                && polling.is_none()
+                && announced.is_none()
+        };
         if self.rest.as_deref().is_some_and(is_idle) {
             self.rest = None;
         }
@@ -119,7 +133,9 @@ impl Conn {
 
     /// Bytes the kernel has not taken yet.
     pub(crate) fn unsent_bytes(&self) -> usize {
-        self.rest.as_ref().map_or(0, |rest| rest.unsent.as_bytes().len())
+        self.rest.as_ref().map_or(0, |rest| {
+            rest.unsent.as_bytes().len() + rest.polling.as_ref().map_or(0, |polling| polling.unsent_bytes())
+        })
     }
 
     /// Reads once: the rest of a large message straight to where it belongs, what comes behind it to the scratch.

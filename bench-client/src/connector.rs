@@ -4,19 +4,18 @@
 //! the worker, which owns the table and the poll.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
+use std::rc::Rc;
 
-use mio::{Interest, Registry, Token};
-use rustix::io::Errno;
+use mio::Token;
 use slab::Slab;
-use socket2::{Domain, Protocol, Socket, Type};
-use throng::sys::source::bind_source;
 
 use crate::clock::SECOND;
 use crate::conn::{Conn, Opening, Phase};
+use crate::dialer::Dialer;
 use crate::handshake::Handshake;
+use crate::session::Session;
 use crate::stats::Stats;
 
 /// Attempts at one connection.
@@ -50,6 +49,7 @@ pub(crate) struct Order {
 #[derive(Debug)]
 pub(crate) struct Connector {
     order: Order,
+    dialer: Rc<Dialer>,
     began: u64,
     started: u32,
     under_way: usize,
@@ -71,7 +71,7 @@ struct Retry {
 pub(crate) enum Step {
     /// It goes on.
     Waiting,
-    /// WebSocket is open; these bytes came after the response's head.
+    /// WebSocket is open, or a session that polls; these bytes came after the response's head.
     Opened(Vec<u8>),
     /// The attempt failed; whether another one makes sense.
     Failed {
@@ -83,9 +83,9 @@ pub(crate) enum Step {
 }
 
 impl Connector {
-    pub(crate) fn new(order: Order, now: u64) -> Self {
+    pub(crate) fn new(order: Order, dialer: Rc<Dialer>, now: u64) -> Self {
         let (retries, deadlines) = (VecDeque::new(), VecDeque::new());
-        Self { order, began: now, started: 0, under_way: 0, serial: 0, retries, deadlines }
+        Self { order, dialer, began: now, started: 0, under_way: 0, serial: 0, retries, deadlines }
     }
 
     fn wanted(&self) -> u32 {
@@ -98,19 +98,13 @@ impl Connector {
     }
 
     /// Starts what may be started now and returns the slots whose attempt has run out of time.
-    pub(crate) fn step(
-        &mut self,
-        conns: &mut Slab<Conn>,
-        registry: &Registry,
-        now: u64,
-        stats: &mut Stats,
-    ) -> Vec<usize> {
+    pub(crate) fn step(&mut self, conns: &mut Slab<Conn>, now: u64, stats: &mut Stats) -> Vec<usize> {
         for _ in 0..CONNECTS_PER_TURN {
             if self.under_way >= self.order.inflight {
                 break;
             }
             let Some(retry) = self.next(now) else { break };
-            self.start(retry, conns, registry, now, stats);
+            self.start(retry, conns, now, stats);
         }
         let mut late = Vec::new();
         while let Some(&(deadline, slot, serial)) = self.deadlines.front()
@@ -149,14 +143,7 @@ impl Connector {
         Some(Retry { not_before: now, number, attempt: 0, began: now })
     }
 
-    fn start(
-        &mut self,
-        retry: Retry,
-        conns: &mut Slab<Conn>,
-        registry: &Registry,
-        now: u64,
-        stats: &mut Stats,
-    ) {
+    fn start(&mut self, retry: Retry, conns: &mut Slab<Conn>, now: u64, stats: &mut Stats) {
         let attempt = retry.attempt + 1;
         self.serial = self.serial.wrapping_add(1);
         let opening = Opening {
@@ -164,16 +151,12 @@ impl Connector {
             attempt,
             began: retry.began,
             key: None,
-            sid: None,
+            session: None,
             response: Vec::new(),
             is_session_open: false,
         };
         let slot = conns.vacant_key();
-        let made = self.socket(retry.number as usize + attempt as usize).and_then(|mut stream| {
-            registry.register(&mut stream, Token(slot), Interest::READABLE | Interest::WRITABLE)?;
-            Ok(stream)
-        });
-        match made {
+        match self.dialer.dial(Token(slot), retry.number as usize + attempt as usize) {
             Ok(stream) => {
                 let is_publisher = self.order.publisher == Some(retry.number);
                 conns.insert(Conn::new(stream, retry.number, is_publisher, opening));
@@ -182,38 +165,16 @@ impl Connector {
             }
             Err(error) => {
                 let again = matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse);
-                self.failed(retry.number, attempt, retry.began, &self.sentence(&error), again, now, stats);
+                self.failed(
+                    retry.number,
+                    attempt,
+                    retry.began,
+                    &self.dialer.sentence(&error),
+                    again,
+                    now,
+                    stats,
+                );
             }
-        }
-    }
-
-    /// A socket on its way to the target; `spread` picks the source address.
-    fn socket(&self, spread: usize) -> io::Result<mio::net::TcpStream> {
-        let socket = Socket::new(
-            Domain::for_address(self.order.address),
-            Type::STREAM.nonblocking(),
-            Some(Protocol::TCP),
-        )?;
-        socket.set_tcp_nodelay(true)?;
-        if !self.order.sources.is_empty() {
-            let source = self.order.sources[spread % self.order.sources.len()];
-            bind_source(socket.as_fd(), source)?;
-        }
-        match socket.connect(&self.order.address.into()) {
-            Ok(()) => {}
-            Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(mio::net::TcpStream::from_std(socket.into()))
-    }
-
-    fn sentence(&self, error: &io::Error) -> String {
-        match error.kind() {
-            ErrorKind::ConnectionRefused => {
-                format!("{} refuses connections: nothing listens there", self.order.address)
-            }
-            ErrorKind::AddrNotAvailable => format!("no source port is left towards {}", self.order.address),
-            _ => format!("cannot connect to {}: {error}", self.order.address),
         }
     }
 
@@ -225,12 +186,13 @@ impl Connector {
         loop {
             if opening.key.is_none() {
                 let mut request = Vec::with_capacity(256);
-                let key = match handshake.poll().filter(|_| opening.sid.is_none()) {
-                    Some(poll) => {
-                        request.extend_from_slice(poll);
+                let sid = opening.session.as_ref().map(|session| &*session.sid);
+                let key = match handshake.requests().filter(|_| sid.is_none()) {
+                    Some(requests) => {
+                        request = requests.open();
                         String::new()
                     }
-                    None => handshake.append_request(&mut request, opening.sid.as_deref()),
+                    None => handshake.append_request(&mut request, sid),
                 };
                 // While TCP is still connecting this says that it would block; a refusal comes out as its error.
                 match conn.stream.write(&request) {
@@ -240,7 +202,9 @@ impl Connector {
                         return Step::Failed { sentence, again: true };
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => return Step::Waiting,
-                    Err(error) => return Step::Failed { sentence: self.sentence(&error), again: true },
+                    Err(error) => {
+                        return Step::Failed { sentence: self.dialer.sentence(&error), again: true };
+                    }
                 }
             }
             match conn.stream.read(scratch) {
@@ -251,13 +215,14 @@ impl Connector {
                 Ok(read) => opening.response.extend_from_slice(&scratch[..read]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Step::Waiting,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Step::Failed { sentence: self.sentence(&error), again: true },
+                Err(error) => return Step::Failed { sentence: self.dialer.sentence(&error), again: true },
             }
             let read = match opening.key.as_deref().unwrap_or_default() {
-                "" => Handshake::session(&opening.response).map(|sid| {
-                    if sid.is_some() {
-                        (opening.sid, opening.key) = (sid, None);
+                "" => Session::opened(&opening.response).map(|session| {
+                    if session.is_some() {
+                        (opening.session, opening.key) = (session, None);
                         opening.response.clear();
+                        return handshake.is_polling.then_some(0);
                     }
                     None
                 }),

@@ -2,16 +2,12 @@
 //!
 //! Sans-I/O. tungstenite makes the key and knows what must come back for it.
 
-use throng::proto::engineio::SEPARATOR;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 
+use crate::answer::{FIELDS_MAX, HEAD_BYTES_MAX};
+use crate::session::Requests;
 use crate::target::Target;
-
-/// The most bytes a response head may take.
-const HEAD_BYTES_MAX: usize = 16 << 10;
-/// The most header fields a response may have.
-const FIELDS_MAX: usize = 64;
 
 /// What every handshake of a run sends, but for the key and the session.
 #[derive(Debug)]
@@ -21,8 +17,10 @@ pub(crate) struct Handshake {
     before_key: Vec<u8>,
     after_key: Vec<u8>,
     subprotocol: Option<String>,
-    /// A whole request for an Engine.IO session by polling, where the run begins with one and upgrades it.
-    poll: Option<Vec<u8>>,
+    /// The requests of Engine.IO's polling, where sessions begin with it.
+    requests: Option<Requests>,
+    /// Whether they stay with it.
+    pub(crate) is_polling: bool,
 }
 
 impl Handshake {
@@ -56,22 +54,25 @@ impl Handshake {
             before_key: before_key.into_bytes(),
             after_key,
             subprotocol: subprotocol.map(str::to_owned),
-            poll: None,
+            requests: None,
+            is_polling: false,
         }
     }
 
-    /// The same, but an Engine.IO session is opened by polling first, on the same connection.
-    pub(crate) fn upgrading(mut self, target: &Target) -> Self {
+    /// The same, but an Engine.IO session is opened by polling first: to be upgraded on the same connection, or to stay so.
+    pub(crate) fn by_polling(mut self, target: &Target, is_polling: bool) -> Self {
         let path = self.path.replace("transport=websocket", "transport=polling");
-        let mut poll = format!("GET {path} HTTP/1.1\r\nHost: {}", target.host).into_bytes();
-        poll.extend_from_slice(&self.after_key);
-        self.poll = Some(poll);
+        let fields = String::from_utf8_lossy(&self.after_key);
+        // Between the end of the key's line and the end of the head.
+        let fields = fields.strip_prefix("\r\n").and_then(|fields| fields.strip_suffix("\r\n"));
+        self.requests = Some(Requests::new(path, &target.host, fields.unwrap_or_default()));
+        self.is_polling = is_polling;
         self
     }
 
-    /// The request that opens a session, where one is to be opened before the upgrade.
-    pub(crate) fn poll(&self) -> Option<&[u8]> {
-        self.poll.as_deref()
+    /// What opens a session by polling, and goes on with it, where sessions begin so.
+    pub(crate) fn requests(&self) -> Option<&Requests> {
+        self.requests.as_ref()
     }
 
     /// Appends a request with a fresh key, to upgrade the session `sid` if there is one, and returns the key.
@@ -87,41 +88,6 @@ impl Handshake {
         out.extend_from_slice(key.as_bytes());
         out.extend_from_slice(&self.after_key);
         key
-    }
-
-    /// Reads the response to [`poll`](Self::poll): the session's id, `Ok(None)` while it is incomplete.
-    ///
-    /// # Errors
-    /// Why there is no session, in words that continue "the server …".
-    pub(crate) fn session(bytes: &[u8]) -> Result<Option<String>, String> {
-        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-        let mut response = httparse::Response::new(&mut fields);
-        let head = match response.parse(bytes) {
-            Ok(httparse::Status::Complete(head)) => head,
-            Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => return Ok(None),
-            Ok(httparse::Status::Partial) => return Err("sent a response head above 16 KiB".into()),
-            Err(_) => return Err("does not speak HTTP".into()),
-        };
-        let status = response.code.unwrap_or_default();
-        let length = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case("Content-Length"));
-        let length = length.and_then(|field| std::str::from_utf8(field.value).ok()?.trim().parse().ok());
-        let Some(length @ ..=HEAD_BYTES_MAX) = length else {
-            return Err(format!("answered polling with {status} and without a length up to 16 KiB"));
-        };
-        let Some(body) = bytes[head..].get(..length) else { return Ok(None) };
-        let body = String::from_utf8_lossy(body);
-        if status != 200 {
-            return Err(format!("refused polling: {status} {body}").trim_end().into());
-        }
-        // Some servers send more packets behind the open packet.
-        let open = body.split(char::from(SEPARATOR)).next().and_then(|packet| packet.strip_prefix('0'));
-        let open = open.and_then(|json| serde_json::from_str::<serde_json::Value>(json).ok());
-        let sid = open.as_ref().and_then(|open| open.get("sid")?.as_str());
-        let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'&' && byte != b'#';
-        match sid.filter(|sid| sid.bytes().all(is_plain)) {
-            Some(sid) => Ok(Some(sid.to_owned())),
-            None => Err("does not speak Engine.IO 4: its answer to polling is no open packet".into()),
-        }
     }
 
     /// Reads the response to the request that was sent with `key`: how many bytes the head took, `Ok(None)` while it
@@ -184,6 +150,7 @@ impl Handshake {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spoken::Transport;
 
     fn handshake() -> (Handshake, String) {
         let target = Target::resolve("ws://127.0.0.1:1/x?y").unwrap();
@@ -241,27 +208,20 @@ mod tests {
 
     #[test]
     fn a_session_is_opened_by_polling_and_named_in_the_upgrade() {
-        let target = Target::resolve("ws://127.0.0.1:1/").unwrap().into_engine_io();
-        let handshake = Handshake::new(&target, None, None, &[]).upgrading(&target);
-        let poll = std::str::from_utf8(handshake.poll().unwrap()).unwrap();
-        assert_eq!(poll, "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n");
-        let body = "0{\"sid\":\"a_b-c\"}\u{1e}40";
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        for cut in 0..answer.len() {
-            assert_eq!(Handshake::session(&answer.as_bytes()[..cut]), Ok(None), "{cut}");
-        }
-        let sid = Handshake::session(answer.as_bytes()).unwrap().unwrap();
-        let mut request = Vec::new();
-        handshake.append_request(&mut request, Some(&sid));
-        assert!(request.starts_with(b"GET /socket.io/?EIO=4&transport=websocket&sid=a_b-c HTTP/1.1\r\nHost"));
-        for (answer, word) in [
-            ("HTTP/1.1 400 Bad\r\nContent-Length: 2\r\n\r\n{}", "refused polling: 400 {}"),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "Engine.IO 4"),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n0{\"sid\":\"a b\"}", "Engine.IO 4"),
-            ("HTTP/1.1 200 OK\r\n\r\n", "without a length"),
-            ("SSH-2.0\r\n", "HTTP"),
-        ] {
-            assert!(Handshake::session(answer.as_bytes()).is_err_and(|said| said.contains(word)), "{word}");
+        let target = Target::resolve("ws://127.0.0.1:1/").unwrap().into_engine_io(Transport::Upgrade);
+        for fields in [&[][..], &[("X-Y".to_owned(), "z".to_owned())]] {
+            let handshake = Handshake::new(&target, None, None, fields).by_polling(&target, false);
+            let open = String::from_utf8(handshake.requests().unwrap().open()).unwrap();
+            let field = if fields.is_empty() { "" } else { "X-Y: z\r\n" };
+            let head = format!(
+                "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: 127.0.0.1:1\r\n{field}\r\n"
+            );
+            assert_eq!(open, head);
+            let mut request = Vec::new();
+            handshake.append_request(&mut request, Some("a_b-c"));
+            assert!(
+                request.starts_with(b"GET /socket.io/?EIO=4&transport=websocket&sid=a_b-c HTTP/1.1\r\nHost")
+            );
         }
     }
 }

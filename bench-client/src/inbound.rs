@@ -5,6 +5,7 @@ use throng::base::cause::Cause;
 use throng::proto::ws::{Decoder, Item, Limits, Message, Opcode, Role, close};
 
 use crate::conn::{Conn, Phase};
+use crate::socketio::packet_of;
 use crate::traffic::Traffic;
 
 /// What is taken from a server: messages of 64 MiB, four times the largest this client sends, in any number of
@@ -54,7 +55,9 @@ impl std::fmt::Display for End {
 /// Why the connection is over.
 pub(crate) fn feed(conn: &mut Conn, bytes: &mut [u8], traffic: &mut Traffic, now: u64) -> Result<(), End> {
     if traffic.socket_io.is_some() {
-        return feed_to(conn, bytes, traffic, now, Traffic::packet);
+        return feed_to(conn, bytes, traffic, now, |traffic, conn, message, now| {
+            traffic.packet(conn, packet_of(message), now)
+        });
     }
     feed_to(conn, bytes, traffic, now, |traffic, conn, message, now| {
         traffic.message(conn, message, now);
@@ -135,7 +138,7 @@ mod tests {
             attempt: 1,
             began: 0,
             key: None,
-            sid: None,
+            session: None,
             response: Vec::new(),
             is_session_open: false,
         };

@@ -2,15 +2,18 @@
 //!
 //! `run` is a run from end to end on the main thread; `worker` is the loop each thread runs, `chores` what it does
 //! beside its events. Everything else is one thing each: bytes on the wire (`handshake`, `payload`, `inbound`,
-//! `output`, `socketio`), bookkeeping (`sequence`, `schedule`, `stats`), what the host is asked (`plan`, `preflight`),
+//! `output`, `socketio`; for sessions that poll `session`, `exchange`, `answer`), bookkeeping (`sequence`, `schedule`, `stats`), what the host is asked (`plan`, `preflight`),
 //! what is told (`progress`, `report`). Frames are throng's own, in the client's role.
 
+mod answer;
 mod argument;
 mod chores;
 mod cli;
 mod clock;
 mod conn;
 mod connector;
+mod dialer;
+mod exchange;
 mod handshake;
 mod inbound;
 mod outbound;
@@ -18,6 +21,7 @@ mod output;
 mod packets;
 mod payload;
 mod plan;
+mod polling;
 mod preflight;
 mod probe;
 mod progress;
@@ -26,6 +30,7 @@ mod run;
 mod schedule;
 mod sequence;
 mod server;
+mod session;
 mod settings;
 mod shared;
 mod socketio;

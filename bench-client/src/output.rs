@@ -1,7 +1,9 @@
-//! What is about to be sent on the connection at hand: frames in one buffer, which goes to one send.
+//! What is about to be sent on the connection at hand: frames in one buffer, which goes to one send; or, where sessions
+//! poll, a payload of packets.
 //!
 //! One per worker. A connection that cannot send a large buffer keeps it, and gives it back once it is empty.
 
+use throng::proto::engineio::{PacketKind, PayloadWriter, SEPARATOR};
 use throng::proto::ws::mask::unmask;
 use throng::proto::ws::{Opcode, encode};
 
@@ -24,6 +26,8 @@ const SPARE_BYTES_MAX: usize = 32 << 20;
 pub(crate) struct Output {
     /// The frames, after [`SKEW`] bytes that are never sent.
     bytes: Vec<u8>,
+    /// They are the packets of a payload instead.
+    is_payload: bool,
     keys: Keys,
     spares: Vec<Vec<u8>>,
     spare_bytes: usize,
@@ -40,7 +44,13 @@ pub(crate) struct Unsent {
 impl Output {
     /// An empty output; `seed` is for its masking keys.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { bytes: vec![0; SKEW], keys: Keys::new(seed), spares: Vec::new(), spare_bytes: 0 }
+        let (bytes, keys) = (vec![0; SKEW], Keys::new(seed));
+        Self { bytes, is_payload: false, keys, spares: Vec::new(), spare_bytes: 0 }
+    }
+
+    /// The same, for sessions that poll.
+    pub(crate) fn of_payloads(self) -> Self {
+        Self { is_payload: true, ..self }
     }
 
     /// The frames.
@@ -48,8 +58,24 @@ impl Output {
         &self.bytes[SKEW..]
     }
 
+    /// Appends one packet with these parts as its data. A close frame is the packet that closes the session.
+    #[cold]
+    fn append_packet(&mut self, opcode: Opcode, parts: &[&[u8]]) {
+        if !self.as_bytes().is_empty() {
+            self.bytes.push(SEPARATOR);
+        }
+        match opcode {
+            Opcode::Close => self.bytes.push(PacketKind::Close.digit()),
+            Opcode::Binary => PayloadWriter::new(&mut self.bytes).binary(&parts.concat()),
+            _ => parts.iter().for_each(|part| self.bytes.extend_from_slice(part)),
+        }
+    }
+
     /// Appends one masked frame.
     pub(crate) fn append(&mut self, opcode: Opcode, payload: &[u8]) {
+        if self.is_payload {
+            return self.append_packet(opcode, &[payload]);
+        }
         encode::append_masked(&mut self.bytes, opcode, true, payload, self.keys.draw());
     }
 
@@ -59,6 +85,9 @@ impl Output {
     /// and loaded as one, which stalls.
     #[inline]
     pub(crate) fn append_stamped(&mut self, opcode: Opcode, stamp: [u8; STAMP_BYTES], filler: &[u8]) {
+        if self.is_payload {
+            return self.append_packet(opcode, &[&stamp, filler]);
+        }
         let key = self.keys.draw();
         let length = STAMP_BYTES + filler.len();
         self.bytes.reserve(HEADER_BYTES_MAX + length);
@@ -80,6 +109,9 @@ impl Output {
 
     /// Appends a masked frame with these parts, one behind the other, as its payload.
     pub(crate) fn append_parts(&mut self, opcode: Opcode, parts: &[&[u8]]) {
+        if self.is_payload {
+            return self.append_packet(opcode, parts);
+        }
         let key = self.keys.draw();
         let length = parts.iter().map(|part| part.len()).sum();
         self.bytes.reserve(HEADER_BYTES_MAX + length);
@@ -193,6 +225,16 @@ mod tests {
         assert_eq!(read, payloads);
         let mut keys = Keys::new(7);
         assert_ne!(keys.draw(), keys.draw());
+    }
+
+    #[test]
+    fn sessions_that_poll_get_the_packets_of_one_payload() {
+        let mut output = Output::new(7).of_payloads();
+        output.append(Opcode::Text, b"40");
+        output.append_parts(Opcode::Text, &[b"451-", b"[]"]);
+        output.append_stamped(Opcode::Binary, *b"0123456789abcdef", b"!!");
+        output.append(Opcode::Close, &1000u16.to_be_bytes());
+        assert_eq!(output.as_bytes(), b"40\x1e451-[]\x1ebMDEyMzQ1Njc4OWFiY2RlZiEh\x1e1");
     }
 
     #[test]

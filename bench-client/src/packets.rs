@@ -1,33 +1,55 @@
 //! The Socket.IO half of a worker's traffic: packets that came are answered, or handed to be judged by their stamp.
 //!
-//! Called by `inbound` for every message, where the run speaks Socket.IO. Knows nothing of sockets.
+//! Called by `inbound` for every message of a WebSocket and by `polling` for every packet of a payload, where the run
+//! speaks Socket.IO. Knows nothing of sockets.
 
-use throng::proto::ws::{Message, Opcode};
+use throng::proto::engineio::{Malformed, Packet};
+use throng::proto::ws::Opcode;
 
 use crate::conn::{Conn, Phase};
 use crate::inbound::End;
+use crate::payload::Stamp;
 use crate::socketio::{Heard, Joining, PONG, PROBE, UPGRADE};
+use crate::spoken::Transport;
 use crate::traffic::Traffic;
 
+/// A packet whose attachments are still to come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Announced {
+    /// Attachments that did not come yet. The last one has the stamp.
+    pub(crate) left: u32,
+    pub(crate) ack_id: Option<u64>,
+    /// Whether it is an answer that is waited for.
+    pub(crate) is_awaited: bool,
+}
+
 impl Traffic {
-    /// What a connection's phase is once WebSocket is open; the first packet of an upgrade is left in the output.
-    pub(crate) fn begin(&mut self) -> Phase {
+    /// What the phase of a connection, in `slot`, is once WebSocket or a session that polls is open; its first packet is
+    /// left in the output.
+    pub(crate) fn begin(&mut self, conn: &mut Conn, slot: usize) -> Phase {
         let Some(socket_io) = &self.socket_io else { return Phase::Open };
-        if socket_io.is_upgraded {
-            self.output.append(Opcode::Text, PROBE.as_bytes());
+        match socket_io.transport {
+            Transport::Websocket => {}
+            Transport::Upgrade => self.output.append(Opcode::Text, PROBE.as_bytes()),
+            Transport::Polling => self.begin_polling(conn, slot),
         }
         Phase::Joining
     }
 
-    /// Takes one whole message that arrived on `conn` at `now`: first the way into the namespace, then events.
+    /// Takes a packet that arrived on `conn` at `now`: first the way into the namespace, then events.
     ///
     /// # Errors
     /// Why the connection is over.
-    pub(crate) fn packet(&mut self, conn: &mut Conn, message: Message<'_>, now: u64) -> Result<(), End> {
+    pub(crate) fn packet(
+        &mut self,
+        conn: &mut Conn,
+        packet: Result<Packet<'_>, Malformed>,
+        now: u64,
+    ) -> Result<(), End> {
         let Self { socket_io: Some(socket_io), output, .. } = self else { return Ok(()) };
         if conn.phase == Phase::Joining {
             let is_open = conn.rest().opening.as_mut().map(|opening| &mut opening.is_session_open);
-            match socket_io.join(message, is_open.unwrap_or(&mut true)).map_err(End::Refused)? {
+            match socket_io.join(packet, is_open.unwrap_or(&mut true)).map_err(End::Refused)? {
                 Joining::Wait => {}
                 Joining::Send(text) => output.append(Opcode::Text, text.as_bytes()),
                 Joining::Upgrade(text) => {
@@ -38,16 +60,37 @@ impl Traffic {
             }
             return Ok(());
         }
-        match socket_io.hear(message).map_err(End::Refused)? {
-            Heard::Reply(text, ack_id) => match socket_io.stamp(&text, ack_id) {
-                Some(stamp) => self.stamped(conn, &stamp, now),
-                None if !self.started => self.stats.tally.foreign += 1,
-                None => self.stats.tally.corrupt += 1,
-            },
+        match socket_io.hear(packet).map_err(End::Refused)? {
+            Heard::Reply(text, ack_id) => {
+                let stamp = socket_io.stamp(&text, ack_id);
+                self.reply(conn, stamp, now);
+            }
+            Heard::Announced(announced) => conn.rest().announced = Some(announced),
+            Heard::Attachment(bytes) => {
+                let rest = conn.rest();
+                let Some(mut announced) = rest.announced.take() else { return Ok(()) };
+                announced.left -= 1;
+                if announced.left > 0 {
+                    rest.announced = Some(announced);
+                } else if announced.is_awaited {
+                    let stamp = socket_io.stamp_of(bytes, announced.ack_id);
+                    self.reply(conn, stamp, now);
+                } else {
+                    self.stats.tally.foreign += 1;
+                }
+            }
             Heard::Foreign => self.stats.tally.foreign += 1,
             Heard::Ping => output.append(Opcode::Text, PONG.as_bytes()),
             Heard::Open | Heard::Joined | Heard::Probed | Heard::Nothing => {}
         }
         Ok(())
+    }
+
+    fn reply(&mut self, conn: &mut Conn, stamp: Option<Stamp>, now: u64) {
+        match stamp {
+            Some(stamp) => self.stamped(conn, &stamp, now),
+            None if !self.started => self.stats.tally.foreign += 1,
+            None => self.stats.tally.corrupt += 1,
+        }
     }
 }

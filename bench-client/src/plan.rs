@@ -9,6 +9,10 @@ use crate::target::Target;
 
 /// Fds a process needs besides its connections: standard streams, polls, timers, files read for the report.
 const FDS_RESERVED: u64 = 64;
+/// Workers that make sense on any machine. More of them only switch between each other, and each has its own buffers.
+const WORKERS_MAX: usize = 256;
+/// So many times the workers wanted are worth a word.
+const CROWD: usize = 8;
 /// Connections planned per source address and target port, however wide the port range is.
 const CONNECTIONS_PER_SOURCE: usize = 20_000;
 
@@ -32,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) orders: Vec<Order>,
     /// Whether each worker gets its own fd table.
     pub(crate) own_tables: bool,
+    /// That there are far more workers than wanted, why, and what fixes it.
+    pub(crate) crowd: Option<String>,
 }
 
 impl Plan {
@@ -53,6 +59,16 @@ impl Plan {
         // 95 % of a table: 19,000 of 20,000. The rest is what was open at the split, and slack.
         let per_table = (host.fds_per_table.saturating_sub(FDS_RESERVED) * 19 / 20).max(1) as usize;
         let workers = if own_tables { threads.max(settings.sockets().div_ceil(per_table)) } else { threads };
+        let why = format!(
+            "an fd table holds {} here, so {} sockets need {workers} workers, each with a table of its own",
+            host.fds_per_table,
+            settings.sockets()
+        );
+        if workers > WORKERS_MAX.max(threads) {
+            return Err(format!("{why}; at most {WORKERS_MAX} make sense: ulimit -n {needed}"));
+        }
+        let crowd = (workers > CROWD * threads)
+            .then(|| format!("{why}, where {threads} would do and cost less CPU time: ulimit -n {needed}"));
         let sources = sources(settings, target, host)?;
         let per_second = settings.common.connect_rate as f64 / workers as f64;
         let mut first = 0;
@@ -71,7 +87,7 @@ impl Plan {
             first += members as u32;
             order
         });
-        Ok(Self { orders: orders.collect(), own_tables })
+        Ok(Self { orders: orders.collect(), own_tables, crowd })
     }
 }
 
@@ -151,6 +167,32 @@ mod tests {
             assert!(largest.is_some_and(|largest| largest <= 19_000), "{largest:?}");
             let publishers = plan.orders.iter().filter(|order| order.publisher.is_some()).count();
             assert_eq!(publishers, usize::from(line.starts_with("mixed")));
+        }
+    }
+
+    #[test]
+    fn a_crowd_of_workers_is_told_and_a_larger_one_refused() {
+        for (fds, line, workers) in [
+            (20_000, "idle -c 100k", Some((6, false))),
+            (20_000, "idle -c 1M", Some((53, true))),
+            (1100, "idle -c 15k", Some((16, false))),
+            (1100, "idle -c 17k", Some((18, true))),
+            (100, "idle -c 20k", None),
+            (100, "idle -c 20k --threads 1000", Some((1000, false))),
+            (20_000, "idle -c 10k --protocol socketio --transport polling", Some((2, false))),
+        ] {
+            let planned = plan(line, Host { fds_per_table: fds, ports: 64_512, ..HOST }, LOCAL);
+            match (planned, workers) {
+                (Ok(plan), Some(expected)) => {
+                    assert_eq!((plan.orders.len(), plan.crowd.is_some()), expected, "{fds} {line}");
+                    let needed = plan.crowd.is_none_or(|crowd| crowd.contains(": ulimit -n 1"));
+                    assert!(needed, "{fds} {line}");
+                }
+                (Err(refused), None) => {
+                    assert!(refused.ends_with("at most 256 make sense: ulimit -n 20068"), "{refused}");
+                }
+                (planned, _) => panic!("{fds} {line}: {planned:?}"),
+            }
         }
     }
 

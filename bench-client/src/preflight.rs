@@ -2,7 +2,8 @@
 //!
 //! Every shortfall is one line that ends in the command that fixes it.
 
-use throng::sys::{fd_table, host, limits};
+use throng::sys::host::{self, QUEUE_WANTED};
+use throng::sys::{fd_table, limits};
 
 use crate::plan::Host;
 use crate::settings::Settings;
@@ -60,7 +61,7 @@ impl Limits {
             if let Some(limit) = limit.filter(|&limit| limit < at_once) {
                 lines.push(format!(
                     "{name} is {limit} and {at_once} connections open at once: some may wait a second for their SYN's \
-                     second try: sysctl -w {name}=65535"
+                     second try: sysctl -w {name}={QUEUE_WANTED}"
                 ));
             }
         }

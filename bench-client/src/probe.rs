@@ -1,16 +1,20 @@
 //! One connection before the thousands: is there a WebSocket server at all, and does it speak what is wanted? Blocking;
 //! called once by the main thread.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use throng::proto::engineio::Payload;
 use throng::proto::ws::{Carry, Decoder, Item, Opcode, Role, Store, close, encode};
 
+use crate::answer;
 use crate::handshake::Handshake;
 use crate::inbound::{End, LIMITS};
 use crate::output::Output;
-use crate::socketio::{Joining, PROBE, SocketIo, UPGRADE};
+use crate::session::{Requests, Session};
+use crate::socketio::{Joining, PROBE, SocketIo, UPGRADE, packet_of};
+use crate::spoken::Transport;
 use crate::target::Target;
 
 /// Connects, completes the handshake, joins the namespace where there is one, and closes.
@@ -23,95 +27,196 @@ pub(crate) fn probe(
     socket_io: Option<&SocketIo>,
     timeout: Duration,
 ) -> Result<(), String> {
-    let address = target.address;
-    let until = Instant::now() + timeout;
-    let mut stream = TcpStream::connect_timeout(&address, timeout).map_err(|error| match error.kind() {
-        ErrorKind::ConnectionRefused => format!("{address} refuses connections: nothing listens there"),
-        ErrorKind::TimedOut => format!("{address} does not answer within {timeout:?}"),
-        _ => format!("cannot connect to {address}: {error}"),
-    })?;
-    let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-            format!("{address} accepts the connection but does not answer the handshake within {timeout:?}")
-        }
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
-            format!("{address} ended the connection before it answered the handshake")
-        }
-        _ => format!("{address}: the handshake failed: {error}"),
-    };
-    let (mut response, mut chunk) = (Vec::new(), [0; 4096]);
-    let mut read = |stream: &mut TcpStream, into: &mut Vec<u8>| -> std::io::Result<bool> {
-        let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        stream.set_read_timeout(Some(left))?;
-        loop {
-            match stream.read(&mut chunk) {
-                Ok(bytes) => {
-                    into.extend_from_slice(&chunk[..bytes]);
-                    return Ok(bytes > 0);
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+    let mut line = Line::connect(target, timeout)?;
+    let mut response = Vec::new();
+    let mut session = None;
+    if let Some(requests) = handshake.requests() {
+        line.write(&requests.open())?;
+        let opened = loop {
+            line.read(&mut response)?;
+            match Session::opened(&response).map_err(|what| line.server(&what))? {
+                None => {}
+                Some(opened) => break opened,
             }
+        };
+        if let Some(socket_io) = socket_io.filter(|_| handshake.is_polling) {
+            return line.join_by_polling(requests, &opened, socket_io);
         }
-    };
-    let url = format!("ws://{}{}", target.host, target.path);
-    let mut sid = None;
-    if let Some(poll) = handshake.poll() {
-        stream.write_all(poll).map_err(failed)?;
-        while sid.is_none() {
-            if !read(&mut stream, &mut response).map_err(failed)? {
-                return Err(format!("{address} ended the connection before it answered the handshake"));
-            }
-            sid = Handshake::session(&response).map_err(|what| format!("{url}: the server {what}"))?;
-        }
+        session = Some(opened);
         response.clear();
     }
     let mut request = Vec::new();
-    let key = handshake.append_request(&mut request, sid.as_deref());
-    stream.write_all(&request).map_err(failed)?;
+    let key = handshake.append_request(&mut request, session.as_ref().map(|session| &*session.sid));
+    line.write(&request)?;
     let head = loop {
-        if !read(&mut stream, &mut response).map_err(failed)? {
-            return Err(format!("{address} ended the connection before it answered the handshake"));
-        }
+        line.read(&mut response)?;
         match handshake.response(&response, &key) {
             Ok(None) => {}
             Ok(Some(head)) => break head,
-            Err(what) => return Err(format!("{url}: the server {what}")),
+            Err(what) => return Err(line.server(&what)),
         }
     };
     if let Some(socket_io) = socket_io {
-        let mut early = response.split_off(head);
-        let mut joiner = Joiner::default();
-        if socket_io.is_upgraded {
-            joiner.output.append(Opcode::Text, PROBE.as_bytes());
-        }
-        while !joiner.feed(socket_io, &mut early).map_err(|end| format!("{url}: {end}"))? {
-            stream.write_all(joiner.output.as_bytes()).map_err(failed)?;
-            joiner.output.clear();
-            early.clear();
-            let silent = |error: std::io::Error| match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut if joiner.is_open => {
-                    format!("{url}: the server does not answer to the namespace within {timeout:?}")
-                }
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                    format!(
-                        "{url}: the server speaks WebSocket, but opens no Engine.IO session within {timeout:?}"
-                    )
-                }
-                _ => format!("{url}: the connection failed before the namespace was joined: {error}"),
-            };
-            if !read(&mut stream, &mut early).map_err(silent)? {
-                return Err(format!(
-                    "{url}: the server ended the connection before the namespace was joined"
-                ));
-            }
-        }
+        line.join(socket_io, response.split_off(head))?;
     }
     let mut close = Vec::new();
     encode::append_masked(&mut close, Opcode::Close, true, &1000u16.to_be_bytes(), [0x55; 4]);
     // The handshake was the question. A server that is gone by now shows in the run itself.
-    drop(stream.write_all(&close));
+    drop(line.stream.write_all(&close));
     Ok(())
+}
+
+/// A connection that waits for its answers, and how far it is with them.
+struct Line {
+    stream: TcpStream,
+    address: SocketAddr,
+    url: String,
+    timeout: Duration,
+    until: Instant,
+    stage: Stage,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Handshake,
+    Session,
+    Namespace,
+}
+
+impl Line {
+    fn connect(target: &Target, timeout: Duration) -> Result<Self, String> {
+        let (address, until) = (target.address, Instant::now() + timeout);
+        let stream = TcpStream::connect_timeout(&address, timeout).map_err(|error| match error.kind() {
+            ErrorKind::ConnectionRefused => format!("{address} refuses connections: nothing listens there"),
+            ErrorKind::TimedOut => format!("{address} does not answer within {timeout:?}"),
+            _ => format!("cannot connect to {address}: {error}"),
+        })?;
+        let url = format!("ws://{}{}", target.host, target.path);
+        Ok(Self { stream, address, url, timeout, until, stage: Stage::Handshake })
+    }
+
+    /// What the server did, as a whole sentence.
+    fn server(&self, what: &str) -> String {
+        format!("{}: the server {what}", self.url)
+    }
+
+    fn failed(&self, error: &io::Error) -> String {
+        let Self { address, url, timeout, .. } = self;
+        match (error.kind(), self.stage) {
+            (ErrorKind::WouldBlock | ErrorKind::TimedOut, Stage::Handshake) => {
+                format!(
+                    "{address} accepts the connection but does not answer the handshake within {timeout:?}"
+                )
+            }
+            (ErrorKind::WouldBlock | ErrorKind::TimedOut, Stage::Session) => {
+                format!(
+                    "{url}: the server speaks WebSocket, but opens no Engine.IO session within {timeout:?}"
+                )
+            }
+            (ErrorKind::WouldBlock | ErrorKind::TimedOut, Stage::Namespace) => {
+                format!("{url}: the server does not answer to the namespace within {timeout:?}")
+            }
+            (
+                ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof,
+                Stage::Handshake,
+            ) => {
+                format!("{address} ended the connection before it answered the handshake")
+            }
+            (ErrorKind::UnexpectedEof, _) => {
+                format!("{url}: the server ended the connection before the namespace was joined")
+            }
+            (_, Stage::Handshake) => format!("{address}: the handshake failed: {error}"),
+            _ => format!("{url}: the connection failed before the namespace was joined: {error}"),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.stream.write_all(bytes).map_err(|error| self.failed(&error))
+    }
+
+    /// Reads at least a byte onto the end of `into`.
+    fn read(&mut self, into: &mut Vec<u8>) -> Result<(), String> {
+        let left = self.until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let mut chunk = [0; 4096];
+        let mut read = || -> io::Result<usize> {
+            self.stream.set_read_timeout(Some(left))?;
+            loop {
+                match self.stream.read(&mut chunk) {
+                    Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    other => return other,
+                }
+            }
+        };
+        let bytes = read().map_err(|error| self.failed(&error))?;
+        into.extend_from_slice(&chunk[..bytes]);
+        Ok(())
+    }
+
+    /// Joins the namespace over WebSocket; `bytes` came behind its handshake.
+    fn join(&mut self, socket_io: &SocketIo, mut bytes: Vec<u8>) -> Result<(), String> {
+        let mut joiner = Joiner::default();
+        if socket_io.transport == Transport::Upgrade {
+            joiner.output.append(Opcode::Text, PROBE.as_bytes());
+        }
+        self.stage = Stage::Session;
+        while !joiner.feed(socket_io, &mut bytes).map_err(|end| format!("{}: {end}", self.url))? {
+            if joiner.is_open {
+                self.stage = Stage::Namespace;
+            }
+            self.write(joiner.output.as_bytes())?;
+            joiner.output.clear();
+            bytes.clear();
+            self.read(&mut bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Joins the namespace in a session that polls, and ends it.
+    fn join_by_polling(
+        &mut self,
+        requests: &Requests,
+        session: &Session,
+        socket_io: &SocketIo,
+    ) -> Result<(), String> {
+        self.stage = Stage::Namespace;
+        self.ask(&requests.post(session, socket_io.connect().as_bytes()))?;
+        let (mut is_joined, mut decoded) = (false, Vec::new());
+        while !is_joined {
+            let body = self.ask(&requests.poll(session))?;
+            let mut packets = Payload::new(&body, u32::MAX, &mut decoded);
+            while let Some(packet) = packets.next() {
+                match socket_io.join(packet, &mut true).map_err(|what| self.server(&what))? {
+                    Joining::Wait => {}
+                    Joining::Send(text) | Joining::Upgrade(text) => {
+                        _ = self.ask(&requests.post(session, text.as_bytes()))?;
+                    }
+                    Joining::Joined => is_joined = true,
+                }
+            }
+        }
+        // The packet that closes a session. What comes of it is no question of the run's.
+        drop(self.stream.write_all(&requests.post(session, b"1")));
+        Ok(())
+    }
+
+    /// The body of the answer to a request of a session, on a connection of its own: the one before it may be over.
+    fn ask(&mut self, request: &[u8]) -> Result<String, String> {
+        let stream = TcpStream::connect_timeout(&self.address, self.timeout);
+        self.stream = stream.map_err(|error| self.failed(&error))?;
+        self.write(request)?;
+        let mut response = Vec::new();
+        loop {
+            self.read(&mut response)?;
+            let Some(answer) = answer::read(&response).map_err(|what| self.server(&what))? else { continue };
+            let body = String::from_utf8_lossy(&answer.body).into_owned();
+            return match answer.status {
+                200 => Ok(body),
+                status => Err(self.server(&format!("refused a request of its session: {status} {body}"))),
+            };
+        }
+    }
 }
 
 /// A connection on its way into the namespace.
@@ -136,7 +241,7 @@ impl Joiner {
             match decoder.next(&mut self.store).map_err(|cause| End::Violation(cause, Role::Client))? {
                 None => break,
                 Some(Item::Message(message)) => {
-                    match socket_io.join(message, &mut self.is_open).map_err(End::Refused)? {
+                    match socket_io.join(packet_of(message), &mut self.is_open).map_err(End::Refused)? {
                         Joining::Wait => {}
                         Joining::Send(text) => self.output.append(Opcode::Text, text.as_bytes()),
                         Joining::Upgrade(text) => {

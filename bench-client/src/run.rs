@@ -20,8 +20,9 @@ use crate::report::Report;
 use crate::server::Server;
 use crate::settings::Settings;
 use crate::shared::Shared;
+use crate::spoken::Transport;
 use crate::stats::{Stats, Tally, histogram};
-use crate::summary::{Measured, summarise};
+use crate::summary::{Measured, silence, summarise};
 use crate::target::Target;
 use crate::worker::Worker;
 
@@ -54,6 +55,8 @@ fn pss_bytes(pid: u32) -> Option<u64> {
     user_memory(pid).ok().map(|memory| memory.pss_bytes)
 }
 
+/// How long nothing at all may arrive before that is said.
+const SILENCE: u64 = 3 * SECOND;
 /// How often the main thread looks around.
 const GLANCE: Duration = Duration::from_millis(2);
 
@@ -71,7 +74,7 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
     let server = match url {
         Some(_) => None,
         // Room for the publisher and the probe besides.
-        None => Some(Server::start(settings.common.connections + 16).map_err(Refusal::Server)?),
+        None => Some(Server::start(settings.sockets() + 16).map_err(Refusal::Server)?),
     };
     let url = match (&server, url) {
         (Some(server), _) => format!("ws://{}{}", server.address, settings.throng_path),
@@ -81,32 +84,45 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
         settings.common.server_pid = Some(server.pid());
     }
     let target = Target::resolve(&url).map_err(Refusal::Usage)?;
-    let target = if settings.socket_io.is_some() { target.into_engine_io() } else { target };
+    let transport = settings.socket_io.as_ref().map(|socket_io| socket_io.transport);
+    let target = match transport {
+        Some(transport) => target.into_engine_io(transport),
+        None => target,
+    };
     let plan = Plan::new(&settings, &target, host).map_err(Refusal::Usage)?;
     let pid = settings.common.server_pid;
     if pid.is_some_and(|pid| thread_times(pid).is_err()) {
         return Err(Refusal::Usage("--server-pid names no process".into()));
     }
     let is_local = target.address.ip().is_loopback();
-    let warnings = Limits::read(is_local, pid.filter(|_| server.is_none())).warnings(
+    let mut warnings = Limits::read(is_local, pid.filter(|_| server.is_none())).warnings(
         &settings,
         plan.orders.len(),
         is_local,
     );
+    warnings.extend(plan.crowd.clone());
     for warning in &warnings {
         eprintln!("bench-client: {warning}");
     }
     let common = &settings.common;
     let handshake =
         Handshake::new(&target, common.subprotocol.as_deref(), common.origin.as_deref(), &common.headers);
-    let is_upgraded = settings.socket_io.as_ref().is_some_and(|socket_io| socket_io.is_upgraded);
-    let handshake = if is_upgraded { handshake.upgrading(&target) } else { handshake };
+    let handshake = match transport {
+        None | Some(Transport::Websocket) => handshake,
+        Some(transport) => handshake.by_polling(&target, transport == Transport::Polling),
+    };
     probe(&target, &handshake, settings.socket_io.as_ref(), common.connect_timeout)
         .map_err(Refusal::Server)?;
 
     let (own_tables, workers) = (plan.own_tables, plan.orders.len());
     let shared = Arc::new(Shared::new(settings, handshake, workers));
-    let mut run = Run { progress: Progress::new(shared.settings.common.quiet), shared, stop, shown_at: 0 };
+    let mut run = Run {
+        progress: Progress::new(shared.settings.common.quiet),
+        shared,
+        stop,
+        shown_at: 0,
+        is_silence_told: false,
+    };
     let measured = run.measure(plan, pid, is_local)?;
     let summary = summarise(&run.shared, url, own_tables, measured, warnings, stop.load(Relaxed));
     drop(server);
@@ -118,6 +134,8 @@ struct Run<'a> {
     stop: &'a AtomicBool,
     progress: Progress,
     shown_at: u64,
+    /// Whether it was said that nothing arrives.
+    is_silence_told: bool,
 }
 
 impl Run<'_> {
@@ -240,6 +258,14 @@ impl Run<'_> {
                 live.times.reset();
             }
             self.progress.show(phase, now, tally, &times);
+            if !self.is_silence_told
+                && now.saturating_sub(self.shared.traffic_from.load(Relaxed)) > SILENCE
+                && let Some(line) = silence(&self.shared.settings, &tally)
+            {
+                self.is_silence_told = true;
+                self.progress.end();
+                eprintln!("bench-client: {line}");
+            }
         }
     }
 

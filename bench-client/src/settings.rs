@@ -5,7 +5,7 @@ use throng::proto::ws::Opcode;
 use crate::cli::{Cli, Common, Message, Mode, Sources};
 use crate::clock::SECOND;
 use crate::socketio::SocketIo;
-use crate::spoken::{Events, Spoken, socket_io};
+use crate::spoken::{Said, Transport, socket_io};
 
 /// A tick that holds back nothing, in nanoseconds.
 const TICK_MIN: u64 = 1;
@@ -46,7 +46,7 @@ pub(crate) struct Settings {
     pub(crate) tick: u64,
     /// The server sends the client's own frames back, masked.
     pub(crate) raw_echo: bool,
-    /// What is spoken above WebSocket, where it is not plain messages.
+    /// What is spoken, where it is not plain messages.
     pub(crate) socket_io: Option<SocketIo>,
     /// How long the connections rest after their messages, until the server's memory is read.
     pub(crate) rest: u64,
@@ -65,27 +65,39 @@ impl Settings {
     /// Which flag is wrong and what would be right.
     pub(crate) fn new(cli: Cli) -> Result<Self, String> {
         let (mut tick, mut is_raw) = (TICK_MIN, false);
-        let (mut said, mut events, mut is_acked) = (Spoken::default(), Events::default(), false);
+        let mut said = Said::default();
         let (mode, throng_path, common, message, load, publish) = match cli.mode {
             Mode::Idle { common, spoken } => {
-                said = spoken;
+                said.spoken = spoken;
                 ("idle", "/", common, Message::default(), Load::None, None)
             }
-            Mode::Memory { common, message, spoken, events: named, ack, rate } => {
-                (said, events, is_acked) = (spoken, named, ack);
+            Mode::Memory { common, message, spoken, events, ack, rate } => {
+                said = Said { spoken, events, is_acked: ack, ..said };
                 ("memory", "/", common, message, Load::Once(rate), None)
             }
-            Mode::Echo { common, message, spoken, events: named, ack, rate, pace, pipeline, raw_echo } => {
-                (said, events, is_acked) = (spoken, named, ack);
+            Mode::Echo { common, message, spoken, events, ack, rate, pace, pipeline, raw_echo } => {
+                said = Said { spoken, events, is_acked: ack, ..said };
                 (tick, is_raw) = (pace.tick(), raw_echo);
                 ("echo", "/", common, message, rate.map_or(Load::Closed(pipeline), Load::Open), None)
             }
-            Mode::Broadcast { common, message, spoken, events: named, every, rate, burst } => {
-                (said, events) = (spoken, named);
+            Mode::Broadcast { common, message, spoken, events, every, rate, burst } => {
+                said = Said { spoken, events, ..said };
                 let every = rate.map_or(every.as_nanos() as u64, |rate| SECOND / rate);
                 ("broadcast", "/topic/bench", common, message, Load::None, Some(Publish { every, burst }))
             }
-            Mode::Mixed { common, message, rate, pace, broadcast_every, burst } => {
+            Mode::Mixed {
+                common,
+                message,
+                spoken,
+                events,
+                publishes,
+                ack,
+                rate,
+                pace,
+                broadcast_every,
+                burst,
+            } => {
+                said = Said { spoken, events, publishes: Some(publishes), is_acked: ack, ..said };
                 tick = pace.tick();
                 let every = broadcast_every.as_nanos() as u64;
                 ("mixed", "/bench", common, message, Load::Open(rate), Some(Publish { every, burst }))
@@ -96,12 +108,11 @@ impl Settings {
                 "at most a million publishes per second are possible; use --burst for more messages".into()
             );
         }
-        let socket_io = socket_io(&said, &events, is_acked, message.size)?;
+        (said.is_binary, said.size) = (message.binary && mode != "idle", message.size);
+        let socket_io = socket_io(&said)?;
         let throng_path = if socket_io.is_some() { "/socket.io/" } else { throng_path };
-        if socket_io.is_some() && (is_raw || message.text || message.binary) && mode != "idle" {
-            return Err(
-                "--raw-echo, --text and --binary are about plain messages, not about Socket.IO".into()
-            );
+        if socket_io.is_some() && is_raw {
+            return Err("--raw-echo is about plain messages, not about Socket.IO".into());
         }
         if socket_io.is_some() && common.url.is_none() && load != Load::None {
             return Err("name a Socket.IO server's URL: throng's own chat answers everybody, so nothing comes back to \
@@ -148,9 +159,10 @@ impl Settings {
         })
     }
 
-    /// Sockets the run needs: one per connection, and one for the publisher.
+    /// Sockets the run needs: one for each connection and the publisher, or two where they poll.
     pub(crate) fn sockets(&self) -> usize {
-        self.common.connections + usize::from(self.publish.is_some())
+        let is_polling = self.socket_io.as_ref().is_some_and(|spoken| spoken.transport == Transport::Polling);
+        (self.common.connections + usize::from(self.publish.is_some())) * if is_polling { 2 } else { 1 }
     }
 }
 
@@ -181,10 +193,11 @@ mod tests {
             "echo --ack",
             "idle --namespace /x",
             "echo --protocol socketio",
-            "echo --protocol socketio ws://h/ --text",
             "echo --protocol socketio ws://h/ --raw-echo",
             "echo --protocol socketio ws://h/ --size 19",
             "echo --protocol socketio ws://h/ --ack --reply-event x",
+            "mixed --publish-event x",
+            "mixed --protocol socketio ws://h/ --delivery-event connect",
         ] {
             assert!(settings(line).is_err(), "{line}");
         }

@@ -1,5 +1,4 @@
-//! Socket.IO over WebSocket from the client's side: how a namespace is joined, what an event is as bytes, what a packet
-//! that came means.
+//! Socket.IO from the client's side: how a namespace is joined, what an event is as bytes, what a packet that came means.
 //!
 //! Sans-I/O, and without a clock: `probe` and `packets` call it, `settings` makes it. It judges no stamp and counts
 //! nothing. Packets are read by throng's own decoder, which checks them whole.
@@ -7,13 +6,15 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use throng::proto::engineio::{Data, Packet as EnginePacket, PacketKind};
+use throng::proto::engineio::{Data, Malformed, Packet as EnginePacket, PacketKind};
 use throng::proto::socketio::{Kind as PacketIs, Limits, Packet, RESERVED_EVENTS, encode};
 use throng::proto::ws::{Message, Opcode};
 
 use crate::argument::last_text;
 use crate::output::Output;
-use crate::payload::{Kind, STAMP_TEXT_BYTES, Stamp, filler};
+use crate::packets::Announced;
+use crate::payload::{Kind, STAMP_BYTES, STAMP_TEXT_BYTES, Stamp, filler};
+use crate::spoken::Transport;
 
 /// The answer to a ping (Engine.IO 4: the server asks, the client answers).
 pub(crate) const PONG: &str = "3";
@@ -22,24 +23,66 @@ pub(crate) const PONG: &str = "3";
 pub(crate) const PROBE: &str = "2probe";
 pub(crate) const UPGRADE: &str = "5";
 
+/// The argument of an event whose bytes follow as an attachment.
+const PLACEHOLDER: &str = r#"{"_placeholder":true,"num":0}"#;
+
+/// What every connection of the run is to speak.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) namespace: &'a str,
+    /// JSON.
+    pub(crate) auth: Option<&'a str>,
+    /// The event to be sent back and its name then.
+    pub(crate) echo: (&'a str, &'a str),
+    /// The event to be relayed and its name then.
+    pub(crate) publish: (&'a str, &'a str),
+    /// Echoes are acks.
+    pub(crate) is_acked: bool,
+    /// The argument is bytes.
+    pub(crate) is_binary: bool,
+    pub(crate) transport: Transport,
+    /// Bytes of the argument.
+    pub(crate) size: usize,
+}
+
 /// What every connection of the run speaks.
 #[derive(Clone, Debug)]
 pub(crate) struct SocketIo {
     namespace: String,
-    event: String,
-    reply_event: String,
+    echo: Event,
+    publish: Event,
     /// Echoes are acks.
     is_acked: bool,
-    /// Sessions begin with polling and are upgraded.
-    pub(crate) is_upgraded: bool,
+    /// The argument is bytes.
+    is_binary: bool,
+    /// How sessions come to where they stay.
+    pub(crate) transport: Transport,
     /// The packet that asks for the namespace.
     connect: String,
     /// An event up to the id of its ack.
     before_id: Vec<u8>,
-    /// From there to the stamp.
-    before_stamp: Vec<u8>,
-    /// What follows the stamp in the argument, then the end of the packet.
-    behind_stamp: Vec<u8>,
+    /// What follows the stamp in the argument.
+    filler: Vec<u8>,
+}
+
+/// An event and its name where it comes back.
+#[derive(Clone, Debug)]
+struct Event {
+    name: String,
+    reply: String,
+    /// What it is from the id of its ack to the stamp, or to its end where the stamp is in an attachment.
+    head: Vec<u8>,
+}
+
+impl Event {
+    fn new((name, reply): (&str, &str), is_binary: bool) -> Result<Self, String> {
+        if let Some(reserved) = [name, reply].into_iter().find(|event| RESERVED_EVENTS.contains(event)) {
+            return Err(format!("an event cannot be called `{reserved}`: the name is reserved"));
+        }
+        let quoted = Value::from(name);
+        let head = if is_binary { format!("[{quoted},{PLACEHOLDER}]") } else { format!("[{quoted},\"") };
+        Ok(Self { name: name.to_owned(), reply: reply.to_owned(), head: head.into_bytes() })
+    }
 }
 
 /// What a connection on its way into the namespace does next.
@@ -68,6 +111,10 @@ pub(crate) enum Heard<'a> {
     Probed,
     /// The event that was waited for, or an ack with its id: the last of its arguments that is a text.
     Reply(Cow<'a, str>, Option<u64>),
+    /// An event or an ack whose attachments follow.
+    Announced(Announced),
+    /// An attachment.
+    Attachment(&'a [u8]),
     /// An event that nobody waits for.
     Foreign,
     /// Nothing that matters here.
@@ -75,96 +122,147 @@ pub(crate) enum Heard<'a> {
 }
 
 impl SocketIo {
-    /// What to speak with messages of `size` bytes.
+    /// What to speak.
     ///
     /// # Errors
     /// Which flag is wrong, and why.
-    pub(crate) fn new(
-        namespace: &str,
-        auth: Option<&str>,
-        (event, reply_event): (&str, &str),
-        is_acked: bool,
-        size: usize,
-    ) -> Result<Self, String> {
+    pub(crate) fn new(wanted: Wanted<'_>) -> Result<Self, String> {
+        let Wanted { namespace, auth, echo, publish, is_acked, is_binary, transport, size } = wanted;
         if !namespace.starts_with('/') || namespace.contains([',', '?']) {
             return Err(format!("--namespace {namespace}: a namespace begins with / and has no comma"));
         }
-        if size < STAMP_TEXT_BYTES {
-            return Err(format!("--size {size}: in Socket.IO the stamp takes {STAMP_TEXT_BYTES} bytes"));
+        let stamp_bytes = if is_binary { STAMP_BYTES } else { STAMP_TEXT_BYTES };
+        if size < stamp_bytes {
+            return Err(format!("--size {size}: in a text of Socket.IO the stamp takes {stamp_bytes} bytes"));
         }
         let auth: Option<Value> = match auth.map(serde_json::from_str).transpose() {
             Ok(auth @ (None | Some(Value::Object(_)))) => auth,
             Ok(Some(_)) => return Err("--auth is not a JSON object".into()),
             Err(error) => return Err(format!("--auth is not JSON: {error}")),
         };
-        if let Some(reserved) = [event, reply_event].into_iter().find(|event| RESERVED_EVENTS.contains(event))
-        {
-            return Err(format!("an event cannot be called `{reserved}`: the name is reserved"));
-        }
         let mut connect = vec![PacketKind::Message.digit()];
         encode::connect_request(&mut connect, namespace, auth.as_ref()).map_err(|error| error.to_string())?;
         let of_namespace = if namespace == "/" { String::new() } else { format!("{namespace},") };
-        let filler = filler(size, STAMP_TEXT_BYTES);
+        let kind = if is_binary { "451-" } else { "42" };
         Ok(Self {
             namespace: namespace.to_owned(),
-            event: event.to_owned(),
-            reply_event: reply_event.to_owned(),
+            echo: Event::new(echo, is_binary)?,
+            publish: Event::new(publish, is_binary)?,
             is_acked,
-            is_upgraded: false,
+            is_binary,
+            transport,
             connect: String::from_utf8(connect).map_err(|error| error.to_string())?,
-            before_id: format!("42{of_namespace}").into_bytes(),
-            before_stamp: format!("[{},\"", Value::from(event)).into_bytes(),
-            behind_stamp: [&filler[..], b"\"]"].concat(),
+            before_id: format!("{kind}{of_namespace}").into_bytes(),
+            filler: filler(size, stamp_bytes),
         })
     }
 
-    /// What is spoken, in words, for the report.
-    pub(crate) fn describe(&self, has_events: bool) -> String {
-        let Self { namespace, event, reply_event, is_acked, .. } = self;
-        let way = if self.is_upgraded { "WebSocket, upgraded from polling" } else { "WebSocket" };
-        let spoken = format!("Socket.IO over {way}, namespace {namespace}");
-        match has_events {
-            false => spoken,
-            true if *is_acked => format!("{spoken}: `{event}` answered by its ack"),
-            true => format!("{spoken}: `{event}` answered by `{reply_event}`"),
+    /// What is spoken, in words, for the report: with events that are sent back, and with events that are relayed.
+    pub(crate) fn describe(&self, has_echoes: bool, has_publishes: bool) -> String {
+        let way = match self.transport {
+            Transport::Websocket => "WebSocket",
+            Transport::Upgrade => "WebSocket, upgraded from polling",
+            Transport::Polling => "polling (two TCP connections each: one polls, one posts)",
+        };
+        let mut spoken = format!("Socket.IO over {way}, namespace {}", self.namespace);
+        let Self { echo, publish, .. } = self;
+        let echoed = match self.is_acked {
+            true => format!("`{}` answered by its ack", echo.name),
+            false => format!("`{}` answered by `{}`", echo.name, echo.reply),
+        };
+        let relayed = format!("`{}` relayed as `{}`", publish.name, publish.reply);
+        let mut separator = ": ";
+        for (what, is_sent) in [(&echoed, has_echoes), (&relayed, has_publishes)] {
+            if is_sent {
+                spoken = spoken + separator + what;
+                separator = ", ";
+            }
         }
+        if self.is_binary && (has_echoes || has_publishes) {
+            spoken += ", binary";
+        }
+        spoken
+    }
+
+    /// What a server has to do for publishes.
+    pub(crate) fn relaying(&self) -> String {
+        let Event { name, reply, .. } = &self.publish;
+        format!("the server has to emit `{reply}` to everybody in {} when it hears `{name}`", self.namespace)
+    }
+
+    /// What a server has to do for echoes.
+    pub(crate) fn echoing(&self) -> String {
+        let (Event { name, reply, .. }, namespace) = (&self.echo, &self.namespace);
+        if self.is_acked {
+            format!("the server has to ack `{name}` in {namespace} with its argument")
+        } else {
+            format!(
+                "the server has to emit `{reply}` to whoever sent `{name}` in {namespace}; if it acks, --ack"
+            )
+        }
+    }
+
+    /// The packet that asks for the namespace.
+    pub(crate) fn connect(&self) -> &str {
+        &self.connect
     }
 
     /// Appends the event that carries `stamp`; with an ack its number is the ack's id.
     pub(crate) fn append(&self, output: &mut Output, stamp: &Stamp) {
-        let (text, mut digits) = (stamp.encode_text(), [0; 10]);
+        let mut digits = [0; 10];
         let is_acked = self.is_acked && stamp.kind == Kind::Echo;
         let id = if is_acked { decimal(stamp.sequence, &mut digits) } else { &[] };
-        output.append_parts(
-            Opcode::Text,
-            &[&self.before_id, id, &self.before_stamp, &text, &self.behind_stamp],
-        );
+        let event = match stamp.kind {
+            Kind::Echo => &self.echo,
+            Kind::Publish => &self.publish,
+        };
+        if self.is_binary {
+            output.append_parts(Opcode::Text, &[&self.before_id, id, &event.head]);
+            output.append_stamped(Opcode::Binary, stamp.encode(), &self.filler);
+        } else {
+            let text = stamp.encode_text();
+            let parts = [&self.before_id, id, &event.head, &text, &self.filler, b"\"]"];
+            output.append_parts(Opcode::Text, &parts);
+        }
     }
 
     /// The stamp of a reply, if it is one as it was sent.
     pub(crate) fn stamp(&self, text: &str, ack_id: Option<u64>) -> Option<Stamp> {
-        let stamp = Stamp::decode_text(text.as_bytes())?;
-        let is_acked = self.is_acked && stamp.kind == Kind::Echo;
-        let filler = &self.behind_stamp[..self.behind_stamp.len() - b"\"]".len()];
-        let is_right = ack_id == is_acked.then_some(u64::from(stamp.sequence));
-        (is_right && &text.as_bytes()[STAMP_TEXT_BYTES..] == filler).then_some(stamp)
+        let stamp = Stamp::decode_text(text.as_bytes()).filter(|_| !self.is_binary)?;
+        (self.is_right(&stamp, ack_id) && text.as_bytes()[STAMP_TEXT_BYTES..] == self.filler).then_some(stamp)
     }
 
-    /// Takes a message that came before the namespace was joined; `is_open` is whether the session is.
+    /// The stamp of an attachment of a reply, likewise.
+    pub(crate) fn stamp_of(&self, attachment: &[u8], ack_id: Option<u64>) -> Option<Stamp> {
+        let stamp = Stamp::decode(attachment).filter(|_| self.is_binary)?;
+        (self.is_right(&stamp, ack_id) && attachment[STAMP_BYTES..] == self.filler).then_some(stamp)
+    }
+
+    fn is_right(&self, stamp: &Stamp, ack_id: Option<u64>) -> bool {
+        let is_acked = self.is_acked && stamp.kind == Kind::Echo;
+        ack_id == is_acked.then_some(u64::from(stamp.sequence))
+    }
+
+    /// Takes a packet that came before the namespace was joined; `is_open` is whether the session is.
     ///
     /// # Errors
     /// Why it never will be, in words that continue "the server …".
-    pub(crate) fn join(&self, message: Message<'_>, is_open: &mut bool) -> Result<Joining<'_>, String> {
-        match self.hear(message) {
-            Ok(Heard::Open) if !*is_open && !self.is_upgraded => {
+    pub(crate) fn join(
+        &self,
+        packet: Result<EnginePacket<'_>, Malformed>,
+        is_open: &mut bool,
+    ) -> Result<Joining<'_>, String> {
+        let is_upgraded = self.transport == Transport::Upgrade;
+        match self.hear(packet) {
+            Ok(Heard::Open) if !*is_open && !is_upgraded => {
                 *is_open = true;
                 Ok(Joining::Send(&self.connect))
             }
-            Ok(Heard::Probed) if !*is_open && self.is_upgraded => {
+            Ok(Heard::Probed) if !*is_open && is_upgraded => {
                 *is_open = true;
                 Ok(Joining::Upgrade(&self.connect))
             }
-            _ if !*is_open && self.is_upgraded => Err("does not answer the probe of an upgrade".into()),
+            _ if !*is_open && is_upgraded => Err("does not answer the probe of an upgrade".into()),
             _ if !*is_open => Err("does not speak Engine.IO 4: its first message is no open packet".into()),
             Ok(Heard::Ping) => Ok(Joining::Send(PONG)),
             Ok(Heard::Joined) => Ok(Joining::Joined),
@@ -173,20 +271,18 @@ impl SocketIo {
         }
     }
 
-    /// What a message means.
+    /// What a packet means.
     ///
     /// # Errors
     /// What ends the connection, in words that continue "the server …".
-    pub(crate) fn hear<'a>(&self, message: Message<'a>) -> Result<Heard<'a>, String> {
-        // Attachments of an event that was told to be foreign.
-        let Message::Text(text) = message else { return Ok(Heard::Nothing) };
-        let packet =
-            EnginePacket::parse_text(text).map_err(|why| format!("broke Engine.IO: it sent {why}"))?;
+    pub(crate) fn hear<'a>(&self, packet: Result<EnginePacket<'a>, Malformed>) -> Result<Heard<'a>, String> {
+        let packet = packet.map_err(|why| format!("broke Engine.IO: it sent {why}"))?;
         match (packet.kind, packet.data) {
             (PacketKind::Message, Data::Text(text)) => {
                 let packet = Packet::parse(text, &Limits::default());
                 self.packet(packet.map_err(|why| format!("broke Socket.IO: it sent {why}"))?)
             }
+            (PacketKind::Message, Data::Binary(bytes)) => Ok(Heard::Attachment(bytes)),
             (PacketKind::Open, _) => Ok(Heard::Open),
             (PacketKind::Ping, _) => Ok(Heard::Ping),
             (PacketKind::Pong, Data::Text("probe")) => Ok(Heard::Probed),
@@ -196,10 +292,20 @@ impl SocketIo {
     }
 
     fn packet<'a>(&self, packet: Packet<'a>) -> Result<Heard<'a>, String> {
-        if packet.namespace != self.namespace {
-            return Ok(Heard::Foreign);
-        }
+        let is_ours = packet.namespace == self.namespace;
+        let is_reply =
+            is_ours && [&self.echo.reply, &self.publish.reply].iter().any(|&name| packet.event == *name);
         Ok(match packet.kind {
+            PacketIs::BinaryEvent | PacketIs::BinaryAck => {
+                let is_awaited = is_reply || (is_ours && packet.kind == PacketIs::BinaryAck);
+                let Packet { attachments: left, ack_id, .. } = packet;
+                if left == 0 {
+                    Heard::Foreign
+                } else {
+                    Heard::Announced(Announced { left, ack_id, is_awaited })
+                }
+            }
+            _ if !is_ours => Heard::Foreign,
             // The session id came with protocol 5.
             PacketIs::Connect if packet.data.is_empty() => {
                 return Err("speaks an older Socket.IO: protocol 5 joins with a session id".into());
@@ -207,9 +313,9 @@ impl SocketIo {
             PacketIs::Connect => Heard::Joined,
             PacketIs::ConnectError => return Err(self.refusal(packet.data)),
             PacketIs::Disconnect => return Err(format!("disconnected the socket from {}", self.namespace)),
-            PacketIs::Event if packet.event == self.reply_event => Heard::Reply(last_text(packet.data), None),
+            PacketIs::Event if is_reply => Heard::Reply(last_text(packet.data), None),
             PacketIs::Ack => Heard::Reply(last_text(packet.data), packet.ack_id),
-            PacketIs::Event | PacketIs::BinaryEvent | PacketIs::BinaryAck => Heard::Foreign,
+            PacketIs::Event => Heard::Foreign,
         })
     }
 
@@ -219,6 +325,17 @@ impl SocketIo {
         let said = said.get("message").unwrap_or(&said);
         let said = said.as_str().map_or_else(|| said.to_string(), str::to_owned);
         format!("refused the namespace {} (connect_error): {said}", self.namespace)
+    }
+}
+
+/// The packet that a whole message of a WebSocket is.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn packet_of(message: Message<'_>) -> Result<EnginePacket<'_>, Malformed> {
+    match message {
+        Message::Text(text) => EnginePacket::parse_text(text),
+        Message::Binary(bytes) => Ok(EnginePacket::binary(bytes)),
     }
 }
 
@@ -236,115 +353,4 @@ fn decimal(mut number: u32, digits: &mut [u8; 10]) -> &[u8] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn socket_io(namespace: &str, auth: Option<&str>, is_acked: bool) -> SocketIo {
-        SocketIo::new(namespace, auth, ("say \"it\"", "said"), is_acked, 24).unwrap()
-    }
-
-    fn stamp(kind: Kind, sequence: u32) -> Stamp {
-        Stamp { kind, connection: 7, sequence, intended: 1234, slip: 0 }
-    }
-
-    /// The text of the one event in an output.
-    fn appended(socket_io: &SocketIo, stamp: &Stamp) -> String {
-        use throng::proto::ws::{Decoder, Limits, Role, Store};
-        let mut output = Output::new(3);
-        socket_io.append(&mut output, stamp);
-        let mut bytes = output.as_bytes().to_vec();
-        let limits = Limits { message_bytes_max: 1 << 20, fragments_max: 1 };
-        let mut decoder = Decoder::new(Role::Server, limits, None, &mut bytes);
-        match decoder.next(&mut Store::new()) {
-            Ok(Some(throng::proto::ws::Item::Message(Message::Text(text)))) => text.to_owned(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn an_event_is_what_a_server_reads_and_its_answer_has_the_stamp() {
-        for (namespace, is_acked, kind, sequence, id) in [
-            ("/", false, Kind::Echo, 0, None),
-            ("/", true, Kind::Echo, 0, Some(0)),
-            ("/x", true, Kind::Echo, 268_435_455, Some(268_435_455)),
-            ("/x", true, Kind::Publish, 12, None),
-        ] {
-            let (socket_io, stamp) = (socket_io(namespace, None, is_acked), stamp(kind, sequence));
-            let text = appended(&socket_io, &stamp);
-            let packet = Packet::parse(&text[1..], &Limits::default()).unwrap();
-            assert_eq!(
-                (packet.namespace, packet.ack_id, &*packet.event),
-                (namespace, id, "say \"it\""),
-                "{text}"
-            );
-            let argument = last_text(packet.data);
-            assert_eq!((argument.len(), packet.args.len()), (24, 1), "{text}");
-            assert_eq!(socket_io.stamp(&argument, id), Some(stamp));
-            assert_eq!(socket_io.stamp(&argument, Some(id.map_or(0, |id| id + 1))), None, "another's ack");
-            assert_eq!(socket_io.stamp(&argument[..23], id), None, "cut");
-        }
-    }
-
-    #[test]
-    fn a_namespace_is_joined_step_by_step_and_a_refusal_is_told() {
-        let socket_io = socket_io("/x", Some(r#"{"token":"a"}"#), false);
-        let join = |text: &'static str, is_open: &mut bool| socket_io.join(Message::Text(text), is_open);
-        for first in ["hello", "", "40{}", "2", "{}"] {
-            assert!(join(first, &mut false).is_err_and(|said| said.contains("Engine.IO 4")), "{first}");
-        }
-        let is_open = &mut false;
-        assert_eq!(join(r#"0{"sid":"s"}"#, is_open), Ok(Joining::Send(r#"40/x,{"token":"a"}"#)));
-        assert!(*is_open);
-        for (text, next) in [
-            ("2", Joining::Send("3")),
-            ("6", Joining::Wait),
-            (r#"40{"sid":"of another namespace"}"#, Joining::Wait),
-            (r#"42/x,["early"]"#, Joining::Wait),
-            (r#"40/x,{"sid":"s"}"#, Joining::Joined),
-        ] {
-            assert_eq!(join(text, is_open), Ok(next), "{text}");
-        }
-        for (text, word) in [
-            (r#"44/x,{"message":"not for you","data":1}"#, "(connect_error): not for you"),
-            (r#"44/x,"an old server's text""#, "an old server's text"),
-            ("40/x", "older Socket.IO"),
-            ("41/x,", "disconnected"),
-            ("1", "closed the Engine.IO session"),
-            ("4nonsense", "broke Socket.IO"),
-            ("nonsense", "broke Engine.IO"),
-        ] {
-            assert!(join(text, is_open).is_err_and(|said| said.contains(word)), "{text}");
-        }
-    }
-
-    #[test]
-    fn replies_are_told_from_what_nobody_asked_for() {
-        let socket_io = socket_io("/", None, true);
-        for (text, heard) in [
-            (r#"42["said","x"]"#, Heard::Reply("x".into(), None)),
-            (r#"4317["x"]"#, Heard::Reply("x".into(), Some(17))),
-            (r#"42["joined","x"]"#, Heard::Foreign),
-            (r#"42/y,["said","x"]"#, Heard::Foreign),
-            (r#"451-["said",{"_placeholder":true,"num":0}]"#, Heard::Foreign),
-            ("2", Heard::Ping),
-        ] {
-            assert_eq!(socket_io.hear(Message::Text(text)), Ok(heard), "{text}");
-        }
-        assert_eq!(socket_io.hear(Message::Binary(b"attached")), Ok(Heard::Nothing));
-    }
-
-    #[test]
-    fn flags_that_cannot_be_are_refused() {
-        let new = |namespace, auth, event, size| SocketIo::new(namespace, auth, (event, "b"), false, size);
-        for (made, word) in [
-            (new("x", None, "a", 20), "begins with /"),
-            (new("/x,y", None, "a", 20), "comma"),
-            (new("/", Some("[1]"), "a", 20), "object"),
-            (new("/", Some("{"), "a", 20), "not JSON"),
-            (new("/", None, "connect", 20), "reserved"),
-            (new("/", None, "a", 19), "20 bytes"),
-        ] {
-            assert!(made.is_err_and(|said| said.contains(word)), "{word}");
-        }
-    }
-}
+mod tests;

@@ -42,6 +42,8 @@ tally! {
     delivered,
     /// Of those, how many while it was measured.
     delivered_in_window,
+    /// Published messages that came back to their publisher. Some servers send them so; they are no deliveries.
+    returned,
     /// Messages that never arrived.
     lost,
     /// Messages that arrived again.

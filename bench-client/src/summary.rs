@@ -3,7 +3,7 @@
 use crate::report::{ClientUse, Connect, Report, ServerUse, Times, failures};
 use crate::settings::{Load, Settings};
 use crate::shared::Shared;
-use crate::stats::{Stats, histogram};
+use crate::stats::{Stats, Tally, histogram};
 
 /// What the main thread and the workers measured.
 #[derive(Debug, Default)]
@@ -66,6 +66,7 @@ pub(crate) fn summarise(
     if tally.foreign > 0 {
         warnings.push(format!("{} messages were ignored: they came before anything was sent, or are events that nobody waits for", tally.foreign));
     }
+    warnings.extend(silence(settings, &tally));
     let mut failures =
         failures(&tally, expects_echoes(settings, interrupted), settings.publish.is_some() && !interrupted);
     if tally.opened == 0 && failures.is_empty() {
@@ -90,7 +91,10 @@ pub(crate) fn summarise(
         workers: shared.live.len(),
         own_fd_tables,
         raw_echo: settings.raw_echo,
-        spoken: settings.socket_io.as_ref().map(|spoken| spoken.describe(settings.mode != "idle")),
+        spoken: settings
+            .socket_io
+            .as_ref()
+            .map(|spoken| spoken.describe(settings.load != Load::None, settings.publish.is_some())),
         tick_microseconds: tick(settings),
         size: settings.size,
         interrupted,
@@ -121,6 +125,36 @@ pub(crate) fn summarise(
         failures,
     };
     (report, stats)
+}
+
+/// What is likely wrong where much was sent and nothing at all has arrived; `None` where something has.
+pub(crate) fn silence(settings: &Settings, tally: &Tally) -> Option<String> {
+    let spoken = settings.socket_io.as_ref();
+    if tally.published > 0 && tally.delivered == 0 {
+        let what =
+            format!("{} messages were published and none has arrived at another connection", tally.published);
+        return Some(match spoken {
+            Some(spoken) => format!("{what}: {}", spoken.relaying()),
+            None if tally.returned > 0 => format!(
+                "{what}, but they come back to their publisher: this path echoes; broadcast needs one that relays to all \
+                 others, as throng's /topic/NAME does, and mixed one that does both, as its /bench"
+            ),
+            None => format!(
+                "{what}: the server has to relay what one connection sends to all others on the URL's path, as throng does \
+                 on /topic/NAME, and for mixed on /bench"
+            ),
+        });
+    }
+    if tally.sent > 0 && tally.received == 0 {
+        let what = format!("{} messages were sent and none has come back", tally.sent);
+        return Some(match spoken {
+            Some(spoken) => format!("{what}: {}", spoken.echoing()),
+            None => format!(
+                "{what}: the server has to send each back to its sender as it came, as throng does on /"
+            ),
+        });
+    }
+    None
 }
 
 fn expects_echoes(settings: &Settings, interrupted: bool) -> bool {

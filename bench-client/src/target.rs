@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
+use crate::spoken::Transport;
+
 /// A resolved `ws://` URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Target {
@@ -44,13 +46,14 @@ impl Target {
     }
 
     /// The same server's Engine.IO: at `/socket.io/` unless a path is named, asked for in the query unless one is there.
-    pub(crate) fn into_engine_io(mut self) -> Self {
+    pub(crate) fn into_engine_io(mut self, transport: Transport) -> Self {
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
         let path = if path == "/" { "/socket.io/" } else { path };
+        let transport = if transport == Transport::Polling { "polling" } else { "websocket" };
         self.path = match query {
             _ if query.contains("EIO=") => format!("{path}?{query}"),
-            "" => format!("{path}?EIO=4&transport=websocket"),
-            _ => format!("{path}?EIO=4&transport=websocket&{query}"),
+            "" => format!("{path}?EIO=4&transport={transport}"),
+            _ => format!("{path}?EIO=4&transport={transport}&{query}"),
         };
         self
     }
@@ -88,7 +91,11 @@ mod tests {
             ("/socket.io/?EIO=3&transport=websocket", "/socket.io/?EIO=3&transport=websocket"),
         ] {
             let target = Target::resolve(&format!("ws://127.0.0.1:1{path}")).unwrap();
-            assert_eq!(target.into_engine_io().path, engine_io);
+            assert_eq!(target.clone().into_engine_io(Transport::Upgrade).path, engine_io);
+            let polled = target.into_engine_io(Transport::Polling).path;
+            let is_said = path.contains("EIO=");
+            let said = if is_said { engine_io.to_owned() } else { engine_io.replace("websocket", "polling") };
+            assert_eq!(polled, said);
         }
     }
 

@@ -8,9 +8,11 @@ use throng::proto::ws::{Message, Opcode, Role, Store};
 use crate::conn::{Conn, Phase};
 use crate::output::Output;
 use crate::payload::{Kind, SEQUENCE_MASK, STAMP_BYTES, Stamp, elapsed, filler};
+use crate::polling::Lines;
 use crate::sequence::Arrival;
 use crate::settings::{Load, Settings};
 use crate::socketio::SocketIo;
+use crate::spoken::Transport;
 use crate::stats::Stats;
 
 /// Output above this is handed to the socket before more is built.
@@ -40,6 +42,8 @@ pub(crate) struct Traffic {
     filler: Vec<u8>,
     /// What is spoken, where it is not plain messages.
     pub(crate) socket_io: Option<SocketIo>,
+    /// What sessions need that poll.
+    pub(crate) lines: Option<Lines>,
 }
 
 impl Traffic {
@@ -50,9 +54,13 @@ impl Traffic {
             Load::Closed(pipeline) => (pipeline, false),
             Load::Open(_) | Load::Once(_) => (0, true),
         };
+        let output = Output::new(index as u64 + 1);
+        let spoken = settings.socket_io.as_ref();
+        let is_polling = spoken.is_some_and(|spoken| spoken.transport == Transport::Polling);
         Self {
             stats: Stats::new(),
-            output: Output::new(index as u64 + 1),
+            output: if is_polling { output.of_payloads() } else { output },
+            lines: None,
             store: Store::new(),
             window: (u64::MAX, u64::MAX),
             started: false,
@@ -138,6 +146,9 @@ impl Traffic {
         if bytes == 0 {
             return Ok(());
         }
+        if self.post(conn)? {
+            return Ok(());
+        }
         self.stats.tally.bytes_out += bytes as u64;
         conn.send(&mut self.output)
     }
@@ -165,8 +176,9 @@ impl Traffic {
         match stamp.kind {
             Kind::Echo if self.is_own_echo(conn, stamp) => self.echo(conn, stamp, now),
             Kind::Publish if self.publisher == Some(stamp.connection) => {
-                // Some servers send a publish back to its publisher too; that is no delivery.
-                if !conn.is_publisher {
+                if conn.is_publisher {
+                    self.stats.tally.returned += 1;
+                } else {
                     self.delivery(conn, stamp, now);
                 }
             }
@@ -254,7 +266,7 @@ mod tests {
             attempt: 1,
             began: 0,
             key: None,
-            sid: None,
+            session: None,
             response: Vec::new(),
             is_session_open: false,
         };

@@ -6,6 +6,7 @@
 //! (7) slots of ended connections are freed. It shares nothing with other workers and never waits for them.
 
 use std::io::{self, ErrorKind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -17,8 +18,10 @@ use throng::sys::fd_table::unshare_fd_table;
 use crate::clock::SECOND;
 use crate::conn::{Arrived, Conn, Phase};
 use crate::connector::{Connector, Order, Step};
+use crate::dialer::Dialer;
 use crate::inbound::{End, feed};
 use crate::outbound::Outbound;
+use crate::polling::{Lines, POSTS};
 use crate::shared::Shared;
 use crate::stats::Stats;
 use crate::timer::Timer;
@@ -46,8 +49,8 @@ pub(crate) struct Worker {
     timer: Timer,
     armed_for: u64,
     pub(crate) conns: Slab<Conn>,
-    scratch: Box<[u8]>,
-    connector: Connector,
+    pub(crate) scratch: Box<[u8]>,
+    pub(crate) connector: Connector,
     pub(crate) outbound: Outbound,
     pub(crate) traffic: Traffic,
     /// Whose last read left something.
@@ -73,6 +76,12 @@ impl Worker {
         let poll = Poll::new()?;
         let timer = Timer::new(&poll, TIMER)?;
         let now = shared.clock.now();
+        let dialer = Dialer::new(poll.registry().try_clone()?, order.address, order.sources.clone());
+        let dialer = Rc::new(dialer);
+        let mut traffic = Traffic::new(&shared.settings, index);
+        if shared.handshake.is_polling {
+            traffic.lines = Some(Lines::new(Arc::clone(&shared), Rc::clone(&dialer)));
+        }
         let scratch_bytes = (shared.settings.size + HEADER_BYTES_MAX).clamp(SCRATCH_BYTES.0, SCRATCH_BYTES.1);
         Ok(Self {
             index,
@@ -82,8 +91,8 @@ impl Worker {
             conns: Slab::with_capacity(order.members as usize + 1),
             scratch: vec![0; scratch_bytes].into_boxed_slice(),
             outbound: Outbound::new(&shared.settings, order.members, index, shared.live.len()),
-            connector: Connector::new(order, now),
-            traffic: Traffic::new(&shared.settings, index),
+            connector: Connector::new(order, dialer, now),
+            traffic,
             more: Vec::new(),
             beginners: Vec::new(),
             ended: Vec::new(),
@@ -117,12 +126,15 @@ impl Worker {
         }
         self.traffic.window = self.shared.window();
         for event in events.iter().filter(|event| event.token() != TIMER) {
-            let slot = event.token().0;
+            let slot = event.token().0 & !POSTS;
             let is_ending = event.is_read_closed() || event.is_error();
+            let is_post = event.token().0 != slot;
             if event.is_writable() {
                 self.flush(slot);
             }
-            let now = if event.is_readable() || is_ending || self.is_opening(slot) {
+            let now = if is_post || self.conns.get(slot).is_some_and(Conn::is_polling) {
+                self.exchange(slot, is_post)
+            } else if event.is_readable() || is_ending || self.is_opening(slot) {
                 self.read(slot, is_ending)
             } else {
                 self.shared.clock.now()
@@ -187,6 +199,7 @@ impl Worker {
         match conn.phase {
             Phase::Opening => return self.progress(slot, now),
             Phase::Gone => return now,
+            _ if conn.is_polling() => return self.exchange(slot, false),
             Phase::Open | Phase::Closing | Phase::Joining => {}
         }
         let was_joining = conn.phase == Phase::Joining;
@@ -235,7 +248,7 @@ impl Worker {
             Step::Waiting => {}
             Step::Opened(mut early) => {
                 let now = self.shared.clock.now();
-                conn.phase = self.traffic.begin();
+                conn.phase = self.traffic.begin(conn, slot);
                 let fed = feed(conn, &mut early, &mut self.traffic, now);
                 if conn.phase == Phase::Open {
                     self.connector.opened(conn, now, &mut self.traffic.stats);
@@ -272,7 +285,7 @@ impl Worker {
             }
         }
         let now = self.shared.clock.now();
-        let late = self.connector.step(&mut self.conns, self.poll.registry(), now, &mut self.traffic.stats);
+        let late = self.connector.step(&mut self.conns, now, &mut self.traffic.stats);
         for slot in late {
             self.give_up(slot, "a connection was not open within --connect-timeout", true, now);
         }

@@ -40,6 +40,8 @@ trait Shards: Send + Sync {
     fn count(&self) -> usize;
     fn metrics(&self) -> Metrics;
     #[cfg(feature = "socketio")]
+    fn counted(&self);
+    #[cfg(feature = "socketio")]
     fn io(&self, bytes: usize, mail: &mut dyn FnMut() -> IoMail) -> Result<(), Full>;
     /// Has a shard do something; which one does not matter.
     #[cfg(feature = "socketio")]
@@ -180,7 +182,9 @@ impl Broadcasting for Handle {
         self.0.io(bytes, &mut || IoMail::Broadcast(broadcast.clone())).is_ok()
     }
 
-    fn counted(&self) {}
+    fn counted(&self) {
+        self.0.counted();
+    }
 
     fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>) {
         self.0.on_a_shard(Box::new(|io, port| io.operate(port, operation, answered)));
@@ -247,6 +251,11 @@ impl<H: Handler> Shards for Remote<H> {
         })
     }
 
+    #[cfg(feature = "socketio")]
+    fn counted(&self) {
+        self.encoded.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn stop(&self, grace: Duration) {
         // Moments are told apart over half the range of 32 bits of milliseconds: 24.8 days.
         let grace_ms = grace.as_millis().min(i32::MAX as u128) as u32;
@@ -261,6 +270,10 @@ impl<H: Handler> Shards for Remote<H> {
         let mut counters: Vec<_> = Counters::default().each().collect();
         for shard in &self.counters {
             counters.iter_mut().zip(shard.each()).for_each(|((_, sum), (_, value))| *sum += value);
+        }
+        #[cfg(feature = "socketio")]
+        for (_, sum) in counters.iter_mut().filter(|(name, _)| *name == "io_broadcasts_encoded") {
+            *sum += self.encoded.load(Ordering::Relaxed);
         }
         counters.push(("jobs_panicked", self.jobs_panicked.load(Ordering::Relaxed)));
         let mut turn_us = snapshot(&self.turn_us[0]);

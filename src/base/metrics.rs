@@ -67,6 +67,62 @@ counters! {
     wakes,
     /// Times the shard's fd table was full at accept.
     fd_table_full,
+    /// Socket.IO: sessions opened.
+    io_sessions_opened,
+    /// Socket.IO: sessions that are over.
+    io_sessions_closed,
+    /// Socket.IO: sessions refused at `sessions_max`.
+    io_sessions_refused,
+    /// Socket.IO: sessions closed at `connect_timeout`, in no namespace.
+    io_connects_late,
+    /// Socket.IO: requests of origins that may not, where that is enforced.
+    io_origins_refused,
+    /// Socket.IO: requests that were refused: an unknown session, a wrong transport or method.
+    io_requests_refused,
+    /// Socket.IO: bodies of requests above `max_payload`.
+    io_bodies_too_large,
+    /// Socket.IO: messages on WebSockets above `max_payload`.
+    io_messages_too_large,
+    /// Socket.IO: bodies and messages that are no packets of Engine.IO.
+    io_payloads_malformed,
+    /// Socket.IO: bodies of more packets than `packets_per_payload_max`.
+    io_payloads_too_long,
+    /// Socket.IO: packets that are none, for a reason that has no counter of its own.
+    io_packets_malformed,
+    /// Socket.IO: packets that are well formed and that a client may not send, or not then.
+    io_packets_unexpected,
+    /// Socket.IO: packets of more attachments than `attachments_max`.
+    io_attachments_too_many,
+    /// Socket.IO: packets whose attachments are above `attachments_bytes_max`.
+    io_attachments_too_large,
+    /// Socket.IO: packets with a placeholder that names none of their attachments.
+    io_placeholders_wrong,
+    /// Socket.IO: packets whose namespace is longer than `namespace_bytes_max`.
+    io_namespaces_too_long,
+    /// Socket.IO: packets whose event's name is longer than `event_bytes_max`.
+    io_events_too_long,
+    /// Socket.IO: packets whose ack id is above 2⁵³ − 1.
+    io_ack_ids_too_large,
+    /// Socket.IO: packets of more arguments than `args_max`.
+    io_args_too_many,
+    /// Socket.IO: packets nested deeper than `depth_max`.
+    io_nested_too_deep,
+    /// Socket.IO: sessions closed at `namespaces_per_session_max`.
+    io_namespaces_too_many,
+    /// Socket.IO: rooms that a socket did not get into at `rooms_per_socket_max`.
+    io_rooms_refused,
+    /// Socket.IO: acks given up at `acks_per_socket_max`.
+    io_acks_given_up,
+    /// Socket.IO: jobs that `offload` refused at `jobs_per_namespace_max`.
+    io_jobs_refused,
+    /// Socket.IO: sessions closed at `polling_bytes_max`.
+    io_polls_overflowed,
+    /// Socket.IO: answers to polls that were compressed.
+    io_polls_compressed,
+    /// Socket.IO: answers to polls that were not compressed at `bytes_per_turn`.
+    io_compressions_skipped,
+    /// Socket.IO: broadcasts encoded, each once, whoever gets it on however many shards.
+    io_broadcasts_encoded,
 }
 
 /// One number with a single writer.

@@ -1,4 +1,4 @@
-//! How many connections there are, on each shard: what all shards share.
+//! How many connections there are, on each shard: what all shards share. Socket.IO counts its sessions in another of these.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -42,7 +42,8 @@ impl Census {
         (0..shards).map(|n| (start % shards + n) % shards).min_by_key(|&shard| self.of(shard)).unwrap_or(0)
     }
 
-    pub(super) fn set(&self, shard: usize, count: usize) {
+    /// Says how many there are on a shard. Only that shard calls this.
+    pub fn set(&self, shard: usize, count: usize) {
         self.per_shard[shard].store(count, Ordering::Relaxed);
     }
 }

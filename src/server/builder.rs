@@ -159,7 +159,7 @@ impl Builder {
         let listeners = addresses::listen(&self.names, plan.shards, &self.config)?;
         let web = (!self.web.is_empty()).then(|| Arc::new(self.web));
         #[cfg(feature = "socketio")]
-        let io = self.io.load()?;
+        let io = self.io.load(plan.shards, plan.max_connections)?;
         #[cfg(feature = "socketio")]
         let parser = io.parser();
         let make = move |shard, remote| {

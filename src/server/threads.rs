@@ -101,6 +101,8 @@ pub(super) fn start<H: Handler>(
         handed: AtomicU64::new(0),
         #[cfg(feature = "socketio")]
         parser,
+        #[cfg(feature = "socketio")]
+        encoded: AtomicU64::new(0),
     });
 
     // Listeners are numbered shard by shard; a shard under a shared table knows only its own.

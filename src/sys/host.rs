@@ -8,6 +8,10 @@ use std::{fmt, fs};
 
 use super::limits::{FDS_RESERVED, FdLimit, fd_limit};
 
+/// The accept queue, and the queue of half-open connections, that a storm of connects wants: as long as
+/// [`Config::backlog`](crate::Config::backlog), which the kernel cuts down to it. `scripts/tune-host.sh` sets the same.
+pub const QUEUE_WANTED: u64 = 65_535;
+
 /// What is wanted of the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Demand {
@@ -162,13 +166,13 @@ pub fn findings(host: &Host, demand: Demand) -> Vec<Finding> {
 
     match role {
         Role::Server => {
-            // Beyond about 10,000 clients a reconnect storm fills shorter queues faster than a loop empties them.
-            let queue = connections.next_power_of_two().clamp(128, 65_536) - 1;
             for (name, is) in
                 [("net.core.somaxconn", host.somaxconn), ("net.ipv4.tcp_max_syn_backlog", host.syn_backlog)]
             {
+                // No storm is larger than all of the connections.
+                let is = is.filter(|&is| is < connections);
                 let why = "a storm of connects beyond it is dropped and comes back a second later";
-                at_least(name, Risk, is, queue, why, set(name, queue));
+                at_least(name, Risk, is, QUEUE_WANTED, why, set(name, QUEUE_WANTED));
             }
         }
         Role::Client { routes } => {
@@ -254,6 +258,22 @@ mod tests {
             lack(&mut host);
             assert_eq!(names(&host, MILLION), [name]);
         }
+    }
+
+    #[test]
+    fn a_queue_that_holds_all_connections_is_long_enough_and_the_script_wants_the_same() {
+        for (queue, connections, is_short) in
+            [(4096, 4096, false), (4096, 4097, true), (65_534, 1_000_000, true), (65_535, 1_000_000, false)]
+        {
+            let host = Host { somaxconn: Some(queue), ..ample() };
+            let found = findings(&host, Demand { connections, ..MILLION });
+            let wants: Vec<_> = found.iter().map(|finding| (finding.what, &*finding.wants)).collect();
+            let expected = [("net.core.somaxconn", "65535")];
+            assert_eq!(wants, if is_short { &expected[..] } else { &[] }, "{queue} {connections}");
+        }
+        let script = include_str!("../../scripts/tune-host.sh");
+        let line = script.lines().find_map(|line| line.strip_prefix("queue_wanted=")).unwrap();
+        assert_eq!(line.parse(), Ok(QUEUE_WANTED));
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn a_message_on_a_websocket_has_a_limit() {
             let more = if is_binary { Message::binary(vec![0; 101]) } else { Message::text("4".repeat(101)) };
             ws.client.send(more).unwrap();
             assert_eq!(ws.close_code(), 1009);
-            fixture.end();
+            assert_eq!(fixture.end().counter("io_messages_too_large"), Some(1));
         }
     });
 }
@@ -144,7 +144,7 @@ fn what_waits_for_a_poll_has_a_limit() {
         poller.post(&half);
         assert_eq!(fixture.said(), "-/ transport error");
         poller.is_gone();
-        fixture.end();
+        assert_eq!(fixture.end().counter("io_polls_overflowed"), Some(1));
     });
 }
 

@@ -78,7 +78,7 @@ fn who_connects_to_no_namespace_is_let_go() {
         assert_eq!(stays.text(), "42[\"echo\"]");
         stays.close();
         assert_eq!(fixture.said(), "-/ transport close");
-        fixture.end();
+        assert_eq!(fixture.end().counter("io_connects_late"), Some(2));
     });
 }
 

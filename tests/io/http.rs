@@ -74,7 +74,17 @@ impl Line {
         while self.arrived.len() < len {
             self.more();
         }
-        answer.body = String::from_utf8(self.arrived.drain(..len).collect()).unwrap();
+        let mut body: Vec<u8> = self.arrived.drain(..len).collect();
+        match answer.header("Content-Encoding").as_deref() {
+            Some("gzip") => {
+                let mut decoded = Vec::new();
+                flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut decoded).unwrap();
+                body = decoded;
+            }
+            Some(other) => panic!("a coding that nobody asked for: {other}"),
+            None => {}
+        }
+        answer.body = String::from_utf8(body).unwrap();
         answer
     }
 

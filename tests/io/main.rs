@@ -2,8 +2,11 @@
 
 mod acks;
 mod behind;
+mod compress;
+mod cookie;
 mod cors;
 mod dynamic;
+mod encoded;
 mod engine;
 mod events;
 mod gathers;
@@ -11,7 +14,9 @@ mod heartbeat;
 mod http;
 mod later;
 mod leftovers;
+mod limits;
 mod malformed;
+mod malformed_msgpack;
 mod msgpack;
 mod namespaces;
 mod outgoing;

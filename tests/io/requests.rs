@@ -46,7 +46,7 @@ fn a_wrong_request_hears_why() {
         assert_eq!(fixture.ask_websocket("&sid=abc").err(), Some(400));
         assert_eq!(fixture.ask_websocket(&format!("&sid={far}")).err(), Some(400));
         assert_eq!(fixture.ask_websocket(&format!("&sid={near}")).err(), Some(400));
-        fixture.end();
+        assert_eq!(fixture.end().counter("io_requests_refused"), Some(16 + 3));
     });
 }
 
@@ -132,7 +132,7 @@ fn the_body_of_a_post_has_a_limit() {
         assert_eq!(poller.next(), most);
         poller.post("1");
         assert_eq!(fixture.said(), "-/ transport close");
-        fixture.end();
+        assert_eq!(fixture.end().counter("io_bodies_too_large"), Some(1));
     });
 }
 
@@ -147,7 +147,7 @@ fn the_packets_of_a_post_have_a_limit() {
         assert_eq!((answer.status, answer.body.as_str()), BAD);
         assert_eq!(fixture.said(), "-/ parse error");
         poller.is_gone();
-        fixture.end();
+        assert_eq!(fixture.end().counter("io_payloads_too_long"), Some(1));
     });
 }
 
@@ -164,6 +164,6 @@ fn a_post_that_is_not_text_ends_its_session() {
             assert_eq!(fixture.said(), "-/ parse error");
             poller.is_gone();
         }
-        fixture.end();
+        assert_eq!(fixture.end().counter("io_payloads_malformed"), Some(5));
     });
 }

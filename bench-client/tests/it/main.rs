@@ -1,6 +1,8 @@
 //! The client as a user runs it, against servers that the tests bring along.
 
+mod polling;
 mod refusals;
 mod runs;
 mod socketio;
 mod support;
+mod told;

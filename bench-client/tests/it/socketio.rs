@@ -143,6 +143,34 @@ fn an_ack_under_another_id_or_where_none_was_asked_for_is_no_answer() {
 }
 
 #[test]
+fn of_several_attachments_the_last_has_the_stamp_and_those_of_others_are_none() {
+    const TWO: &str = r#"{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}"#;
+    for (flags, head) in [("", r#"452-["echo","#), ("--ack", "462-ID[")] {
+        let id = Mutex::new(String::new());
+        let address = socket_io("", move |socket, number, text| {
+            // Every second message is an attachment, whose bytes are ASCII.
+            if number % 2 == 1 {
+                let after = text.strip_prefix("451-").unwrap();
+                after.split('[').next().unwrap().clone_into(&mut id.lock().unwrap());
+                return;
+            }
+            send(socket, Message::text(r#"451-["other",{"_placeholder":true,"num":0}]"#));
+            send(socket, Message::binary(text.as_bytes().to_vec()));
+            let head = head.replace("ID", &id.lock().unwrap());
+            send(socket, Message::text(format!("{head}{TWO}]")));
+            send(socket, Message::binary(b"not the stamp".to_vec()));
+            send(socket, Message::binary(text.as_bytes().to_vec()));
+        });
+        let said = bench(&format!(
+            "echo ws://{address} --protocol socketio --binary -c 1 --rate 200 --duration 300ms --warmup 0s {flags}"
+        ));
+        assert_clean(&said);
+        let counts = (said.count("sent"), said.count("received"), said.count("foreign"));
+        assert_eq!(counts, (60, 60, 60), "{}", said.stdout);
+    }
+}
+
+#[test]
 fn every_member_gets_every_event_of_the_one_that_emits() {
     let address = relay_events(|_| false);
     let said = bench(&format!(
@@ -272,9 +300,26 @@ fn throng_answers_with_acks_and_tells_everybody() {
         ("echo", "--ack --pipeline 4 --size 300"),
         ("echo", "--event back --namespace /x"),
         ("echo", "--ack --transport upgrade"),
+        ("echo", "--ack --transport polling"),
+        ("echo", "--ack --transport polling --pipeline 8 --size 3000"),
+        ("echo", "--event back --namespace /x --transport polling --rate 2000"),
+        ("echo", "--ack --binary --pipeline 4 --size 16"),
+        ("echo", "--event back --namespace /x --binary --transport polling"),
+        ("echo", "--ack --binary --transport polling --size 301 --pipeline 2"),
+        ("broadcast", "--event all --every 50ms --transport polling"),
+        ("mixed", "--ack --publish-event all --rate 2000 --broadcast-every 100ms"),
+        (
+            "mixed",
+            "--ack --publish-event all --rate 2000 --broadcast-every 100ms --burst 3 --transport polling",
+        ),
+        (
+            "mixed",
+            "--ack --publish-event all-bytes --delivery-event told --rate 2000 --broadcast-every 100ms --binary",
+        ),
         ("broadcast", "--event all --every 50ms --transport upgrade"),
         ("broadcast", "--event all --every 50ms"),
         ("idle", ""),
+        ("idle", "--transport polling"),
     ] {
         let said = bench(&format!(
             "{mode} ws://{address} --protocol socketio -c 20 --duration 300ms --warmup 50ms {flags}"

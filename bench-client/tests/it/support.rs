@@ -131,12 +131,12 @@ pub(crate) fn throng() -> SocketAddr {
         .unwrap()
         .configure(|config| config.shards = 2)
         .socket_io(|io| {
-            io.of("/").on("echo", |socket, args: &RawArgs| _ = socket.ack(args.as_args())).on(
-                "all",
-                |socket, text: &str| {
+            io.of("/")
+                .on("echo", |socket, args: &RawArgs| _ = socket.ack(args.as_args()))
+                .on("all", |socket, text: &str| {
                     socket.io().emit("all", (socket.id(), text));
-                },
-            );
+                })
+                .on("all-bytes", |socket, args: &RawArgs| _ = socket.io().emit("told", args.as_args()));
             io.of("/x").on("back", |socket, args: &RawArgs| _ = socket.emit("back", args.as_args()));
         })
         .start()

@@ -144,6 +144,11 @@ impl<D> Acks<D> {
         self.pending.remove(&(socket, ack_id))
     }
 
+    /// Whether somebody is still to hear of the ack with this number.
+    pub(super) fn awaits(&self, socket: u32, ack_id: u64) -> bool {
+        self.pending.contains_key(&(socket, ack_id)) || self.given_up.contains_key(&(socket, ack_id))
+    }
+
     /// The ack with this number, if it was given up.
     pub(super) fn take_given_up(&mut self, socket: u32, ack_id: u64) -> Option<OnAck<D>> {
         self.given_up.remove(&(socket, ack_id))

@@ -1,7 +1,14 @@
-//! Timeouts of acks: of any duration, so a heap. One that was answered stays until it is due, and then finds nobody.
+//! Timeouts of acks: of any duration, so a heap. One that was answered stays until it is due, and then finds nobody; where
+//! such outnumber the others they are thrown out before.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+use super::cluster::{GATHER, QUERY};
+use super::shard::IoShard;
+
+/// Below this many nobody looks which of them are still awaited.
+const FEW: usize = 1024;
 
 /// An ack is overdue at this moment, in the shard's microseconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -13,24 +20,58 @@ pub(super) struct Alarm {
 }
 
 /// The alarms of a shard.
-#[derive(Debug, Default)]
-pub(super) struct Alarms(BinaryHeap<Reverse<Alarm>>);
+#[derive(Debug)]
+pub(super) struct Alarms {
+    heap: BinaryHeap<Reverse<Alarm>>,
+    /// With this many it is time to look again.
+    crowd: usize,
+}
+
+impl Default for Alarms {
+    fn default() -> Self {
+        Self { heap: BinaryHeap::new(), crowd: FEW }
+    }
+}
 
 impl Alarms {
     pub(super) fn set(&mut self, alarm: Alarm) {
-        self.0.push(Reverse(alarm));
+        self.heap.push(Reverse(alarm));
     }
 
     pub(super) fn first(&self) -> Option<u64> {
-        self.0.peek().map(|Reverse(alarm)| alarm.due_us)
+        self.heap.peek().map(|Reverse(alarm)| alarm.due_us)
     }
 
     pub(super) fn next_due(&mut self, now_us: u64) -> Option<Alarm> {
         self.first().filter(|&due_us| due_us <= now_us)?;
-        self.0.pop().map(|Reverse(alarm)| alarm)
+        self.heap.pop().map(|Reverse(alarm)| alarm)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.heap.len()
+    }
+
+    /// Keeps those that are awaited, and looks again when there are twice as many.
+    fn thin(&mut self, is_awaited: impl Fn(&Alarm) -> bool) {
+        self.heap.retain(|Reverse(alarm)| is_awaited(alarm));
+        self.crowd = (2 * self.heap.len()).max(FEW);
+        self.heap.shrink_to(self.crowd);
+    }
+}
+
+impl IoShard {
+    /// Throws alarms out that nobody waits for any more: a client that answers fast would else have them grow with how long
+    /// its acks may take, which `acks_per_socket_max` does not limit.
+    pub(super) fn thin_alarms(&mut self) {
+        let Self { state, spaces, .. } = self;
+        if state.alarms.len() < state.alarms.crowd {
+            return;
+        }
+        let (queries, gathers) = (&state.queries, &state.gathers);
+        state.alarms.thin(|alarm| match alarm.space {
+            QUERY => queries.contains_key(&alarm.ack_id),
+            GATHER => gathers.contains_key(&alarm.ack_id),
+            space => spaces[space as usize].awaits(alarm.socket, alarm.ack_id),
+        });
     }
 }

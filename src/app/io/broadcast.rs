@@ -158,7 +158,7 @@ impl Broadcasting for RefCell<Cx<'_>> {
     }
 
     fn counted(&self) {
-        self.borrow_mut().state.encoded += 1;
+        self.borrow().port.counters().io_broadcasts_encoded.add(1);
     }
 
     fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>) {

@@ -159,10 +159,8 @@ impl State {
         let sockets = self.select(&operation.namespace, &operation.target);
         let part = match &operation.act {
             Act::Join(rooms) => {
-                let most = self.config.rooms_per_socket_max.saturating_add(1);
                 for &socket in &sockets {
-                    let namespace = self.sockets[socket as usize].namespace;
-                    rooms.iter().for_each(|room| _ = self.rooms.join(namespace, socket, room, most));
+                    rooms.iter().for_each(|room| _ = self.join(port, socket, room));
                 }
                 None
             }

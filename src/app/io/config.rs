@@ -8,6 +8,9 @@ use crate::proto::engineio::Transports;
 use crate::proto::socketio::Limits;
 
 use super::bundle::Bundle;
+use super::cookie::Cookie;
+use super::cors::Cors;
+use super::dress::HttpCompression;
 use super::namespaces::DYNAMIC_MAX;
 use super::parser::Parser;
 
@@ -33,6 +36,10 @@ pub struct IoConfig {
     pub ping_timeout: Duration,
     /// How long an upgrade may take from its WebSocket on. 10 s; then that WebSocket is closed and polling goes on.
     pub upgrade_timeout: Duration,
+    /// Sessions on all shards together. 0 (default): as many as there may be connections; beyond it a handshake is
+    /// answered 503. A session that polls outlives its connections by `ping_interval` and `ping_timeout`, so a limit of the
+    /// connections alone is none of the sessions.
+    pub sessions_max: usize,
     /// How long a client may be connected to no namespace. 45 s; then its session is closed.
     pub connect_timeout: Duration,
     /// Bytes of one request's body or one message (`maxHttpBufferSize`). 1,000,000; beyond it 413, or close 1009.
@@ -58,8 +65,12 @@ pub struct IoConfig {
     /// of its namespaces. No: it is lent for the first, and forgotten. Kept it is the request's head, once per session, and
     /// about 300 bytes per socket beside its `auth`.
     pub keep_handshake: bool,
-    /// Which pages of other origins may use polling. None.
+    /// Whether and when answers to polls are compressed. From 1,024 bytes on, for clients that take gzip.
+    pub http_compression: Option<HttpCompression>,
+    /// Which pages of other origins may connect. None by polling; by WebSocket those of [`Config::origins`](crate::Config).
     pub cors: Cors,
+    /// The cookie in which a client that begins by polling is told its session's id: for a proxy that goes by cookies. None.
+    pub cookie: Option<Cookie>,
     /// The form of packets, which clients must be told to have as well. JSON.
     pub parser: Parser,
     /// A directory with the official browser client, as npm's `socket.io-client` has it under `dist`: at least a
@@ -67,29 +78,6 @@ pub struct IoConfig {
     /// server is built: `socket.io.js`, `socket.io.min.js`, `socket.io.esm.min.js`, `socket.io.msgpack.min.js` and the
     /// `.map` of each.
     pub client_dir: Option<PathBuf>,
-}
-
-/// Cross-origin requests of browsers (`cors`). WebSocket handshakes are judged by `Config::origins`.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub struct Cors {
-    /// Which origins are told that they may.
-    pub origins: CorsOrigins,
-    /// Whether they may send cookies (`Access-Control-Allow-Credentials`). No.
-    pub credentials: bool,
-}
-
-/// Origins of [`Cors`].
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub enum CorsOrigins {
-    /// None: only pages of the server's own origin.
-    #[default]
-    Own,
-    /// Every origin (`*`).
-    Any,
-    /// These, compared exactly.
-    Only(Vec<String>),
 }
 
 impl Default for IoConfig {
@@ -101,6 +89,7 @@ impl Default for IoConfig {
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
             upgrade_timeout: Duration::from_secs(10),
+            sessions_max: 0,
             connect_timeout: Duration::from_secs(45),
             max_payload: 1_000_000,
             packets_per_payload_max: 4096,
@@ -112,7 +101,9 @@ impl Default for IoConfig {
             acks_per_socket_max: 4096,
             jobs_per_namespace_max: 65_536,
             keep_handshake: false,
+            http_compression: Some(HttpCompression::default()),
             cors: Cors::default(),
+            cookie: None,
             parser: Parser::default(),
             client_dir: None,
         }
@@ -169,6 +160,7 @@ impl IoConfig {
             let right = format!("at most {DYNAMIC_MAX}");
             return Err(SetupError::setting("io.dynamic_namespaces_max", self.dynamic_namespaces_max, right));
         }
+        self.cookie.as_ref().map_or(Ok(()), Cookie::check)?;
         Bundle::check(self.client_dir.as_deref())
     }
 }

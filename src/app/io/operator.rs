@@ -76,6 +76,9 @@ impl<D> Socket<'_, D> {
         }
         let space = state.namespaces.space(entry.namespace);
         let oldest = is_too_many.then(|| self.acks.borrow_mut().give_up_oldest(socket)).flatten();
+        if oldest.is_some() {
+            port.counters().io_acks_given_up.add(1);
+        }
         let due_us = timeout.map(|timeout| {
             port.now_us().saturating_add(u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX))
         });

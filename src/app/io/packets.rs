@@ -1,21 +1,55 @@
-//! Packets of Socket.IO as they come in: connects, events, acks, disconnects, handed to their namespaces.
+//! Packets as they come in: Engine.IO's own, and those of Socket.IO in them, handed to their namespaces.
 
 use std::any::Any;
 use std::cell::Cell;
 
-use crate::proto::engineio::SessionId;
+use crate::proto::engineio::{Data, Packet as EnginePacket, PacketKind, SessionId};
 use crate::proto::socketio::{Kind, Malformed, Packet};
 
 use super::admit::{Admit, Connect, Deferral, Greeting, NOT_DECIDED, Refusal, Verdict, Waiting};
 use super::cluster::FIRST_SHARED_ACK;
+use super::engine::EngineSocket;
 use super::heartbeat::Due;
 use super::parser::Parser;
 use super::port::Port;
 use super::reason::Reason;
 use super::shard::IoShard;
 use super::state::{ALL, Cx, Entry, State};
+use super::tally;
 
 impl IoShard {
+    /// A packet of Engine.IO came in, by whichever transport.
+    pub(super) fn received(&mut self, port: &mut dyn Port, slot: u32, packet: EnginePacket<'_>) {
+        match (packet.kind, packet.data) {
+            (PacketKind::Message, data) if self.engine.is_some() => {
+                let _panicked = self.guarded(port, slot, |Self { state, engine, .. }, port| {
+                    if let Some(call) = engine {
+                        call(&mut EngineSocket { cx: Cx { state, port }, slot }, data);
+                    }
+                });
+            }
+            (PacketKind::Message, Data::Text(text)) => self.text(port, slot, text),
+            (PacketKind::Message, Data::Binary(bytes)) => self.binary(port, slot, bytes),
+            (PacketKind::Pong, _) => {
+                let session = &mut self.state.sessions[slot as usize];
+                if std::mem::take(&mut session.pong_due) != 0 {
+                    self.state.file(port, Due::Ping, slot);
+                }
+            }
+            (PacketKind::Close, _) => self.state.close_session(port, slot, Reason::TransportClose),
+            // In protocol 4 it is the server that pings: the official one ends the session (`invalid heartbeat direction`).
+            (PacketKind::Ping, _) => self.unexpected(port, slot, Reason::TransportError),
+            (PacketKind::Noop | PacketKind::Upgrade, _) => {}
+            (PacketKind::Open, _) => self.unexpected(port, slot, Reason::ParseError),
+        }
+    }
+
+    /// A packet that its client may not send, or not now.
+    fn unexpected(&mut self, port: &mut dyn Port, slot: u32, reason: Reason) {
+        port.counters().io_packets_unexpected.add(1);
+        self.state.close_session(port, slot, reason);
+    }
+
     pub(super) fn text(&mut self, port: &mut dyn Port, slot: u32, text: &str) {
         let Self { state, .. } = self;
         let limits = state.config.packet_limits;
@@ -46,6 +80,7 @@ impl IoShard {
 
     fn malformed(&mut self, port: &mut dyn Port, slot: u32, error: Malformed) {
         tracing::trace!(error = error.sentence(), "a session is closed");
+        tally::of_packet(port.counters(), error).add(1);
         self.state.close_session(port, slot, Reason::ParseError);
     }
 
@@ -84,7 +119,7 @@ impl IoShard {
             (Kind::Disconnect, Some(_), Some(socket)) => state.leave(socket, Reason::ClientDisconnect),
             (Kind::Connect, _, None) => self.connect(port, slot, namespace, packet),
             // As the official server does: of one that is not in the namespace nothing else is expected.
-            _ => state.close_session(port, slot, Reason::ForcedClose),
+            _ => self.unexpected(port, slot, Reason::ForcedClose),
         }
     }
 
@@ -117,9 +152,14 @@ impl IoShard {
         let is_waiting = !state.asked.is_empty() && state.asked.contains(&(slot, serial, namespace));
         // Whatever becomes of this, it is given back: to a socket, or to nobody.
         state.namespaces.enter(namespace);
-        if session.sockets >= config.namespaces_per_session_max || is_waiting {
+        if session.sockets >= config.namespaces_per_session_max {
+            port.counters().io_namespaces_too_many.add(1);
             state.namespaces.leave(namespace);
             return state.close_session(port, slot, Reason::ForcedClose);
+        }
+        if is_waiting {
+            state.namespaces.leave(namespace);
+            return self.unexpected(port, slot, Reason::ForcedClose);
         }
         state.deferrals += 1;
         let (number, shard) = (state.deferrals, state.shard);

@@ -6,10 +6,11 @@ use crate::base::cause::Cause;
 use crate::base::id::Key;
 use crate::core::service::{Reply, Ticket};
 use crate::proto::engineio::{Asks, Open, PacketKind, Payload, RequestError, SessionId, Transport};
-use crate::proto::http::{Request, Response};
+use crate::proto::http::{RETRY_AFTER_SECONDS, Request, Response};
 use crate::proto::socketio::Decoder;
 
-use super::config::{Cors, CorsOrigins};
+use super::cors::preflight;
+use super::dress::Manner;
 use super::handshake::Handshake;
 use super::heartbeat::Due;
 use super::mail::{Errand, Errant, IoMail};
@@ -18,6 +19,7 @@ use super::reason::Reason;
 use super::session::{Link, NONE, Session};
 use super::shard::IoShard;
 use super::state::{Held, payload_response};
+use super::tally;
 
 /// What a connection becomes that asks for a WebSocket.
 pub(crate) enum Asked {
@@ -43,20 +45,31 @@ impl IoShard {
         body: &[u8],
         asks_upgrade: bool,
     ) -> Asked {
-        let reply = match self.client_file(request) {
-            Some(response) => Ok(Asked::Reply(Reply::Respond(response))),
-            None if request.method() == "OPTIONS" => Ok(Asked::Reply(Reply::Respond(preflight(request)))),
-            None => self.judged(port, key, address, request, body, asks_upgrade),
+        let (manner, is_refused) = Manner::of(&self.state.config.cors, request);
+        if let Some(response) = self.client_file(request) {
+            return Asked::Reply(Reply::Respond(self.state.config.cors.tell(&manner.origin, response)));
+        }
+        let reply = match request.method() {
+            "OPTIONS" => Ok(Asked::Reply(Reply::Respond(preflight(request)))),
+            _ if is_refused => {
+                port.counters().io_origins_refused.add(1);
+                Err(RequestError::Forbidden)
+            }
+            _ => self.judged(port, key, address, request, body, asks_upgrade),
         };
-        let reply = reply.unwrap_or_else(|error| Asked::Reply(Reply::Respond(refused(error))));
-        self.settle(port);
-        match reply {
+        let reply = reply.unwrap_or_else(|error| Asked::Reply(Reply::Respond(refused(port, error))));
+        let asked = match reply {
             Asked::Reply(Reply::Respond(response)) => {
-                let response = with_cors(&self.state.config.cors, request.origin(), response);
-                Asked::Reply(Reply::Respond(response))
+                Asked::Reply(Reply::Respond(self.state.dress(port, &manner, response)))
+            }
+            Asked::Reply(Reply::Hold(ticket)) => {
+                self.state.held.entry(ticket).and_modify(|held| held.manner = manner);
+                reply
             }
             other => other,
-        }
+        };
+        self.settle(port);
+        asked
     }
 
     fn judged(
@@ -70,6 +83,10 @@ impl IoShard {
     ) -> Result<Asked, RequestError> {
         let asks =
             Asks::parse(request.method(), request.query(), asks_upgrade, self.state.config.transports)?;
+        if matches!(asks, Asks::Open { .. }) && self.state.census.is_full() {
+            port.counters().io_sessions_refused.add(1);
+            return Err(RequestError::Full);
+        }
         let handshake = || Box::new(Handshake::of(request, address, SystemTime::now()));
         match asks {
             Asks::Open { transport: Transport::WebSocket } => Ok(Asked::WebSocket(NONE, Some(handshake()))),
@@ -77,7 +94,15 @@ impl IoShard {
                 let slot = self.open(port, Link::Polling(Box::default()), handshake());
                 let mut packet = Vec::with_capacity(160);
                 self.open_packet(slot).append(&mut packet);
-                Ok(Asked::Reply(Reply::Respond(payload_response(packet))))
+                let response = payload_response(packet);
+                let response = match &self.state.config.cookie {
+                    Some(cookie) => {
+                        let sid = self.state.sessions[slot as usize].id(self.state.shard, slot);
+                        response.header("Set-Cookie", &cookie.value(&sid))
+                    }
+                    None => response,
+                };
+                Ok(Asked::Reply(Reply::Respond(response)))
             }
             Asks::Upgrade { sid } => {
                 let id = self.id_of(port, sid)?;
@@ -99,12 +124,13 @@ impl IoShard {
                 // As the official server does: the handshake is completed, and the WebSocket closed at once.
                 Ok(Asked::WebSocket(NONE, None))
             }
-            Asks::Poll { sid } => self.errand(port, key, sid, request, None),
+            Asks::Poll { sid } => self.errand(port, key, sid, None),
             Asks::Post { sid } => {
                 if body.len() > self.state.config.max_payload {
+                    port.counters().io_bodies_too_large.add(1);
                     return Ok(Asked::Reply(Reply::Respond(Response::new(413))));
                 }
-                self.errand(port, key, sid, request, Some(body))
+                self.errand(port, key, sid, Some(body))
             }
         }
     }
@@ -120,7 +146,6 @@ impl IoShard {
         port: &mut dyn Port,
         key: Key,
         sid: &str,
-        request: &Request<'_>,
         body: Option<&[u8]>,
     ) -> Result<Asked, RequestError> {
         let id = self.id_of(port, sid)?;
@@ -140,7 +165,7 @@ impl IoShard {
             let body = body.map(<[u8]>::to_vec);
             port.mail(id.shard as usize, IoMail::Errand(Box::new(Errand { id, from, body })));
         }
-        self.state.held.insert(ticket, Held { id, origin: request.origin().map(Box::from) });
+        self.state.held.insert(ticket, Held { id, manner: Manner::default() });
         Ok(Asked::Reply(Reply::Hold(ticket)))
     }
 
@@ -153,7 +178,7 @@ impl IoShard {
             (None, None) => self.late_poll(port, &id).map(Some),
             (None, Some(_)) => Err(RequestError::UnknownSession),
         };
-        if let Some(response) = response.unwrap_or_else(|error| Some(refused(error))) {
+        if let Some(response) = response.unwrap_or_else(|error| Some(refused(port, error))) {
             self.state.answer(port, from, response);
         }
     }
@@ -200,6 +225,7 @@ impl IoShard {
         let mut buffer = Vec::new();
         let packets_max = self.state.config.packets_per_payload_max;
         let Ok(text) = std::str::from_utf8(body) else {
+            port.counters().io_payloads_malformed.add(1);
             self.state.close_session(port, slot, Reason::ParseError);
             return Err(RequestError::BadRequest);
         };
@@ -215,7 +241,8 @@ impl IoShard {
                     // A socket that has left is told so before its client, in the same body, may come back as another.
                     self.tell_ended(port);
                 }
-                Err(_) => {
+                Err(error) => {
+                    tally::of_payload(port.counters(), error).add(1);
                     self.state.close_session(port, slot, Reason::ParseError);
                     return Err(RequestError::BadRequest);
                 }
@@ -269,6 +296,8 @@ impl IoShard {
             handshake: Some(handshake),
         };
         let slot = state.sessions.insert(session) as u32;
+        state.census.set(state.shard, state.sessions.len());
+        port.counters().io_sessions_opened.add(1);
         state.file(port, Due::Ping, slot);
         state.file(port, Due::Connect, slot);
         slot
@@ -289,36 +318,11 @@ impl IoShard {
 }
 
 /// The answer to a wrong request.
-fn refused(error: RequestError) -> Response {
-    Response::json(error.body()).status(error.status())
-}
-
-/// The answer to a browser that asks whether it may.
-fn preflight(request: &Request<'_>) -> Response {
-    let response = Response::new(204).header("Access-Control-Allow-Methods", "GET,POST");
-    match request.header("Access-Control-Request-Headers") {
-        Some(names) => response
-            .header("Access-Control-Allow-Headers", names)
-            .header("Vary", "Access-Control-Request-Headers"),
-        None => response,
+fn refused(port: &dyn Port, error: RequestError) -> Response {
+    port.counters().io_requests_refused.add(1);
+    let response = Response::json(error.body()).status(error.status());
+    match error {
+        RequestError::Full => response.header("Retry-After", &RETRY_AFTER_SECONDS.to_string()),
+        _ => response,
     }
-}
-
-/// The response with what a page of another origin is told.
-pub(super) fn with_cors(cors: &Cors, origin: Option<&str>, response: Response) -> Response {
-    let (allowed, varies) = match (&cors.origins, origin) {
-        (CorsOrigins::Own, _) => return response,
-        (CorsOrigins::Any, None) if !cors.credentials => return response,
-        // What another origin would be told is something else, so a cache must tell them apart.
-        (_, None) => return response.header("Vary", "Origin"),
-        (CorsOrigins::Any, Some(origin)) if cors.credentials => (origin, true),
-        (CorsOrigins::Any, Some(_)) => ("*", false),
-        (CorsOrigins::Only(origins), Some(origin)) if origins.iter().any(|one| one == origin) => {
-            (origin, true)
-        }
-        (CorsOrigins::Only(_), Some(_)) => return response.header("Vary", "Origin"),
-    };
-    let response = response.header("Access-Control-Allow-Origin", allowed);
-    let response = if varies { response.header("Vary", "Origin") } else { response };
-    if cors.credentials { response.header("Access-Control-Allow-Credentials", "true") } else { response }
 }

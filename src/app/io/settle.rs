@@ -15,6 +15,7 @@ use super::state::{Cx, Entry};
 impl IoShard {
     /// Does what follows from what was done: tells handlers of sockets that are over, and answers polls.
     pub(super) fn settle(&mut self, port: &mut dyn Port) {
+        self.thin_alarms();
         loop {
             self.tell_ended(port);
             while let Some(operation) = self.state.said.pop_front() {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use crate::base::config::Config;
 use crate::base::error::SetupError;
+use crate::core::census::Census;
 
 use super::bundle::Bundle;
 use super::config::IoConfig;
 use super::namespace::Io;
 use super::parser::Parser;
 use super::shard::IoShard;
+use super::state::State;
 
 type Describe = Arc<dyn Fn(&mut Io) + Send + Sync>;
 
@@ -20,6 +22,8 @@ pub(crate) struct IoSetup {
     config: IoConfig,
     describe: Option<Describe>,
     bundle: Arc<Bundle>,
+    /// How many sessions there are, on all shards; `None` before it is loaded.
+    sessions: Option<Arc<Census>>,
 }
 
 impl IoSetup {
@@ -43,9 +47,12 @@ impl IoSetup {
         Ok(())
     }
 
-    /// Reads the files of the browser's client: all shards share them.
-    pub(crate) fn load(mut self) -> Result<Self, SetupError> {
+    /// Makes what all shards share: the files of the browser's client, and the count of sessions, which are as many as there
+    /// may be connections where nothing else is said.
+    pub(crate) fn load(mut self, shards: usize, max_connections: usize) -> Result<Self, SetupError> {
         self.bundle = Arc::new(Bundle::read(self.config.client_dir.as_deref())?);
+        let most = if self.config.sessions_max == 0 { max_connections } else { self.config.sessions_max };
+        self.sessions = Some(Arc::new(Census::new(shards, most)));
         Ok(self)
     }
 
@@ -55,10 +62,11 @@ impl IoSetup {
 
     /// A shard's Socket.IO, made on its thread; `None` where there is none.
     pub(crate) fn build(&self, shard: usize) -> Option<IoShard> {
-        let describe = self.describe.as_ref()?;
+        let (describe, sessions) = (self.describe.as_ref()?, self.sessions.clone()?);
         let mut io = Io::default();
         describe(&mut io);
-        Some(IoShard::new(shard, Arc::new(self.config.clone()), self.bundle.clone(), io))
+        let state = State::new(shard, Arc::new(self.config.clone()), sessions);
+        Some(IoShard::new(state, self.bundle.clone(), io))
     }
 }
 

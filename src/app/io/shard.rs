@@ -18,9 +18,8 @@ use crate::proto::ws::Message;
 use super::alarms::Alarm;
 use super::bundle::Bundle;
 use super::cluster::{Act, Done, GATHER, Operation, QUERY};
-use super::config::IoConfig;
 use super::emit::{Asking, Broadcasting};
-use super::engine::{EngineSocket, OnMessage};
+use super::engine::OnMessage;
 use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::IoMail;
@@ -32,6 +31,7 @@ use super::remote::IoRemote;
 use super::session::{Link, NONE};
 use super::space::Space;
 use super::state::{Cx, State};
+use super::tally;
 
 /// Closes a WebSocket whose message is larger than `max_payload` (RFC 6455 §7.4.1).
 const TOO_BIG: u16 = 1009;
@@ -42,7 +42,7 @@ pub(crate) struct IoShard {
     pub(super) spaces: Vec<Box<dyn Space>>,
     bundle: Arc<Bundle>,
     /// Takes every message, where Engine.IO is served by itself.
-    engine: Option<OnMessage>,
+    pub(super) engine: Option<OnMessage>,
     /// Listeners of what other shards say.
     pub(super) on_server: HashMap<Box<str>, Vec<OnServer>>,
     pub(super) scratch: String,
@@ -53,9 +53,8 @@ pub(crate) struct IoShard {
 }
 
 impl IoShard {
-    pub(super) fn new(shard: usize, config: Arc<IoConfig>, bundle: Arc<Bundle>, io: Io) -> Self {
+    pub(super) fn new(mut state: State, bundle: Arc<Bundle>, io: Io) -> Self {
         let Io { spaces, engine, on_server } = io;
-        let mut state = State::new(shard, config);
         assert!(spaces.len() <= SPACES_MAX, "{} namespaces are more than {SPACES_MAX}", spaces.len());
         for (number, space) in spaces.iter().enumerate() {
             space.name().into_iter().for_each(|name| state.namespaces.add(name, number as u16));
@@ -105,13 +104,17 @@ impl IoShard {
         match self.state.sessions.get(slot as usize).map(|session| &session.link) {
             Some(Link::WebSocket(own)) if *own == key => {
                 if message.len() > self.state.config.max_payload {
+                    port.counters().io_messages_too_large.add(1);
                     port.close(key, TOO_BIG);
                     self.state.close_session(port, slot, Reason::TransportError);
                 } else {
                     match message {
                         Message::Text(text) => match EnginePacket::parse_text(text) {
                             Ok(packet) => self.received(port, slot, packet),
-                            Err(_) => self.state.close_session(port, slot, Reason::ParseError),
+                            Err(error) => {
+                                tally::of_payload(port.counters(), error).add(1);
+                                self.state.close_session(port, slot, Reason::ParseError);
+                            }
                         },
                         Message::Binary(bytes) => self.received(port, slot, EnginePacket::binary(bytes)),
                     }
@@ -199,34 +202,6 @@ impl IoShard {
         self.settle(port);
     }
 
-    /// A packet of Engine.IO came in, by whichever transport.
-    pub(super) fn received(&mut self, port: &mut dyn Port, slot: u32, packet: EnginePacket<'_>) {
-        match (packet.kind, packet.data) {
-            (PacketKind::Message, data) if self.engine.is_some() => {
-                let _panicked = self.guarded(port, slot, |Self { state, engine, .. }, port| {
-                    if let Some(call) = engine {
-                        call(&mut EngineSocket { cx: Cx { state, port }, slot }, data);
-                    }
-                });
-            }
-            (PacketKind::Message, Data::Text(text)) => self.text(port, slot, text),
-            (PacketKind::Message, Data::Binary(bytes)) => self.binary(port, slot, bytes),
-            (PacketKind::Pong, _) => {
-                let session = &mut self.state.sessions[slot as usize];
-                if std::mem::take(&mut session.pong_due) != 0 {
-                    self.state.file(port, Due::Ping, slot);
-                }
-            }
-            (PacketKind::Close, _) => self.state.close_session(port, slot, Reason::TransportClose),
-            (PacketKind::Ping, Data::Text(text)) => {
-                // No client of protocol 4 pings, but for its probe.
-                self.state.packet(port, slot, PacketKind::Pong, text);
-            }
-            (PacketKind::Noop | PacketKind::Upgrade, _) => {}
-            _ => self.state.close_session(port, slot, Reason::ParseError),
-        }
-    }
-
     /// Gives the shard its way back from other threads.
     pub(crate) fn attach(&mut self, remote: IoRemote) {
         self.state.remote = Some(remote);
@@ -293,7 +268,8 @@ impl IoShard {
                     self.state.close_session(port, slot, Reason::PingTimeout);
                 }
                 Due::Connect if session.sockets == 0 && self.engine.is_none() => {
-                    self.state.close_session(port, slot, Reason::ForcedClose)
+                    port.counters().io_connects_late.add(1);
+                    self.state.close_session(port, slot, Reason::ForcedClose);
                 }
                 Due::Upgrade => {
                     if let Link::Polling(polling) = &mut session.link

@@ -224,15 +224,11 @@ impl<'a, D> Socket<'a, D> {
 
     /// Puts it into a room, until it leaves or is gone.
     pub fn join(&self, room: impl AsRef<str>) -> Subscribed {
-        let state = &mut *self.cx.borrow_mut().state;
-        let entry = &state.sockets[self.socket as usize];
-        if entry.is_over || room.as_ref() == ALL {
+        let Cx { state, port } = &mut *self.cx.borrow_mut();
+        if state.sockets[self.socket as usize].is_over || room.as_ref() == ALL {
             return Subscribed::Closed;
         }
-        // The room of all is one of them.
-        let most = state.config.rooms_per_socket_max.saturating_add(1);
-        let namespace = entry.namespace;
-        state.rooms.join(namespace, self.socket, room.as_ref(), most)
+        state.join(*port, self.socket, room.as_ref())
     }
 
     /// Takes it out of a room; false where it was not in it.
@@ -303,6 +299,7 @@ impl<'a, D> Socket<'a, D> {
         let cx = self.cx.borrow();
         let Some(remote) = cx.state.remote.clone() else { return false };
         if self.acks.borrow().jobs.len() >= cx.state.config.jobs_per_namespace_max {
+            cx.port.counters().io_jobs_refused.add(1);
             return false;
         }
         let job_id =

@@ -32,6 +32,8 @@ pub(super) trait Space {
     fn event(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>);
     fn acked(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>);
     fn overdue(&mut self, cx: Cx<'_>, socket: u32, ack_id: u64);
+    /// Whether an ack is still awaited, or has yet to be told that it is not.
+    fn awaits(&self, socket: u32, ack_id: u64) -> bool;
     fn ended(&mut self, cx: Cx<'_>, socket: u32, reason: Reason);
     /// Drops what is kept of a socket that is over, its data above all.
     fn forget(&mut self, socket: u32, data: u32);
@@ -169,6 +171,10 @@ impl<D: 'static> Space for Typed<D> {
             return;
         };
         self.give_up(cx, socket, call, AckError::Timeout);
+    }
+
+    fn awaits(&self, socket: u32, ack_id: u64) -> bool {
+        self.acks.awaits(socket, ack_id)
     }
 
     fn ended(&mut self, cx: Cx<'_>, socket: u32, reason: Reason) {

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use slab::Slab;
 
 use crate::base::id::Key;
+use crate::core::census::Census;
 use crate::core::service::{Delivery, Ticket};
 use crate::core::timers::TimerId;
+use crate::hub::Subscribed;
 use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::http::Response;
 use crate::proto::ws::Message;
@@ -19,6 +21,7 @@ use super::admit::{Greeting, Waiting};
 use super::alarms::Alarms;
 use super::cluster::{Done, Gather, Operation, Part, Query};
 use super::config::IoConfig;
+use super::dress::{Manner, Press};
 use super::ends::LetGo;
 use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
@@ -60,7 +63,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) id: SessionId,
-    pub(super) origin: Option<Box<str>>,
+    pub(super) manner: Manner,
 }
 
 pub(crate) struct State {
@@ -75,6 +78,8 @@ pub(crate) struct State {
     pub(super) shard: usize,
     pub(super) serial: u32,
     pub(super) sessions: Slab<Session>,
+    /// How many of them there are on all shards.
+    pub(super) census: Arc<Census>,
     pub(super) heartbeats: Heartbeats,
     pub(super) alarms: Alarms,
     /// The tick that is set.
@@ -86,6 +91,7 @@ pub(crate) struct State {
     pub(super) held: HashMap<Ticket, Held>,
     /// What sockets were asked for with, where that is kept.
     pub(super) handshakes: HashMap<u32, Arc<Handshake>>,
+    pub(super) press: Press,
     /// Sockets whose connection handlers are still to run.
     pub(super) greetings: VecDeque<Greeting>,
     /// Sockets that are over and have yet to be told so.
@@ -112,7 +118,6 @@ pub(crate) struct State {
     /// What those who listen to it have yet to hear of what was sent.
     pub(super) outgoing: Outgoing,
     pub(super) stamp: u32,
-    pub(super) encoded: u64,
 }
 
 /// What a handler's socket is lent.
@@ -122,8 +127,9 @@ pub(crate) struct Cx<'a> {
 }
 
 impl State {
-    pub(super) fn new(shard: usize, config: Arc<IoConfig>) -> Self {
+    pub(super) fn new(shard: usize, config: Arc<IoConfig>, census: Arc<Census>) -> Self {
         Self {
+            census,
             remote: None,
             waiting: HashMap::new(),
             asked: HashSet::new(),
@@ -139,6 +145,7 @@ impl State {
             rooms: Rooms::default(),
             held: HashMap::new(),
             handshakes: HashMap::new(),
+            press: Press::default(),
             greetings: VecDeque::new(),
             ended: Vec::new(),
             unpolled: Vec::new(),
@@ -155,7 +162,6 @@ impl State {
             said: VecDeque::new(),
             outgoing: Outgoing::default(),
             stamp: 0,
-            encoded: 0,
             config,
         }
     }
@@ -264,6 +270,7 @@ impl State {
                 let payload = polling.take();
                 self.answer(port, errant, payload_response(payload));
             } else if polling.payload.len() > self.config.polling_bytes_max {
+                port.counters().io_polls_overflowed.add(1);
                 self.close_session(port, slot, Reason::TransportError);
             }
         }
@@ -282,9 +289,21 @@ impl State {
     pub(super) fn answer_held(&mut self, port: &mut dyn Port, ticket: Ticket, response: Response) {
         // One whose peer is gone is not held any more.
         if let Some(held) = self.held.remove(&ticket) {
-            let response = super::request::with_cors(&self.config.cors, held.origin.as_deref(), response);
+            let response = self.dress(port, &held.manner, response);
             port.answer(ticket, response);
         }
+    }
+
+    /// Puts a socket into a room.
+    pub(super) fn join(&mut self, port: &dyn Port, socket: u32, room: &str) -> Subscribed {
+        // The room of all is one of them.
+        let most = self.config.rooms_per_socket_max.saturating_add(1);
+        let namespace = self.sockets[socket as usize].namespace;
+        let joined = self.rooms.join(namespace, socket, room, most);
+        if joined == Subscribed::TooMany {
+            port.counters().io_rooms_refused.add(1);
+        }
+        joined
     }
 
     /// The session's socket in a namespace.

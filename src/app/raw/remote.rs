@@ -40,6 +40,9 @@ pub(crate) struct Remote<H: Handler> {
     pub(crate) handed: AtomicU64,
     #[cfg(feature = "socketio")]
     pub(crate) parser: Parser,
+    /// Broadcasts of Socket.IO that were encoded on threads that are no shards.
+    #[cfg(feature = "socketio")]
+    pub(crate) encoded: AtomicU64,
 }
 
 impl<H: Handler> Remote<H> {

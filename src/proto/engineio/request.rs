@@ -133,7 +133,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Why a request is refused. The discriminant is the protocol's code.
+/// Why a request is refused. The discriminant is the protocol's code, but for the last one's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum RequestError {
@@ -149,13 +149,18 @@ pub enum RequestError {
     Forbidden,
     /// A handshake whose `EIO` is not 4.
     UnsupportedProtocol,
+    /// There is no room for another session. To the protocol it is a word of the application's, as [`Self::Forbidden`] is.
+    Full,
 }
 
 impl RequestError {
     /// The code, as it stands in the body.
     #[must_use]
     pub const fn code(self) -> u8 {
-        self as u8
+        match self {
+            Self::Full => Self::Forbidden as u8,
+            other => other as u8,
+        }
     }
 
     /// The message, as it stands in the body.
@@ -168,6 +173,7 @@ impl RequestError {
             Self::BadRequest => "Bad request",
             Self::Forbidden => "Forbidden",
             Self::UnsupportedProtocol => "Unsupported protocol version",
+            Self::Full => "the server is full",
         }
     }
 
@@ -176,6 +182,7 @@ impl RequestError {
     pub const fn status(self) -> u16 {
         match self {
             Self::Forbidden => 403,
+            Self::Full => 503,
             _ => 400,
         }
     }
@@ -190,6 +197,7 @@ impl RequestError {
             Self::BadRequest => r#"{"code":3,"message":"Bad request"}"#,
             Self::Forbidden => r#"{"code":4,"message":"Forbidden"}"#,
             Self::UnsupportedProtocol => r#"{"code":5,"message":"Unsupported protocol version"}"#,
+            Self::Full => r#"{"code":4,"message":"the server is full"}"#,
         }
     }
 }
@@ -284,5 +292,7 @@ mod tests {
             assert_eq!(error.body(), format!("{{\"code\":{code},\"message\":\"{error}\"}}"));
             assert_eq!(error.status(), if error == RequestError::Forbidden { 403 } else { 400 });
         }
+        let full = RequestError::Full;
+        assert_eq!((full.status(), full.body()), (503, &*format!("{{\"code\":4,\"message\":\"{full}\"}}")));
     }
 }

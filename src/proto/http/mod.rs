@@ -9,6 +9,8 @@
 //! what it encodes; the head is parsed by `httparse`.
 
 mod body;
+#[cfg(feature = "socketio")]
+mod coding;
 mod date;
 mod escape;
 mod framing;
@@ -26,6 +28,8 @@ mod tests;
 pub use body::{
     Body, CHUNK_EXTENSIONS_BYTES_MAX, CHUNK_LINE_BYTES_MAX, CHUNK_SIZE_DIGITS_MAX, TRAILER_BYTES_MAX,
 };
+#[cfg(feature = "socketio")]
+pub use coding::{Gzip, takes_gzip};
 pub use date::{format_date, parse_date};
 pub use escape::decode_segment;
 pub use framing::Framing;

@@ -1,57 +1,13 @@
-//! What the steady state allocates: counted on the shards' own threads, and asked of them by their clients.
-//!
-//! A handler reads its thread's count and sends it without allocating, so two askings and what lies between them are all
-//! that is counted. A process of its own: the counting allocator is the whole program's.
-#![allow(unsafe_code, reason = "a global allocator is unsafe to implement")]
+//! WebSockets and requests: what an echo, a publish and a connection's life allocate.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use throng::{Admission, Config, Conn, Handler, Message, Opening, Request, Response, Server, Shard};
 use tungstenite::WebSocket;
 
-/// The system's allocator, which counts for each thread how often it was asked for memory, and how much is held.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-    static HELD_BYTES: Cell<i64> = const { Cell::new(0) };
-}
-
-fn count(allocations: u64, bytes: i64) {
-    ALLOCATIONS.set(ALLOCATIONS.get() + allocations);
-    HELD_BYTES.set(HELD_BYTES.get() + bytes);
-}
-
-// SAFETY: every call goes to the system's allocator as it is; the counts are plain cells without a destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(1, layout.size() as i64);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(1, layout.size() as i64);
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(0, -(layout.size() as i64));
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(1, size as i64 - layout.size() as i64);
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
+use super::{ALLOCATIONS, HELD_BYTES, one_at_a_time};
 
 /// Echoes; publishes what begins with `!`; tells its thread's counts to whoever asks with `?`.
 struct Counted;
@@ -108,12 +64,6 @@ fn connect(address: SocketAddr) -> Client {
     stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     tungstenite::client(format!("ws://{address}/"), stream).unwrap().0
-}
-
-/// One server at a time: on two cores the clients of several would be late for each other.
-fn one_at_a_time() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Allocations so far on the thread of the client's shard, the bytes it holds, and which shard that is.
