@@ -127,7 +127,7 @@ impl Handle {
     }
 
     /// Stops the server: no more connections are accepted, WebSockets are closed with 1001, and after `grace` whatever is
-    /// left is cut. Returns at once; [`Server::join`](super::Server::join) waits.
+    /// left is cut. Returns at once; [`Server::join`](crate::Server::join) waits.
     pub fn stop(&self, grace: Duration) {
         self.0.stop(grace);
     }
