@@ -102,6 +102,9 @@ pub use core::service::Delivery;
 pub use hub::Subscribed;
 pub use proto::http::{Request, Response};
 pub use proto::ws::Message;
+#[cfg(feature = "socketio")]
+#[doc(hidden)]
+pub use server::Seat;
 pub use server::{Builder, Handle, Metrics, Plan, Server};
 
 /// Compiles what the readme shows.
