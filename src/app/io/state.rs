@@ -206,7 +206,8 @@ impl State {
     pub(super) fn set_tick(&mut self, port: &mut dyn Port) {
         let first = [self.heartbeats.ticks_at(), self.alarms.first()].into_iter().flatten().min();
         // One that is due by now and set anew would ring a turn later.
-        if self.tick.zip(first).is_some_and(|((_, set_us), due_us)| set_us <= due_us) {
+        let now_us = port.now_us();
+        if self.tick.zip(first).is_some_and(|((_, set_us), due_us)| set_us <= due_us.max(now_us)) {
             return;
         }
         if let Some((tick, _)) = self.tick.take() {
