@@ -14,8 +14,8 @@ use hdrhistogram::Histogram;
 
 #[cfg(feature = "socketio")]
 use crate::app::io::{
-    Asking, Broadcast, BroadcastOperator, Broadcasting, Done, FIRST_OUTSIDE_ACK, IoAudit, IoCall, IoMail,
-    Operation, Parser,
+    Broadcast, BroadcastOperator, Broadcasting, Done, FIRST_OUTSIDE_ACK, IoAudit, IoCall, IoMail, Operation,
+    Parser,
 };
 use crate::app::raw::{Handler, Post, RawMail, Remote};
 use crate::base::error::Full;
@@ -188,10 +188,6 @@ impl Broadcasting for Handle {
 
     fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>) {
         self.0.on_a_shard(Box::new(|io, port| io.operate(port, operation, answered)));
-    }
-
-    fn ask(&self, asking: Asking) {
-        self.0.on_a_shard(Box::new(|io, port| io.ask(port, asking)));
     }
 
     fn shared_ack_id(&self) -> u64 {

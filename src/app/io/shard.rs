@@ -18,7 +18,7 @@ use crate::proto::ws::Message;
 use super::alarms::Alarm;
 use super::bundle::Bundle;
 use super::cluster::{Act, Done, GATHER, Operation, QUERY};
-use super::emit::{Asking, Broadcasting};
+use super::emit::Broadcasting;
 use super::engine::OnMessage;
 use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
@@ -215,11 +215,6 @@ impl IoShard {
         answered: Option<(Duration, Done)>,
     ) {
         self.state.operate(port, operation, answered);
-    }
-
-    /// Emits to sockets everywhere, and gathers their acks.
-    pub(crate) fn ask(&mut self, port: &mut dyn Port, asking: Asking) {
-        self.state.ask(port, asking);
     }
 
     /// Lends what a broadcast goes through, for the length of `work`.
