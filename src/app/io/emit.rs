@@ -157,12 +157,12 @@ impl<'s> BroadcastOperator<'s> {
 impl BroadcastOperator<'_> {
     /// Puts the sockets into a room.
     pub fn sockets_join(self, room: impl AsRef<str>) {
-        self.operate(Act::Join(vec![own(room.as_ref()).into()]), None);
+        self.operate(Act::Join(own(room.as_ref()).into()), None);
     }
 
     /// Takes the sockets out of a room.
     pub fn sockets_leave(self, room: impl AsRef<str>) {
-        self.operate(Act::Leave(vec![own(room.as_ref()).into()]), None);
+        self.operate(Act::Leave(own(room.as_ref()).into()), None);
     }
 
     /// Takes the sockets out of their namespace; with `session`, closes all that their clients have.

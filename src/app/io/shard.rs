@@ -15,9 +15,9 @@ use crate::proto::engineio::{Data, Packet as EnginePacket, PacketKind, Payload};
 use crate::proto::http::{Request, Response};
 use crate::proto::ws::Message;
 
-use super::alarms::Alarm;
+use super::alarms::{Alarm, GATHER, QUERY};
 use super::bundle::Bundle;
-use super::cluster::{Act, Done, GATHER, Operation, QUERY};
+use super::cluster::{Act, Done, Operation};
 use super::emit::Broadcasting;
 use super::engine::OnMessage;
 use super::handshake::Handshake;
