@@ -27,7 +27,6 @@ use super::namespace::{Io, OnServer};
 use super::namespaces::SPACES_MAX;
 use super::port::Port;
 use super::reason::Reason;
-use super::remote::IoRemote;
 use super::session::{Link, NONE};
 use super::space::Space;
 use super::state::{Cx, State};
@@ -200,11 +199,6 @@ impl IoShard {
             }
         }
         self.settle(port);
-    }
-
-    /// Gives the shard its way back from other threads.
-    pub(crate) fn attach(&mut self, remote: IoRemote) {
-        self.state.remote = Some(remote);
     }
 
     /// Does an operation on all shards.

@@ -173,8 +173,8 @@ impl<'a, D> Socket<'a, D> {
     /// client awaits answers nobody.
     pub fn take_ack(&self) -> Ack {
         let cx = self.cx.borrow();
-        let asker = self.ack_id.take().zip(cx.state.remote.clone()).map(|(ack_id, remote)| Asker {
-            remote,
+        let asker = self.ack_id.take().map(|ack_id| Asker {
+            remote: cx.state.remote.clone(),
             parser: cx.state.config.parser,
             namespace: (&*self.name).into(),
             id: cx.state.socket_id(self.socket),
@@ -280,13 +280,9 @@ impl<'a, D> Socket<'a, D> {
     }
 
     /// The server, as other threads reach it: for one that is to emit later. A clone, and cheap.
-    ///
-    /// # Panics
-    /// Never: a shard that runs handlers has its way to the others.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        let cx = self.cx.borrow();
-        cx.state.remote.as_ref().expect("it is given to a shard before it runs").handle()
+        self.cx.borrow().state.remote.handle()
     }
 
     /// Runs `job` on a helper thread, then `done` here with its result, unless the socket is gone by then. The way to
@@ -300,7 +296,6 @@ impl<'a, D> Socket<'a, D> {
     ) -> bool {
         let Some(id) = self.id().place() else { return false };
         let cx = self.cx.borrow();
-        let Some(remote) = cx.state.remote.clone() else { return false };
         if self.acks.borrow().jobs.len() >= cx.state.config.jobs_per_namespace_max {
             cx.port.counters().io_jobs_refused.add(1);
             return false;
@@ -313,8 +308,8 @@ impl<'a, D> Socket<'a, D> {
             }));
         let space = cx.state.namespaces.space(cx.state.sockets[self.socket as usize].namespace);
         let shard = cx.state.shard;
-        let back = remote.clone();
-        remote.run(move || {
+        let back = cx.state.remote.clone();
+        cx.state.remote.run(move || {
             let result = catch_unwind(AssertUnwindSafe(job)).ok();
             let result = result.map(|result| Box::new(result) as Box<dyn Any + Send>);
             let call =
