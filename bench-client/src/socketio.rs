@@ -142,7 +142,9 @@ impl SocketIo {
         }
         let stamp_bytes = if is_binary { STAMP_BYTES } else { STAMP_TEXT_BYTES };
         if size < stamp_bytes {
-            return Err(format!("--size {size}: the stamp in an event of Socket.IO takes {stamp_bytes} bytes"));
+            return Err(format!(
+                "--size {size}: the stamp in an event of Socket.IO takes {stamp_bytes} bytes"
+            ));
         }
         let auth: Option<Value> = match auth.map(serde_json::from_str).transpose() {
             Ok(auth @ (None | Some(Value::Object(_)))) => auth,

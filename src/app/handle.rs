@@ -132,8 +132,8 @@ impl Handle {
         self.0.stop(grace);
     }
 
-    /// Everybody in the main namespace of Socket.IO, from any thread: `handle.io().to("room").emit(…)`. False: a mailbox has no
-    /// free slot, and nobody gets it.
+    /// Everybody in the main namespace of Socket.IO, from any thread: `handle.io().to("room").emit(…)`. Where that says false
+    /// nobody gets it: a mailbox has no room, or it cannot be serialized.
     #[cfg(feature = "socketio")]
     pub fn io(&self) -> BroadcastOperator<'_> {
         self.of("/")

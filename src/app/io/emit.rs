@@ -128,7 +128,8 @@ impl<'s> BroadcastOperator<'s> {
     }
 
     /// Sends the event. It is encoded once, whatever the number of sockets and shards. False: it could not be serialized,
-    /// or another shard was too far behind to take it, and its sockets do not get it.
+    /// or another shard was too far behind to take it, and its sockets do not get it; from a
+    /// [`Handle`](crate::Handle) nobody does then.
     pub fn emit(self, event: &str, args: impl EmitArgs) -> bool {
         let out = self.out;
         self.encoded(None, event, args).is_some_and(|broadcast| out.broadcast(broadcast))
