@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Plants one bug after the other and counts the seeds until the simulator, or loom, finds it.
+# Plants one bug after the other and counts the seeds until a simulator, or loom, finds it.
 #
 #   scripts/planted.sh [--seeds N] [NAME …]
 #
-# The bugs are tests/planted/NAME.patch; the first line of each says what it breaks. Each is applied to a copy of the
+# The bugs are tests/planted/NAME.patch; the first line of each says what it breaks, and one that is not the core's
+# simulator's to find says whose (`# found-by: sim_io`, `# found-by: loom`). Each is applied to a copy of the
 # sources under target/planted, never to the sources themselves. A bug must be found within 1,000 seeds (--seeds); one that
 # is not, or whose patch no longer applies, fails the script. The last line counts those that were found.
 set -euo pipefail
@@ -14,7 +15,7 @@ names=()
 while [ $# -gt 0 ]; do
     case $1 in
     --seeds) seeds=$2 && shift ;;
-    -*) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+    -*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
     *) names+=("$1") ;;
     esac
     shift
@@ -29,13 +30,21 @@ root=$PWD
 copy=$root/target/planted/tree
 mkdir -p "$copy"
 export CARGO_TARGET_DIR=$root/target/planted/build RUST_BACKTRACE=0
+# What is no source any more would still be built.
+comm -z -23 <(cd "$copy" && find . -type f -printf '%P\0' | sort -z) \
+    <(git ls-files -z --cached --others --exclude-standard | sort -z) | (cd "$copy" && xargs -0 -r rm --)
 # Times are kept, so that only what a patch touches is built again.
 git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T - 2>/dev/null | tar -C "$copy" -xf -
 cd "$copy"
 
-# simulate LOG: runs the simulator until a seed fails.
+# simulate LOG [WORLD]: runs a simulator until a seed fails.
 simulate() {
-    THRONG_SIM_SEEDS=$seeds cargo test --quiet --profile sim --no-default-features --test sim every_seed -- --nocapture >"$1" 2>&1
+    THRONG_SIM_SEEDS=$seeds cargo test --quiet --profile sim --no-default-features --features socketio --test "${2:-sim}" every_seed \
+        -- --nocapture >"$1" 2>&1
+}
+
+simulate_io() {
+    simulate "$1" sim_io
 }
 
 weave() {
@@ -54,6 +63,7 @@ for name in "${names[@]}"; do
     fi
     by=simulate
     grep -q '^# found-by: loom' "$patch" && by=weave
+    grep -q '^# found-by: sim_io' "$patch" && by=simulate_io
     if "$by" "$log"; then
         printf 'NOT FOUND\n' && missed=$((missed + 1))
     elif what=$(grep -aoE '^(seed [0-9]+, step [0-9]+: |deadlock).*' "$log" | sort -t' ' -k2n | head -n 1) && [ -n "$what" ]; then

@@ -69,7 +69,7 @@
 //! | feature | by default | what |
 //! |---|---|---|
 //! | `socketio` | yes | Socket.IO: the module `io`, `Builder::socket_io` |
-//! | `cli` | yes | what only the `throng` program needs; a library that is embedded does without, with fewer than 40 crates |
+//! | `cli` | yes | what only the `throng` program needs; a library that is embedded does without |
 //!
 //! # Where to go on
 //!
@@ -102,6 +102,9 @@ pub use core::service::Delivery;
 pub use hub::Subscribed;
 pub use proto::http::{Request, Response};
 pub use proto::ws::Message;
+#[cfg(feature = "socketio")]
+#[doc(hidden)]
+pub use server::Seat;
 pub use server::{Builder, Handle, Metrics, Plan, Server};
 
 /// Compiles what the readme shows.

@@ -21,11 +21,11 @@ use super::threads;
 /// Builds a server. Made by [`Server::builder`].
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
-    config: Config,
+    pub(super) config: Config,
     names: Vec<Vec<SocketAddr>>,
     web: Web,
     #[cfg(feature = "socketio")]
-    io: IoSetup,
+    pub(super) io: IoSetup,
 }
 
 impl Builder {
@@ -200,7 +200,7 @@ impl Builder {
 }
 
 /// The handler of a server that has none.
-struct Nobody;
+pub(super) struct Nobody;
 
 impl Handler for Nobody {
     type Data = ();

@@ -12,9 +12,13 @@ mod addresses;
 mod builder;
 mod plan;
 mod running;
+#[cfg(feature = "socketio")]
+mod seats;
 mod threads;
 
 pub use crate::app::handle::{Handle, Metrics};
 pub use builder::Builder;
 pub use plan::Plan;
 pub use running::Server;
+#[cfg(feature = "socketio")]
+pub use seats::Seat;

@@ -235,6 +235,6 @@ fn set_up<H: Handler>(
 }
 
 /// Turn lengths from 1 µs to a minute, to 1 %: about 20 KB a shard.
-fn turn_lengths() -> Histogram<u32> {
+pub(super) fn turn_lengths() -> Histogram<u32> {
     Histogram::new_with_bounds(1, 60_000_000, 2).expect("the bounds are constants that the histogram takes")
 }

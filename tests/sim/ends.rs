@@ -1,9 +1,11 @@
 //! How a run ends, and what must be true at every step, when all is quiet, and when all is over.
 
+use throng::Config;
+use throng::base::cause::Cause;
 use throng::core::mail::Mail;
 
 use super::faults::Fault;
-use super::net::End;
+use super::net::{End, Net};
 use super::world::World;
 
 /// Rounds without the clock moving after which something spins.
@@ -265,5 +267,33 @@ impl World {
             return Err(format!("the census counts {}", self.census.total()));
         }
         Ok(())
+    }
+}
+
+impl Net {
+    /// A connection was closed for silence: it must have been silent for as long as the limit says.
+    pub fn check_end(&mut self, uid: u32, cause: Cause, config: &Config) {
+        let Some(one) = self.sockets.iter().find(|one| one.uid == uid) else { return };
+        let limit = match cause {
+            Cause::PongTimeout => config.pong_timeout,
+            Cause::SilentTimeout => config.silent_timeout,
+            _ => return,
+        };
+        // The decision may be older than the last read, so any silence that was long enough explains it.
+        let passed_us = one.silence_us.max(self.now_us - one.read_at_us);
+        if u128::from(passed_us) < limit.as_micros() {
+            self.violation(format!("connection {uid}: {} after {passed_us} us of {limit:?}", cause.name()));
+        }
+    }
+
+    /// What must be true of every socket once nothing can happen any more.
+    pub fn check_quiet(&mut self) {
+        for backlog in 0..self.backlogs.len() {
+            let waiting = self.backlogs[backlog].queue.len();
+            if waiting > 0 {
+                self.violation(format!("listener {backlog} has {waiting} in its queue and nobody accepts"));
+            }
+        }
+        self.check_sockets(|_| false);
     }
 }

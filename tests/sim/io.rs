@@ -158,6 +158,7 @@ impl Io for SimIo {
     fn register(&mut self, stream: &mut Stream, token: u64) -> io::Result<()> {
         let net = &mut *self.net.borrow_mut();
         if net.strikes(Fault::RegisterRefused) {
+            net.sockets[stream.0].moves = 0;
             return Err(refused(ENOSPC));
         }
         if net.sockets[stream.0].watch.replace((self.shard, token)).is_some() {
@@ -289,6 +290,7 @@ impl Io for SimIo {
         if is_new {
             Self::hold(net, socket, self.table);
         }
+        net.sockets[socket].moves += 1;
         Ok(Stream(socket))
     }
 

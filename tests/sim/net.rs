@@ -9,8 +9,6 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use throng::Config;
-use throng::base::cause::Cause;
 use throng::core::io::Event;
 
 use super::faults::{Fault, Faults};
@@ -48,6 +46,8 @@ pub struct Socket {
     /// A write found too little room: room makes an edge.
     pub wants_room: bool,
     is_reset_told: bool,
+    /// How often it has changed its shard.
+    pub moves: u32,
     /// When the server last read a byte from it, and the longest time between two such reads.
     pub read_at_us: u64,
     pub silence_us: u64,
@@ -132,6 +132,7 @@ impl Net {
             is_stuck: false,
             wants_room: false,
             is_reset_told: false,
+            moves: 0,
             read_at_us: self.now_us,
             silence_us: 0,
             began_us: self.now_us,
@@ -287,32 +288,6 @@ impl Net {
 }
 
 impl Net {
-    /// A connection was closed for silence: it must have been silent for as long as the limit says.
-    pub fn check_end(&mut self, uid: u32, cause: Cause, config: &Config) {
-        let Some(one) = self.sockets.iter().find(|one| one.uid == uid) else { return };
-        let limit = match cause {
-            Cause::PongTimeout => config.pong_timeout,
-            Cause::SilentTimeout => config.silent_timeout,
-            _ => return,
-        };
-        // The decision may be older than the last read, so any silence that was long enough explains it.
-        let passed_us = one.silence_us.max(self.now_us - one.read_at_us);
-        if u128::from(passed_us) < limit.as_micros() {
-            self.violation(format!("connection {uid}: {} after {passed_us} us of {limit:?}", cause.name()));
-        }
-    }
-
-    /// What must be true of every socket once nothing can happen any more.
-    pub fn check_quiet(&mut self) {
-        for backlog in 0..self.backlogs.len() {
-            let waiting = self.backlogs[backlog].queue.len();
-            if waiting > 0 {
-                self.violation(format!("listener {backlog} has {waiting} in its queue and nobody accepts"));
-            }
-        }
-        self.check_sockets(|_| false);
-    }
-
     /// With every shard asleep nobody comes back to a socket that had its edge: what it holds must have been read, and
     /// its end seen. `excused` are those that may be paused.
     pub fn check_sockets(&mut self, excused: impl Fn(usize) -> bool) {

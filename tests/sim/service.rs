@@ -11,6 +11,7 @@ use throng::proto::ws::{Message, Opcode};
 use super::ledger::{Ledger, Published};
 use super::net::{Net, Shared};
 use super::random::Random;
+use super::seeds::Planned;
 use super::words::{field, message, topic};
 
 #[derive(Default)]
@@ -123,9 +124,6 @@ impl SimService {
         std::panic::panic_any(Planned);
     }
 }
-
-/// What planned panics carry.
-pub struct Planned;
 
 /// A number in a request's query.
 fn asked(request: &Request<'_>, name: &str) -> u32 {

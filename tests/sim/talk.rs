@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use throng::base::cause::Cause;
 use throng::proto::ws::{Opcode, encode};
 
+use super::bytes::{Answer, answer, frame};
 use super::ledger::Ledger;
 use super::net::{End, Net};
 use super::peer::{Kind, Peer, Phase};
@@ -30,6 +31,8 @@ pub struct Heard {
     /// Topics it is in, as far as it was told.
     topics: BTreeMap<u32, bool>,
     pub responses: u32,
+    /// The server has said that no answer follows.
+    is_last: bool,
     pub refused: Option<u16>,
     pub sent_code: Option<u16>,
     pub got_code: Option<Option<u16>>,
@@ -60,20 +63,20 @@ impl Peer {
     }
 
     fn response(&mut self, bytes: &[u8], net: &mut Net, ledger: &mut Ledger) -> Option<usize> {
-        let head_bytes = bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
-        let head = String::from_utf8_lossy(&bytes[..head_bytes]).into_owned();
-        let status: u16 = head.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);
+        let Answer { status, body, is_last } = answer(bytes)?;
+        let end = body.end;
+        if std::mem::replace(&mut self.heard.is_last, is_last) {
+            self.wrong(ledger, &format!("was answered {status} behind what was to be the last answer"));
+        }
         match status {
             101 if self.kind == Kind::WebSocket && self.heard.responses == 0 => {
                 self.phase = Phase::Open;
-                return Some(head_bytes);
+                return Some(end);
             }
-            100 => return Some(head_bytes),
+            100 => return Some(end),
             _ => {}
         }
-        let length =
-            head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse().ok()).unwrap_or(0);
-        let body = bytes.get(head_bytes..head_bytes + length)?;
+        let body = &bytes[body];
         if status == 200 {
             self.heard.responses += 1;
             let expected = format!("n={};", self.heard.responses);
@@ -99,30 +102,24 @@ impl Peer {
         if !is_fair {
             self.wrong(ledger, &format!("was answered {status}"));
         }
-        Some(head_bytes + length)
+        Some(end)
     }
 
     fn server_frame(&mut self, bytes: &[u8], ledger: &mut Ledger) -> Option<usize> {
-        let (&first, &second) = (bytes.first()?, bytes.get(1)?);
-        let (start, len) = match second {
-            0..=125 => (2, usize::from(second)),
-            126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
-            127 => (10, u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize),
-            _ => (2, usize::MAX),
+        let frame = match frame(bytes)? {
+            Ok(frame) => frame,
+            Err(what) => {
+                self.wrong(ledger, &what);
+                return Some(bytes.len());
+            }
         };
-        if len > 1 << 20 || first & 0x70 != 0 {
-            self.wrong(
-                ledger,
-                &format!("frame begins with {first:02x} {second:02x}: bytes were lost or doubled"),
-            );
-            return Some(bytes.len());
-        }
-        let payload = bytes.get(start..start + len)?;
+        let end = frame.payload.end;
+        let payload = &bytes[frame.payload];
         if self.heard.got_code.is_some() {
             self.wrong(ledger, "got a frame behind the close frame");
         }
-        let fin = first & 0x80 != 0;
-        match first & 15 {
+        let fin = frame.is_final;
+        match frame.opcode {
             0 if !self.heard.is_assembling => self.wrong(ledger, "a continuation continues nothing"),
             1 | 2 if self.heard.is_assembling => self.wrong(ledger, "a message stands within another one"),
             0..=2 => {
@@ -154,9 +151,9 @@ impl Peer {
                     );
                 }
             }
-            _ => self.wrong(ledger, &format!("frame begins with {first:02x}")),
+            other => self.wrong(ledger, &format!("frame with opcode {other:x}")),
         }
-        Some(start + len)
+        Some(end)
     }
 
     fn server_closes(&mut self, payload: &[u8], ledger: &mut Ledger) {

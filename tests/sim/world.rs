@@ -18,6 +18,7 @@ use super::ledger::Ledger;
 use super::net::{Backlog, Net, Poll, Shared};
 use super::peer::{Kind, Peer};
 use super::random::Random;
+use super::seeds;
 use super::service::{SimMail, SimService};
 
 pub type SimShard = Shard<SimService, SimIo>;
@@ -25,7 +26,6 @@ pub type SimShard = Shard<SimService, SimIo>;
 /// What a run has counted.
 #[derive(Default)]
 pub struct Tally {
-    pub seeds: u64,
     pub steps: u64,
     pub turns: u64,
     pub peers: u64,
@@ -34,9 +34,8 @@ pub struct Tally {
     pub faults: Vec<u64>,
 }
 
-impl Tally {
-    pub fn add(&mut self, other: &Self) {
-        self.seeds += other.seeds;
+impl seeds::Tally for Tally {
+    fn add(&mut self, other: &Self) {
         self.steps += other.steps;
         self.turns += other.turns;
         self.peers += other.peers;
@@ -46,7 +45,7 @@ impl Tally {
         self.faults.iter_mut().zip(&other.faults).for_each(|(sum, count)| *sum += count);
     }
 
-    pub fn print(&self) {
+    fn print(&self) {
         let Self { steps, turns, peers, opened, messages, .. } = self;
         println!(
             "{steps} steps, {turns} turns, {peers} connections, {opened} WebSockets, {messages} messages"
@@ -191,18 +190,6 @@ impl World {
         }
     }
 
-    /// Runs the seed. The first thing that is wrong ends it.
-    pub fn run(&mut self) -> Result<(), String> {
-        let steps = self.random.within(2000, 3000) as u64;
-        while self.steps < steps || self.peers.len() < self.peers_max {
-            self.steps += 1;
-            self.step()?;
-        }
-        self.settle_down()?;
-        if self.random.chance(500) { self.all_leave() } else { self.stop() }?;
-        self.check_empty()
-    }
-
     fn step(&mut self) -> Result<(), String> {
         match self.random.below(1000) {
             0..=399 => {
@@ -286,9 +273,27 @@ impl World {
         net.faults.count(Fault::MalformedHead, u64::from(kind == Kind::Garbage));
         self.peers.push(peer);
     }
+}
 
-    /// What this run has counted.
-    pub fn tally(&self) -> Tally {
+impl seeds::Run for World {
+    type Tally = Tally;
+
+    fn run(&mut self) -> Result<(), String> {
+        let steps = self.random.within(2000, 3000) as u64;
+        while self.steps < steps || self.peers.len() < self.peers_max {
+            self.steps += 1;
+            self.step()?;
+        }
+        self.settle_down()?;
+        if self.random.chance(500) { self.all_leave() } else { self.stop() }?;
+        self.check_empty()
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn tally(&self) -> Tally {
         let ledger = self.ledger.borrow();
         let mut faults = self.net.borrow().faults.counts.clone();
         let sum = |name: &str| {
@@ -307,7 +312,6 @@ impl World {
             faults[fault as usize] += sum(counter);
         }
         Tally {
-            seeds: 1,
             steps: self.steps,
             turns: self.turns,
             peers: self.peers.len() as u64,

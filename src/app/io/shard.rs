@@ -240,6 +240,7 @@ impl IoShard {
     /// What is due is done.
     pub(crate) fn tick(&mut self, port: &mut dyn Port) {
         let now_us = port.now_us();
+        self.state.tick = None;
         while let Some((due, deadline)) = self.state.heartbeats.next_due(now_us) {
             let slot = deadline.slot;
             let Some(session) = self.state.sessions.get_mut(slot as usize) else { continue };
@@ -269,11 +270,12 @@ impl IoShard {
                     }
                 }
                 Due::Greet => {
-                    // One that was greeted before its time has left this deadline behind: the next one has its own.
-                    let first = self.state.greetings.front();
-                    let first = first.filter(|first| deadline.due.wrapping_sub(first.due) as i32 >= 0);
-                    let socket = first.map(|first| first.socket);
-                    socket.into_iter().for_each(|socket| self.greet(port, socket));
+                    // All whose time has come: one that was greeted before its own has left this deadline behind, and
+                    // that of one whose session has ended in this tick was passed over.
+                    let due = self.state.greetings.iter();
+                    let due = due.take_while(|one| deadline.due.wrapping_sub(one.due) as i32 >= 0);
+                    let sockets: Vec<_> = due.map(|one| one.socket).collect();
+                    sockets.into_iter().for_each(|socket| self.greet(port, socket));
                 }
                 Due::Pong | Due::Connect => {}
             }

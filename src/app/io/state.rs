@@ -82,8 +82,8 @@ pub(crate) struct State {
     pub(super) census: Arc<Census>,
     pub(super) heartbeats: Heartbeats,
     pub(super) alarms: Alarms,
-    /// The tick that is set.
-    pub(super) tick: Option<TimerId>,
+    /// The tick that is set, and when it is due.
+    pub(super) tick: Option<(TimerId, u64)>,
     pub(super) sockets: Slab<Entry>,
     pub(super) namespaces: Namespaces,
     pub(super) rooms: Rooms,
@@ -204,11 +204,15 @@ impl State {
 
     /// Has the next tick at what is due first.
     pub(super) fn set_tick(&mut self, port: &mut dyn Port) {
-        if let Some(tick) = self.tick.take() {
+        let first = [self.heartbeats.ticks_at(), self.alarms.first()].into_iter().flatten().min();
+        // One that is due by now and set anew would ring a turn later.
+        if self.tick.zip(first).is_some_and(|((_, set_us), due_us)| set_us <= due_us) {
+            return;
+        }
+        if let Some((tick, _)) = self.tick.take() {
             port.cancel_tick(tick);
         }
-        let first = [self.heartbeats.ticks_at(), self.alarms.first()].into_iter().flatten().min();
-        self.tick = first.map(|due_us| port.set_tick(due_us));
+        self.tick = first.map(|due_us| (port.set_tick(due_us), due_us));
     }
 
     /// Sends a packet of Engine.IO.

@@ -10,7 +10,7 @@ use slab::Slab;
 use crate::app::handle::Handle;
 use crate::app::http::Web;
 #[cfg(feature = "socketio")]
-use crate::app::io::{Asked, IoMail, IoRemote, IoSetup, IoShard, Nowhere};
+use crate::app::io::{Asked, IoAudit, IoMail, IoRemote, IoSetup, IoShard, Nowhere};
 use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
 use crate::core::core::Core;
@@ -117,6 +117,12 @@ impl<H: Handler> Raw<H> {
         let remote = IoRemote::new(send, move |job| to_helper.offload.run(job), handle);
         self.io = setup.build(shard, remote).map(Box::new);
         self
+    }
+
+    /// What its Socket.IO holds.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn io_audit(&self) -> IoAudit {
+        self.io.as_ref().map(|io| io.audit().1).unwrap_or_default()
     }
 
     /// Puts a request to Socket.IO, if it is one of its.
