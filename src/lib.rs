@@ -69,7 +69,7 @@
 //! | feature | by default | what |
 //! |---|---|---|
 //! | `socketio` | yes | Socket.IO: the module `io`, `Builder::socket_io` |
-//! | `cli` | yes | what only the `throng` program needs; a library that is embedded does without, with fewer than 40 crates |
+//! | `cli` | yes | what only the `throng` program needs; a library that is embedded does without |
 //!
 //! # Where to go on
 //!

@@ -24,6 +24,22 @@ pub(crate) struct Answer<'a> {
     pub(crate) bytes: usize,
 }
 
+/// Reads a response's head: how many bytes it takes, `Ok(None)` while it is incomplete.
+///
+/// # Errors
+/// What the server did wrong, in words that continue "the server …".
+pub(crate) fn head<'b>(
+    response: &mut httparse::Response<'_, 'b>,
+    bytes: &'b [u8],
+) -> Result<Option<usize>, String> {
+    match response.parse(bytes) {
+        Ok(httparse::Status::Complete(head)) => Ok(Some(head)),
+        Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => Ok(None),
+        Ok(httparse::Status::Partial) => Err("sent a response head above 16 KiB".into()),
+        Err(_) => Err("does not speak HTTP".into()),
+    }
+}
+
 /// Reads a response; `Ok(None)` while it is incomplete.
 ///
 /// # Errors
@@ -31,12 +47,7 @@ pub(crate) struct Answer<'a> {
 pub(crate) fn read(bytes: &[u8]) -> Result<Option<Answer<'_>>, String> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut response = httparse::Response::new(&mut fields);
-    let head = match response.parse(bytes) {
-        Ok(httparse::Status::Complete(head)) => head,
-        Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => return Ok(None),
-        Ok(httparse::Status::Partial) => return Err("sent a response head above 16 KiB".into()),
-        Err(_) => return Err("does not speak HTTP".into()),
-    };
+    let Some(head) = head(&mut response, bytes)? else { return Ok(None) };
     let status = response.code.unwrap_or_default();
     let field = |name: &str| {
         let field = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;

@@ -6,10 +6,10 @@ use mio::net::TcpStream;
 use throng::proto::ws::{Carry, Store};
 
 use crate::output::{Output, Unsent};
-use crate::packets::Announced;
 use crate::polling::Polling;
 use crate::sequence::Sequence;
 use crate::session::Session;
+use crate::socketio::Announced;
 
 /// How far a connection has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,7 +71,7 @@ pub(crate) struct Arrived {
 }
 
 /// The state of an opening connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Opening {
     /// Which attempt of the worker this is: deadlines name it.
     pub(crate) serial: u32,

@@ -146,15 +146,7 @@ impl Connector {
     fn start(&mut self, retry: Retry, conns: &mut Slab<Conn>, now: u64, stats: &mut Stats) {
         let attempt = retry.attempt + 1;
         self.serial = self.serial.wrapping_add(1);
-        let opening = Opening {
-            serial: self.serial,
-            attempt,
-            began: retry.began,
-            key: None,
-            session: None,
-            response: Vec::new(),
-            is_session_open: false,
-        };
+        let opening = Opening { serial: self.serial, attempt, began: retry.began, ..Opening::default() };
         let slot = conns.vacant_key();
         match self.dialer.dial(Token(slot), retry.number as usize + attempt as usize) {
             Ok(stream) => {

@@ -5,7 +5,7 @@
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 
-use crate::answer::{FIELDS_MAX, HEAD_BYTES_MAX};
+use crate::answer::{self, FIELDS_MAX};
 use crate::session::Requests;
 use crate::target::Target;
 
@@ -98,12 +98,7 @@ impl Handshake {
     pub(crate) fn response(&self, bytes: &[u8], key: &str) -> Result<Option<usize>, String> {
         let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
         let mut response = httparse::Response::new(&mut fields);
-        let head = match response.parse(bytes) {
-            Ok(httparse::Status::Complete(head)) => head,
-            Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => return Ok(None),
-            Ok(httparse::Status::Partial) => return Err("sent a response head above 16 KiB".into()),
-            Err(_) => return Err("does not speak HTTP, so no WebSocket either".into()),
-        };
+        let Some(head) = answer::head(&mut response, bytes)? else { return Ok(None) };
         let status = response.code.unwrap_or_default();
         if status != 101 {
             return Err(format!(
@@ -150,6 +145,7 @@ impl Handshake {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::HEAD_BYTES_MAX;
     use crate::spoken::Transport;
 
     fn handshake() -> (Handshake, String) {

@@ -133,15 +133,7 @@ mod tests {
     fn parts(flags: &str) -> (Conn, Traffic, std::net::TcpListener) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = mio::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let opening = Opening {
-            serial: 0,
-            attempt: 1,
-            began: 0,
-            key: None,
-            session: None,
-            response: Vec::new(),
-            is_session_open: false,
-        };
+        let opening = Opening { attempt: 1, ..Opening::default() };
         let mut conn = Conn::new(stream, 3, false, opening);
         conn.phase = Phase::Open;
         conn.rest = None;

@@ -13,16 +13,6 @@ use crate::socketio::{Heard, Joining, PONG, PROBE, UPGRADE};
 use crate::spoken::Transport;
 use crate::traffic::Traffic;
 
-/// A packet whose attachments are still to come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Announced {
-    /// Attachments that did not come yet. The last one has the stamp.
-    pub(crate) left: u32,
-    pub(crate) ack_id: Option<u64>,
-    /// Whether it is an answer that is waited for.
-    pub(crate) is_awaited: bool,
-}
-
 impl Traffic {
     /// What the phase of a connection, in `slot`, is once WebSocket or a session that polls is open; its first packet is
     /// left in the output.

@@ -12,7 +12,6 @@ use throng::proto::ws::{Message, Opcode};
 
 use crate::argument::last_text;
 use crate::output::Output;
-use crate::packets::Announced;
 use crate::payload::{Kind, STAMP_BYTES, STAMP_TEXT_BYTES, Stamp, filler};
 use crate::spoken::Transport;
 
@@ -121,6 +120,16 @@ pub(crate) enum Heard<'a> {
     Nothing,
 }
 
+/// A packet whose attachments are still to come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Announced {
+    /// Attachments that did not come yet. The last one has the stamp.
+    pub(crate) left: u32,
+    pub(crate) ack_id: Option<u64>,
+    /// Whether it is an answer that is waited for.
+    pub(crate) is_awaited: bool,
+}
+
 impl SocketIo {
     /// What to speak.
     ///
@@ -133,7 +142,9 @@ impl SocketIo {
         }
         let stamp_bytes = if is_binary { STAMP_BYTES } else { STAMP_TEXT_BYTES };
         if size < stamp_bytes {
-            return Err(format!("--size {size}: in a text of Socket.IO the stamp takes {stamp_bytes} bytes"));
+            return Err(format!(
+                "--size {size}: the stamp in an event of Socket.IO takes {stamp_bytes} bytes"
+            ));
         }
         let auth: Option<Value> = match auth.map(serde_json::from_str).transpose() {
             Ok(auth @ (None | Some(Value::Object(_)))) => auth,

@@ -261,15 +261,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         stream.set_nonblocking(true).unwrap();
-        let opening = Opening {
-            serial: 0,
-            attempt: 1,
-            began: 0,
-            key: None,
-            session: None,
-            response: Vec::new(),
-            is_session_open: false,
-        };
+        let opening = Opening { attempt: 1, ..Opening::default() };
         let mut conn = Conn::new(mio::net::TcpStream::from_std(stream), 3, false, opening);
         conn.phase = Phase::Open;
         (conn, listener.accept().unwrap().0)

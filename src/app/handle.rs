@@ -14,8 +14,8 @@ use hdrhistogram::Histogram;
 
 #[cfg(feature = "socketio")]
 use crate::app::io::{
-    Asking, Broadcast, BroadcastOperator, Broadcasting, Done, FIRST_OUTSIDE_ACK, IoAudit, IoCall, IoMail,
-    Operation, Parser,
+    Broadcast, BroadcastOperator, Broadcasting, Done, FIRST_OUTSIDE_ACK, IoAudit, IoCall, IoMail, Operation,
+    Parser,
 };
 use crate::app::raw::{Handler, Post, RawMail, Remote};
 use crate::base::error::Full;
@@ -132,8 +132,8 @@ impl Handle {
         self.0.stop(grace);
     }
 
-    /// Everybody in the main namespace of Socket.IO, from any thread: `handle.io().to("room").emit(…)`. False: a mailbox has no
-    /// free slot, and nobody gets it.
+    /// Everybody in the main namespace of Socket.IO, from any thread: `handle.io().to("room").emit(…)`. Where that says false
+    /// nobody gets it: a mailbox has no room, or it cannot be serialized.
     #[cfg(feature = "socketio")]
     pub fn io(&self) -> BroadcastOperator<'_> {
         self.of("/")
@@ -188,10 +188,6 @@ impl Broadcasting for Handle {
 
     fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>) {
         self.0.on_a_shard(Box::new(|io, port| io.operate(port, operation, answered)));
-    }
-
-    fn ask(&self, asking: Asking) {
-        self.0.on_a_shard(Box::new(|io, port| io.ask(port, asking)));
     }
 
     fn shared_ack_id(&self) -> u64 {

@@ -43,7 +43,7 @@ counters! {
     publishes,
     /// Messages queued for a subscriber by a publish.
     deliveries,
-    /// Publishes to another shard dropped at `mailbox_bytes_max`.
+    /// Publishes, and broadcasts of Socket.IO, to another shard dropped at `mailbox_bytes_max`.
     publishes_dropped,
     /// Messages that went through the spill because a mailbox was full.
     mails_spilled,
@@ -55,8 +55,6 @@ counters! {
     pings,
     /// Jobs that `offload` refused at `offload_jobs_max`.
     jobs_refused,
-    /// Clients that asked for a namespace that would have been one above `dynamic_namespaces_max`.
-    io_namespaces_refused,
     /// Times reading paused at `outbox_bytes_high`.
     reads_paused,
     /// Handler calls that panicked.
@@ -109,6 +107,8 @@ counters! {
     io_nested_too_deep,
     /// Socket.IO: sessions closed at `namespaces_per_session_max`.
     io_namespaces_too_many,
+    /// Socket.IO: clients that asked for a namespace that would have been one above `dynamic_namespaces_max`.
+    io_namespaces_refused,
     /// Socket.IO: rooms that a socket did not get into at `rooms_per_socket_max`.
     io_rooms_refused,
     /// Socket.IO: acks given up at `acks_per_socket_max`.

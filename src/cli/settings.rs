@@ -114,7 +114,7 @@ settings! {
     size config.outbox_bytes_max, "Queued for a peer: beyond it close 1008";
     time config.stall_timeout, "How long a peer may take nothing of what is queued, then close 1008";
     count config.mailbox_slots, "Messages waiting in a shard's mailbox";
-    size config.mailbox_bytes_max, "Publishes waiting for a shard, in bytes; beyond twice that they are dropped";
+    size config.mailbox_bytes_max, "Publishes and sends waiting for a shard: beyond it threads get Full, shards hold as much again and then drop";
     count config.topics_per_connection_max, "Topics of a connection";
 
     "Work per turn":

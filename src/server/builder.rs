@@ -168,9 +168,7 @@ impl Builder {
                 raw = raw.with_web(web.clone());
             }
             #[cfg(feature = "socketio")]
-            if let Some(io) = io.build(shard) {
-                raw = raw.with_io(io);
-            }
+            let raw = raw.with_io(shard, &io);
             raw
         };
         threads::start(

@@ -109,11 +109,7 @@ impl Builder {
                     },
                     turn_us: turn_us[shard].clone(),
                 };
-                let raw = Raw::new(Nobody, remote.clone());
-                let raw = match io.build(shard) {
-                    Some(io) => raw.with_io(io),
-                    None => raw,
-                };
+                let raw = Raw::new(Nobody, remote.clone()).with_io(shard, &io);
                 Seat(Shard::new(seed, raw, foreign))
             });
         let seats = seats.collect();

@@ -1,16 +1,22 @@
-//! Timeouts of acks: of any duration, so a heap. One that was answered stays until it is due, and then finds nobody; where
-//! such outnumber the others they are thrown out before.
+//! Timeouts of acks and of answers of many: of any duration, so a heap. One that was answered stays until it is due, and then
+//! finds nobody; where such outnumber the others they are thrown out before.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
-use super::cluster::{GATHER, QUERY};
+use super::port::Port;
 use super::shard::IoShard;
+use super::state::State;
+
+/// What alarms of answers of many have in place of a namespace's handlers: of those a shard asks for, and those it gathers.
+pub(super) const QUERY: u16 = u16::MAX;
+pub(super) const GATHER: u16 = u16::MAX - 1;
 
 /// Below this many nobody looks which of them are still awaited.
 const FEW: usize = 1024;
 
-/// An ack is overdue at this moment, in the shard's microseconds.
+/// An answer is overdue at this moment, in the shard's microseconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Alarm {
     pub(super) due_us: u64,
@@ -57,6 +63,22 @@ impl Alarms {
         self.crowd = (2 * self.heap.len()).max(FEW);
         self.heap.shrink_to(self.crowd);
     }
+}
+
+impl State {
+    /// Sets an alarm, and the tick with it.
+    pub(super) fn alarm(&mut self, port: &mut dyn Port, alarm: Alarm) {
+        let is_first = self.alarms.first().is_none_or(|first| alarm.due_us < first);
+        self.alarms.set(alarm);
+        if is_first {
+            self.set_tick(port);
+        }
+    }
+}
+
+/// The moment that is so long from now, in the shard's microseconds.
+pub(super) fn due_after(port: &dyn Port, time: Duration) -> u64 {
+    port.now_us().saturating_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
 impl IoShard {

@@ -7,8 +7,8 @@ use crate::core::publication::Publication;
 use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::ws::{Message, encode};
 
-use super::cluster::{Act, Done, Operation};
-use super::emit::{Asking, Broadcasting};
+use super::cluster::{Done, Operation};
+use super::emit::Broadcasting;
 use super::parser::Parser;
 use super::port::Port;
 use super::session::Link;
@@ -166,11 +166,6 @@ impl Broadcasting for RefCell<Cx<'_>> {
         state.operate(*port, operation, answered);
     }
 
-    fn ask(&self, asking: Asking) {
-        let Cx { state, port } = &mut *self.borrow_mut();
-        state.ask(*port, asking);
-    }
-
     fn shared_ack_id(&self) -> u64 {
         let Cx { state, port } = &mut *self.borrow_mut();
         state.shared_ack_id(port.shards())
@@ -182,15 +177,5 @@ impl Broadcasting for RefCell<Cx<'_>> {
 
     fn is_unheard(&self) -> bool {
         self.borrow().state.outgoing.is_telling()
-    }
-}
-
-impl State {
-    /// Emits to sockets everywhere, and gathers their acks.
-    pub(super) fn ask(&mut self, port: &mut dyn Port, asking: Asking) {
-        let Asking { broadcast, ack_id, within, done } = asking;
-        let (namespace, target) = (broadcast.namespace.clone(), broadcast.target.clone());
-        let act = Act::Ask { broadcast, ack_id, within };
-        self.operate(port, Operation { namespace, target, act, asks: None }, Some((within, done)));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::proto::socketio::{Packet, RawArgs};
 
-use super::alarms::Alarm;
+use super::alarms::{Alarm, GATHER, QUERY, due_after};
 use super::broadcast::{Broadcast, Target};
 use super::emit::Here;
 use super::id::SocketId;
@@ -23,10 +23,6 @@ pub(super) const FIRST_SHARED_ACK: u64 = 1 << 51;
 
 /// And from here on, of many for another thread than a shard's.
 pub(crate) const FIRST_OUTSIDE_ACK: u64 = 1 << 52;
-
-/// What alarms of this file have in place of a namespace's handlers.
-pub(super) const QUERY: u16 = u16::MAX;
-pub(super) const GATHER: u16 = u16::MAX - 1;
 
 /// What answers may take on their way, on top of the time that was given.
 const ON_THE_WAY: Duration = Duration::from_millis(200);
@@ -44,8 +40,8 @@ pub(crate) struct Operation {
 /// What is to be done.
 #[derive(Debug)]
 pub(super) enum Act {
-    Join(Vec<Box<str>>),
-    Leave(Vec<Box<str>>),
+    Join(Box<str>),
+    Leave(Box<str>),
     Disconnect {
         session: bool,
     },
@@ -139,35 +135,29 @@ impl State {
         if let (Some((within, done)), Some((_, number))) = (answered, operation.asks) {
             // Its own answer is one of them.
             self.queries.insert(number, Query { outstanding: 1 + others, parts: Vec::new(), done });
-            self.alarm(port, within.saturating_add(ON_THE_WAY), QUERY, number);
+            self.alarm_of_many(port, within.saturating_add(ON_THE_WAY), QUERY, number);
         }
         self.perform(port, &operation);
     }
 
-    /// Sets an alarm, and the tick with it.
-    pub(super) fn alarm(&mut self, port: &mut dyn Port, within: Duration, space: u16, number: u64) {
-        let due_us = port.now_us().saturating_add(u64::try_from(within.as_micros()).unwrap_or(u64::MAX));
-        let is_first = self.alarms.first().is_none_or(|first| due_us < first);
-        self.alarms.set(Alarm { due_us, ack_id: number, socket: NONE, space });
-        if is_first {
-            self.set_tick(port);
-        }
+    /// Sets the alarm of answers of many: of a [`QUERY`] or a [`GATHER`].
+    fn alarm_of_many(&mut self, port: &mut dyn Port, within: Duration, space: u16, number: u64) {
+        let due_us = due_after(port, within);
+        self.alarm(port, Alarm { due_us, ack_id: number, socket: NONE, space });
     }
 
     /// Does an operation on this shard's sockets, and answers it.
     pub(super) fn perform(&mut self, port: &mut dyn Port, operation: &Operation) {
         let sockets = self.select(&operation.namespace, &operation.target);
         let part = match &operation.act {
-            Act::Join(rooms) => {
-                for &socket in &sockets {
-                    rooms.iter().for_each(|room| _ = self.join(port, socket, room));
-                }
+            Act::Join(room) => {
+                sockets.iter().for_each(|&socket| _ = self.join(port, socket, room));
                 None
             }
-            Act::Leave(rooms) => {
+            Act::Leave(room) => {
                 for &socket in &sockets {
                     let namespace = self.sockets[socket as usize].namespace;
-                    rooms.iter().for_each(|room| _ = self.rooms.leave(namespace, socket, room));
+                    self.rooms.leave(namespace, socket, room);
                 }
                 None
             }
@@ -185,7 +175,7 @@ impl State {
                     let silent = sockets.len();
                     let gather = Gather { from, asked: sockets, silent, answers: Vec::new() };
                     self.gathers.insert(*ack_id, gather);
-                    self.alarm(port, *within, GATHER, *ack_id);
+                    self.alarm_of_many(port, *within, GATHER, *ack_id);
                     self.gathered(port, *ack_id, false);
                 }
                 None

@@ -18,9 +18,7 @@ pub(crate) trait Broadcasting {
     fn counted(&self);
     /// Does an operation everywhere; its answers, if it has any, are called back with.
     fn operate(&self, operation: Operation, answered: Option<(Duration, Done)>);
-    /// Emits to sockets everywhere, and calls back with their acks.
-    fn ask(&self, ask: Asking);
-    /// A number for the acks of such an event.
+    /// A number for the acks of an event that many are asked to answer.
     fn shared_ack_id(&self) -> u64;
     /// The form of packets.
     fn parser(&self) -> Parser;
@@ -28,14 +26,6 @@ pub(crate) trait Broadcasting {
     fn is_unheard(&self) -> bool {
         false
     }
-}
-
-/// An event that many are asked to answer.
-pub(crate) struct Asking {
-    pub(super) broadcast: Broadcast,
-    pub(super) ack_id: u64,
-    pub(super) within: Duration,
-    pub(super) done: Done,
 }
 
 /// How long answers of many are awaited where nothing else is said: as the official server awaits other servers'.
@@ -76,10 +66,6 @@ impl Broadcasting for Nowhere {
 
     fn operate(&self, _operation: Operation, answered: Option<(Duration, Done)>) {
         answered.into_iter().for_each(|(_, done)| done(&Here { out: self }, Vec::new(), false));
-    }
-
-    fn ask(&self, ask: Asking) {
-        (ask.done)(&Here { out: self }, Vec::new(), false);
     }
 
     fn shared_ack_id(&self) -> u64 {
@@ -142,7 +128,8 @@ impl<'s> BroadcastOperator<'s> {
     }
 
     /// Sends the event. It is encoded once, whatever the number of sockets and shards. False: it could not be serialized,
-    /// or another shard was too far behind to take it, and its sockets do not get it.
+    /// or another shard was too far behind to take it, and its sockets do not get it; from a
+    /// [`Handle`](crate::Handle) nobody does then.
     pub fn emit(self, event: &str, args: impl EmitArgs) -> bool {
         let out = self.out;
         self.encoded(None, event, args).is_some_and(|broadcast| out.broadcast(broadcast))
@@ -171,12 +158,12 @@ impl<'s> BroadcastOperator<'s> {
 impl BroadcastOperator<'_> {
     /// Puts the sockets into a room.
     pub fn sockets_join(self, room: impl AsRef<str>) {
-        self.operate(Act::Join(vec![own(room.as_ref()).into()]), None);
+        self.operate(Act::Join(own(room.as_ref()).into()), None);
     }
 
     /// Takes the sockets out of a room.
     pub fn sockets_leave(self, room: impl AsRef<str>) {
-        self.operate(Act::Leave(vec![own(room.as_ref()).into()]), None);
+        self.operate(Act::Leave(own(room.as_ref()).into()), None);
     }
 
     /// Takes the sockets out of their namespace; with `session`, closes all that their clients have.
@@ -227,7 +214,11 @@ impl BroadcastOperator<'_> {
         });
         let (out, ack_id) = (self.out, self.out.shared_ack_id());
         match self.encoded(Some(ack_id), event, args) {
-            Some(broadcast) => out.ask(Asking { broadcast, ack_id, within, done }),
+            Some(broadcast) => {
+                let (namespace, target) = (broadcast.namespace.clone(), broadcast.target.clone());
+                let act = Act::Ask { broadcast, ack_id, within };
+                out.operate(Operation { namespace, target, act, asks: None }, Some((within, done)));
+            }
             None => done(&Here { out }, Vec::new(), false),
         }
     }

@@ -7,7 +7,7 @@ use crate::core::service::Delivery;
 use crate::proto::socketio::{EmitArgs, Payload};
 
 use super::acks::{AckError, OnAck};
-use super::alarms::Alarm;
+use super::alarms::{Alarm, due_after};
 use super::socket::{Sends, Socket};
 use super::state::Cx;
 
@@ -76,21 +76,13 @@ impl<D> Socket<'_, D> {
         }
         let space = state.namespaces.space(entry.namespace);
         let oldest = is_too_many.then(|| self.acks.borrow_mut().give_up_oldest(socket)).flatten();
-        if oldest.is_some() {
-            port.counters().io_acks_given_up.add(1);
+        if let Some(time) = timeout {
+            let due_us = if time.is_zero() { 0 } else { due_after(*port, time) };
+            state.alarm(*port, Alarm { due_us, ack_id, socket, space });
         }
-        let due_us = timeout.map(|timeout| {
-            port.now_us().saturating_add(u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX))
-        });
-        let due_us = if timeout == Some(Duration::ZERO) { Some(0) } else { due_us };
-        for (due_us, ack_id) in
-            [due_us.map(|due_us| (due_us, ack_id)), oldest.map(|oldest| (0, oldest))].into_iter().flatten()
-        {
-            let is_first = state.alarms.first().is_none_or(|first| due_us < first);
-            state.alarms.set(Alarm { due_us, ack_id, socket, space });
-            if is_first {
-                state.set_tick(*port);
-            }
+        if let Some(oldest) = oldest {
+            port.counters().io_acks_given_up.add(1);
+            state.alarm(*port, Alarm { due_us: 0, ack_id: oldest, socket, space });
         }
     }
 }

@@ -163,16 +163,15 @@ impl IoShard {
         }
         state.deferrals += 1;
         let (number, shard) = (state.deferrals, state.shard);
-        let deferral =
-            state.remote.clone().map(|remote| Deferral { remote, shard, number, is_taken: Cell::new(false) });
-        connect.deferral = deferral.as_ref();
+        let deferral = Deferral { remote: state.remote.clone(), shard, number, is_taken: Cell::new(false) };
+        connect.deferral = Some(&deferral);
         let space = state.namespaces.space(namespace) as usize;
         let admitted = self.guarded(port, slot, |Self { spaces, .. }, _| spaces[space].admit(&connect));
         let Self { state, .. } = self;
         let Some(verdict) = admitted else { return state.namespaces.leave(namespace) };
         let waiting = Waiting { slot, serial, namespace, auth: packet.args.into(), handshake };
         match verdict {
-            Verdict::Deferred if deferral.is_some_and(|deferral| deferral.is_taken.get()) => {
+            Verdict::Deferred if deferral.is_taken.get() => {
                 state.asked.insert((slot, serial, namespace));
                 state.waiting.insert(number, waiting);
             }

@@ -10,7 +10,7 @@ use crate::base::cause::{Cause, CloseReason};
 pub enum Reason {
     /// `transport close`: the client went away, or closed its session.
     TransportClose,
-    /// `transport error`: the connection failed.
+    /// `transport error`: the connection failed, or the client broke the rules of its transport; a handler that panicked for it.
     TransportError,
     /// `parse error`: the client sent what is no packet, or more than a limit allows.
     ParseError,
@@ -18,9 +18,10 @@ pub enum Reason {
     PingTimeout,
     /// `client namespace disconnect`: the client left the namespace.
     ClientDisconnect,
-    /// `server namespace disconnect`: the server disconnected the socket.
+    /// `server namespace disconnect`: the server disconnected the socket, alone or with the others of its session.
     ServerDisconnect,
-    /// `forced server close`: the client connected to no namespace in time, or one twice.
+    /// `forced server close`: the client connected to no namespace in time, to one twice or to too many, or spoke in one that it
+    /// is not in.
     ForcedClose,
     /// `server shutting down`.
     ServerShuttingDown,

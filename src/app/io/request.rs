@@ -152,13 +152,7 @@ impl IoShard {
         let (ticket, shard) = (port.ticket(key), self.state.shard as u16);
         let from = Errant { shard, ticket };
         if id.shard == shard {
-            let response = match (self.state.slot_of(&id), body) {
-                (Some(slot), Some(body)) => Some(self.post(port, slot, body)?),
-                (Some(slot), None) => self.poll(port, slot, from)?,
-                (None, None) => Some(self.late_poll(port, &id)?),
-                (None, Some(_)) => return Err(RequestError::UnknownSession),
-            };
-            if let Some(response) = response {
+            if let Some(response) = self.done_at_home(port, &id, from, body)? {
                 return Ok(Asked::Reply(Reply::Respond(response)));
             }
         } else {
@@ -172,14 +166,25 @@ impl IoShard {
     /// A request for a session that lives here came in on another shard.
     pub(super) fn run_errand(&mut self, port: &mut dyn Port, errand: Errand) {
         let Errand { id, from, body } = errand;
-        let response = match (self.state.slot_of(&id), &body) {
-            (Some(slot), Some(body)) => self.post(port, slot, body).map(Some),
-            (Some(slot), None) => self.poll(port, slot, from),
-            (None, None) => self.late_poll(port, &id).map(Some),
-            (None, Some(_)) => Err(RequestError::UnknownSession),
-        };
+        let response = self.done_at_home(port, &id, from, body.as_deref());
         if let Some(response) = response.unwrap_or_else(|error| Some(refused(port, error))) {
             self.state.answer(port, from, response);
+        }
+    }
+
+    /// A poll or a POST for a session that lives here; `None`: the poll waits.
+    fn done_at_home(
+        &mut self,
+        port: &mut dyn Port,
+        id: &SessionId,
+        from: Errant,
+        body: Option<&[u8]>,
+    ) -> Result<Option<Response>, RequestError> {
+        match (self.state.slot_of(id), body) {
+            (Some(slot), Some(body)) => self.post(port, slot, body).map(Some),
+            (Some(slot), None) => self.poll(port, slot, from),
+            (None, None) => self.late_poll(port, id).map(Some),
+            (None, Some(_)) => Err(RequestError::UnknownSession),
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Session {
     pub(super) sockets: u16,
     pub(super) link: Link,
     pub(super) decoder: Decoder,
-    /// What the handshake said, until its first namespace is connected to.
+    /// What the handshake said: until its first namespace is connected to, or with `keep_handshake` to its end.
     pub(super) handshake: Option<Box<Handshake>>,
 }
 

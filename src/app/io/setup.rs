@@ -11,6 +11,7 @@ use super::bundle::Bundle;
 use super::config::IoConfig;
 use super::namespace::Io;
 use super::parser::Parser;
+use super::remote::IoRemote;
 use super::shard::IoShard;
 use super::state::State;
 
@@ -61,11 +62,11 @@ impl IoSetup {
     }
 
     /// A shard's Socket.IO, made on its thread; `None` where there is none.
-    pub(crate) fn build(&self, shard: usize) -> Option<IoShard> {
+    pub(crate) fn build(&self, shard: usize, remote: IoRemote) -> Option<IoShard> {
         let (describe, sessions) = (self.describe.as_ref()?, self.sessions.clone()?);
         let mut io = Io::default();
         describe(&mut io);
-        let state = State::new(shard, Arc::new(self.config.clone()), sessions);
+        let state = State::new(shard, Arc::new(self.config.clone()), sessions, remote);
         Some(IoShard::new(state, self.bundle.clone(), io))
     }
 }

@@ -15,10 +15,10 @@ use crate::proto::engineio::{Data, Packet as EnginePacket, PacketKind, Payload};
 use crate::proto::http::{Request, Response};
 use crate::proto::ws::Message;
 
-use super::alarms::Alarm;
+use super::alarms::{Alarm, GATHER, QUERY};
 use super::bundle::Bundle;
-use super::cluster::{Act, Done, GATHER, Operation, QUERY};
-use super::emit::{Asking, Broadcasting};
+use super::cluster::{Act, Done, Operation};
+use super::emit::Broadcasting;
 use super::engine::OnMessage;
 use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
@@ -27,7 +27,6 @@ use super::namespace::{Io, OnServer};
 use super::namespaces::SPACES_MAX;
 use super::port::Port;
 use super::reason::Reason;
-use super::remote::IoRemote;
 use super::session::{Link, NONE};
 use super::space::Space;
 use super::state::{Cx, State};
@@ -202,11 +201,6 @@ impl IoShard {
         self.settle(port);
     }
 
-    /// Gives the shard its way back from other threads.
-    pub(crate) fn attach(&mut self, remote: IoRemote) {
-        self.state.remote = Some(remote);
-    }
-
     /// Does an operation on all shards.
     pub(crate) fn operate(
         &mut self,
@@ -215,11 +209,6 @@ impl IoShard {
         answered: Option<(Duration, Done)>,
     ) {
         self.state.operate(port, operation, answered);
-    }
-
-    /// Emits to sockets everywhere, and gathers their acks.
-    pub(crate) fn ask(&mut self, port: &mut dyn Port, asking: Asking) {
-        self.state.ask(port, asking);
     }
 
     /// Lends what a broadcast goes through, for the length of `work`.

@@ -4,8 +4,11 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+
+use slab::Slab;
 
 use crate::app::handle::Handle;
 use crate::core::service::Delivery;
@@ -29,8 +32,8 @@ use super::state::{ALL, Cx};
 /// What a call lends, besides the shard.
 pub(super) struct Lent<'a, D> {
     pub(super) socket: u32,
-    pub(super) name: &'a str,
-    pub(super) data: &'a mut D,
+    /// The data of all sockets, of which this one gets its own.
+    pub(super) data: &'a mut Slab<D>,
     pub(super) acks: &'a mut Acks<D>,
     pub(super) ack_id: Option<u64>,
     pub(super) connect: Option<&'a Connect<'a>>,
@@ -48,7 +51,7 @@ pub(super) enum Sends {
 pub struct Socket<'a, D = ()> {
     pub(super) cx: RefCell<Cx<'a>>,
     pub(super) socket: u32,
-    name: &'a str,
+    name: Rc<str>,
     data: &'a mut D,
     pub(super) acks: RefCell<&'a mut Acks<D>>,
     ack_id: Cell<Option<u64>>,
@@ -57,7 +60,9 @@ pub struct Socket<'a, D = ()> {
 
 impl<'a, D> Socket<'a, D> {
     pub(super) fn new<'c: 'a>(cx: Cx<'c>, lent: Lent<'a, D>) -> Self {
-        let Lent { socket, name, data, acks, ack_id, connect } = lent;
+        let Lent { socket, data, acks, ack_id, connect } = lent;
+        let name = cx.state.name_of(socket);
+        let data = &mut data[cx.state.sockets[socket as usize].data as usize];
         let cx = RefCell::new(Cx { state: cx.state, port: cx.port });
         Self { cx, socket, name, data, acks: RefCell::new(acks), ack_id: Cell::new(ack_id), connect }
     }
@@ -70,8 +75,8 @@ impl<'a, D> Socket<'a, D> {
 
     /// The namespace it is in.
     #[must_use]
-    pub const fn namespace(&self) -> &str {
-        self.name
+    pub fn namespace(&self) -> &str {
+        &self.name
     }
 
     /// What the application keeps of it.
@@ -115,9 +120,7 @@ impl<'a, D> Socket<'a, D> {
     ///
     /// What cannot be serialized, or has a reserved name, is not sent: `Dropped`, and logged.
     pub fn emit(&self, event: &str, args: impl EmitArgs) -> Delivery {
-        self.send(Sends::Event { is_volatile: false }, |parser, out, attachments, name| {
-            parser.event(out, attachments, name, None, event, &args)
-        })
+        self.operator().emit(event, args)
     }
 
     /// Sends an event and calls `done` with what its client answers, or with why it did not. Without a
@@ -170,10 +173,10 @@ impl<'a, D> Socket<'a, D> {
     /// client awaits answers nobody.
     pub fn take_ack(&self) -> Ack {
         let cx = self.cx.borrow();
-        let asker = self.ack_id.take().zip(cx.state.remote.clone()).map(|(ack_id, remote)| Asker {
-            remote,
+        let asker = self.ack_id.take().map(|ack_id| Asker {
+            remote: cx.state.remote.clone(),
             parser: cx.state.config.parser,
-            namespace: self.name.into(),
+            namespace: (&*self.name).into(),
             id: cx.state.socket_id(self.socket),
             ack_id,
         });
@@ -200,7 +203,7 @@ impl<'a, D> Socket<'a, D> {
         };
         out.clear();
         attachments.clear();
-        let encoded = encode(parser, &mut out, &mut attachments, self.name);
+        let encoded = encode(parser, &mut out, &mut attachments, &self.name);
         let Cx { state, port } = &mut *self.cx.borrow_mut();
         state.out = out;
         state.attachments = attachments;
@@ -247,7 +250,7 @@ impl<'a, D> Socket<'a, D> {
 
     /// Everybody in this namespace but this socket: `socket.broadcast().emit(…)`.
     pub fn broadcast(&self) -> BroadcastOperator<'_> {
-        BroadcastOperator::new(&self.cx, self.name, self.id().place())
+        BroadcastOperator::new(&self.cx, &self.name, self.id().place())
     }
 
     /// The members of a room, but not this socket; may be followed by more rooms.
@@ -268,7 +271,7 @@ impl<'a, D> Socket<'a, D> {
 
     /// Everybody in this namespace, this socket included: what the tutorials call `io`.
     pub fn io(&self) -> BroadcastOperator<'_> {
-        BroadcastOperator::new(&self.cx, self.name, None)
+        BroadcastOperator::new(&self.cx, &self.name, None)
     }
 
     /// Everybody in another namespace.
@@ -277,13 +280,9 @@ impl<'a, D> Socket<'a, D> {
     }
 
     /// The server, as other threads reach it: for one that is to emit later. A clone, and cheap.
-    ///
-    /// # Panics
-    /// Never: a shard that runs handlers has its way to the others.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        let cx = self.cx.borrow();
-        cx.state.remote.as_ref().expect("it is given to a shard before it runs").handle()
+        self.cx.borrow().state.remote.handle()
     }
 
     /// Runs `job` on a helper thread, then `done` here with its result, unless the socket is gone by then. The way to
@@ -297,7 +296,6 @@ impl<'a, D> Socket<'a, D> {
     ) -> bool {
         let Some(id) = self.id().place() else { return false };
         let cx = self.cx.borrow();
-        let Some(remote) = cx.state.remote.clone() else { return false };
         if self.acks.borrow().jobs.len() >= cx.state.config.jobs_per_namespace_max {
             cx.port.counters().io_jobs_refused.add(1);
             return false;
@@ -310,8 +308,8 @@ impl<'a, D> Socket<'a, D> {
             }));
         let space = cx.state.namespaces.space(cx.state.sockets[self.socket as usize].namespace);
         let shard = cx.state.shard;
-        let back = remote.clone();
-        remote.run(move || {
+        let back = cx.state.remote.clone();
+        cx.state.remote.run(move || {
             let result = catch_unwind(AssertUnwindSafe(job)).ok();
             let result = result.map(|result| Box::new(result) as Box<dyn Any + Send>);
             let call =

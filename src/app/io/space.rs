@@ -1,5 +1,5 @@
-//! Handlers on one shard, for one namespace or for all that match, their sockets' data, the acks they await. Behind [`Space`] the type of the data is
-//! forgotten.
+//! Handlers on one shard, for one namespace or for all that match, their sockets' data, the acks they await. Behind
+//! [`Space`] the type of the data is forgotten.
 
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
@@ -108,10 +108,8 @@ impl<D: 'static> Space for Typed<D> {
 
     fn finished(&mut self, cx: Cx<'_>, socket: u32, job: usize, result: Option<Box<dyn Any + Send>>) {
         let (Some(done), Some(result)) = (self.acks.jobs.try_remove(job), result) else { return };
-        let name = &cx.state.name_of(socket);
         let Self { data, acks, .. } = self;
-        let data = &mut data[cx.state.sockets[socket as usize].data as usize];
-        let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: None });
+        let mut socket = Socket::new(cx, Lent { socket, data, acks, ack_id: None, connect: None });
         done(&mut socket, result);
     }
 
@@ -120,21 +118,16 @@ impl<D: 'static> Space for Typed<D> {
     }
 
     fn connected(&mut self, cx: Cx<'_>, socket: u32, connect: &Connect<'_>) {
-        let name = &cx.state.name_of(socket);
         let Self { on_connection, data, acks, .. } = self;
-        let data = &mut data[cx.state.sockets[socket as usize].data as usize];
-        let mut socket =
-            Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: Some(connect) });
+        let mut socket = Socket::new(cx, Lent { socket, data, acks, ack_id: None, connect: Some(connect) });
         on_connection.iter_mut().for_each(|call| call(&mut socket));
     }
 
     fn event(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>) {
-        let name = &cx.state.name_of(socket);
         let Self { on_packet, on_any, on, data, acks, scratch, .. } = self;
-        let data = &mut data[cx.state.sockets[socket as usize].data as usize];
         let ack_id = packet.ack_id;
         let slot = socket;
-        let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id, connect: None });
+        let mut socket = Socket::new(cx, Lent { socket, data, acks, ack_id, connect: None });
         if !on_packet.iter_mut().all(|call| call(&mut socket, &packet.event, packet.args)) {
             return;
         }
@@ -152,12 +145,9 @@ impl<D: 'static> Space for Typed<D> {
 
     fn acked(&mut self, cx: Cx<'_>, socket: u32, packet: &Packet<'_>) {
         let Some(call) = packet.ack_id.and_then(|ack_id| self.acks.take(socket, ack_id)) else { return };
-        let name = &cx.state.name_of(socket);
         let Self { data, acks, scratch, .. } = self;
-        let entry = &mut cx.state.sockets[socket as usize];
-        entry.acks -= 1;
-        let data = &mut data[entry.data as usize];
-        let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: None });
+        cx.state.sockets[socket as usize].acks -= 1;
+        let mut socket = Socket::new(cx, Lent { socket, data, acks, ack_id: None, connect: None });
         call(&mut socket, Ok(packet.args), scratch);
     }
 
@@ -180,13 +170,11 @@ impl<D: 'static> Space for Typed<D> {
     fn ended(&mut self, cx: Cx<'_>, socket: u32, reason: Reason) {
         let Cx { state, port } = cx;
         self.give_up_all(Cx { state, port }, socket);
-        let entry = &state.sockets[socket as usize];
-        let (namespace, at) = (entry.namespace, entry.data as usize);
+        let namespace = state.sockets[socket as usize].namespace;
         // It hears nothing any more, but its handler may still ask which rooms it was in.
         state.rooms.leave(namespace, socket, ALL);
-        let name = &state.name_of(socket);
         let Self { on_disconnect, data, acks, .. } = self;
-        let lent = Lent { socket, name, data: &mut data[at], acks, ack_id: None, connect: None };
+        let lent = Lent { socket, data, acks, ack_id: None, connect: None };
         let mut lost = Socket::new(Cx { state, port: &mut *port }, lent);
         on_disconnect.iter_mut().for_each(|call| call(&mut lost, reason));
         // What was asked for by those is not answered either; what is asked for by these is, by nobody.
@@ -206,10 +194,8 @@ impl<D: 'static> Space for Typed<D> {
     }
 
     fn sent(&mut self, cx: Cx<'_>, socket: u32, event: &str, args: Args<'_>) {
-        let name = &cx.state.name_of(socket);
         let Self { on_any_outgoing, data, acks, .. } = self;
-        let data = &mut data[cx.state.sockets[socket as usize].data as usize];
-        let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: None });
+        let mut socket = Socket::new(cx, Lent { socket, data, acks, ack_id: None, connect: None });
         on_any_outgoing.iter_mut().for_each(|call| call(&mut socket, event, args));
     }
 
@@ -231,10 +217,8 @@ impl<D> Typed<D> {
     }
 
     fn give_up(&mut self, cx: Cx<'_>, socket: u32, call: OnAck<D>, error: AckError) {
-        let name = &cx.state.name_of(socket);
         let Self { data, acks, scratch, .. } = self;
-        let data = &mut data[cx.state.sockets[socket as usize].data as usize];
-        let mut socket = Socket::new(cx, Lent { socket, name, data, acks, ack_id: None, connect: None });
+        let mut socket = Socket::new(cx, Lent { socket, data, acks, ack_id: None, connect: None });
         call(&mut socket, Err(error), scratch);
     }
 }

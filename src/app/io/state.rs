@@ -67,8 +67,8 @@ pub(super) struct Held {
 }
 
 pub(crate) struct State {
-    /// `None` until the shard runs.
-    pub(super) remote: Option<IoRemote>,
+    /// The way back here from other threads.
+    pub(super) remote: IoRemote,
     /// Clients that wait for a word about them: by number, which namespace of which session.
     pub(super) waiting: HashMap<u64, Waiting>,
     /// Which of them asked for what, so that none asks twice: slot, serial and namespace.
@@ -127,10 +127,10 @@ pub(crate) struct Cx<'a> {
 }
 
 impl State {
-    pub(super) fn new(shard: usize, config: Arc<IoConfig>, census: Arc<Census>) -> Self {
+    pub(super) fn new(shard: usize, config: Arc<IoConfig>, census: Arc<Census>, remote: IoRemote) -> Self {
         Self {
             census,
-            remote: None,
+            remote,
             waiting: HashMap::new(),
             asked: HashSet::new(),
             deferrals: 0,

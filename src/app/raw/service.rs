@@ -10,7 +10,7 @@ use slab::Slab;
 use crate::app::handle::Handle;
 use crate::app::http::Web;
 #[cfg(feature = "socketio")]
-use crate::app::io::{Asked, IoAudit, IoMail, IoRemote, IoShard, Nowhere};
+use crate::app::io::{Asked, IoAudit, IoMail, IoRemote, IoSetup, IoShard, Nowhere};
 use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
 use crate::core::core::Core;
@@ -108,14 +108,14 @@ impl<H: Handler> Raw<H> {
         web.answer(request, body)
     }
 
-    /// The same, with Socket.IO.
+    /// The same, with the Socket.IO of this shard, if there is to be one.
     #[cfg(feature = "socketio")]
-    pub(crate) fn with_io(mut self, mut io: IoShard) -> Self {
+    pub(crate) fn with_io(mut self, shard: usize, setup: &IoSetup) -> Self {
         let (to_shard, to_helper) = (self.desk.remote.clone(), self.desk.remote.clone());
         let send = move |shard, mail| to_shard.answer(shard, RawMail::Io(mail));
         let handle = Handle::new(self.desk.remote.clone());
-        io.attach(IoRemote::new(send, move |job| to_helper.offload.run(job), handle));
-        self.io = Some(Box::new(io));
+        let remote = IoRemote::new(send, move |job| to_helper.offload.run(job), handle);
+        self.io = setup.build(shard, remote).map(Box::new);
         self
     }
 

@@ -42,6 +42,7 @@ impl<H: Handler> Shard<'_, H> {
     }
 
     /// The server, as other threads reach it: for a thread that is to publish, or a job that is to stop it. A clone, and cheap.
+    #[must_use]
     pub fn handle(&self) -> Handle {
         Handle::new(self.desk.remote.clone())
     }

@@ -52,10 +52,7 @@ impl Default for Gzip {
 }
 
 impl Gzip {
-    /// The content as gzip; `None` where that is not smaller.
-    ///
-    /// # Panics
-    /// Never for what fits memory: a length is kept in 32 bits, modulo 2³², as RFC 1952 has it.
+    /// The content as gzip; `None` where that is not smaller. Of its length the trailer has 32 bits (RFC 1952 §2.3.1).
     pub fn encode(&mut self, content: &[u8]) -> Option<Vec<u8>> {
         self.0.reset();
         let most = content.len().checked_sub(TRAILER_BYTES + 1)?;
