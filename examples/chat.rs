@@ -1,4 +1,7 @@
-//! The chat of the Socket.IO tutorials. `cargo run --example chat`, then open http://localhost:3000 in two tabs.
+//! The chat of the Socket.IO tutorials.
+//!
+//! Run it with `cargo run --example chat`, or with another address: `cargo run --example chat -- 0.0.0.0:8080`. Then open
+//! http://localhost:3000 in two tabs.
 
 use throng::{Response, Server, SetupError};
 
@@ -16,8 +19,9 @@ const PAGE: &str = r#"<!doctype html><title>chat</title>
 </script>"#;
 
 fn main() -> Result<(), SetupError> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "localhost:3000".to_owned());
     Server::builder()
-        .bind("localhost:3000")?
+        .bind(address)?
         .get("/", |_| Response::html(PAGE))?
         .socket_io(|io| {
             io.of("/")

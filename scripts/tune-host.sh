@@ -19,14 +19,26 @@ persist=
 while [ $# -gt 0 ]; do
     case $1 in
     --check | --apply | --revert) mode=$1 ;;
-    --connections) connections=${2//[,_]/} && shift ;;
+    --connections)
+        connections=${2-}
+        connections=${connections//[,_]/}
+        # Written as throng takes them: 100k, 1M.
+        connections=${connections/%k/000}
+        connections=${connections/%M/000000}
+        if ! [[ $connections =~ ^[0-9]+$ ]]; then
+            echo "tune-host.sh: --connections is ${2-missing}; it must be a count, such as 50000, 100k or 1M" >&2
+            mode=
+            break
+        fi
+        shift
+        ;;
     --client) client=1 ;;
     --persist) persist=1 ;;
-    *) mode= && break ;;
+    *) echo "tune-host.sh: $1 is no flag" >&2 && mode= && break ;;
     esac
     shift
 done
-if [ -z "$mode" ] || ! [[ $connections =~ ^[0-9]+$ ]]; then
+if [ -z "$mode" ]; then
     sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi

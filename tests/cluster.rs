@@ -195,7 +195,7 @@ fn an_event_to_all_is_answered_by_all_but_the_silent() {
 }
 
 fn number(args: &RawArgs) -> u32 {
-    args.as_args().as_json().unwrap().parse().unwrap()
+    args.parse::<u32>(&mut String::new()).unwrap()
 }
 
 #[test]

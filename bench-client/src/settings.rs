@@ -115,8 +115,8 @@ impl Settings {
             return Err("--raw-echo is about plain messages, not about Socket.IO".into());
         }
         if socket_io.is_some() && common.url.is_none() && load != Load::None {
-            return Err("name a Socket.IO server's URL: throng's own chat answers everybody, so nothing comes back to \
-                        its sender alone"
+            return Err("name a Socket.IO server's URL: throng's own main namespace is a chat, and echoes in its namespace \
+                        /bench (--namespace /bench)"
                 .into());
         }
         if common.duration.is_zero() || common.connect_timeout.is_zero() || message.reply_timeout.is_zero() {

@@ -38,8 +38,9 @@ Every flag is also an environment variable (--ping-interval: THRONG_PING_INTERVA
 (ping_interval = \"30s\"); a flag beats a variable, and that the file. THRONG_CONFIG names the file, THRONG_LOG what is
 logged (warn). Sizes are written 65536, 64 KiB or 1 MiB; times 500ms, 30s or 2m.
 
-Served: / is a page for browsers; a WebSocket on /topic/NAME gets what the topic's other members send, and on any other
-path it is an echo; /healthz answers ok; /bench is the load generator's own.
+Served: / and /chat are pages for browsers; a WebSocket on /topic/NAME gets what the topic's other members send, and on any
+other path it is an echo; /healthz answers ok. For the load generator are the WebSocket on /bench and Socket.IO's namespace
+/bench.
 
 Exit codes: 0 stopped by SIGINT or SIGTERM, 1 failed, 2 told something wrong.";
 
@@ -107,6 +108,11 @@ fn in_one_line(error: &clap::Error) -> String {
         (error.kind(), error.get(ContextKind::InvalidArg))
     {
         let known = NAMES.iter().map(|names| names.flag.as_str()).chain(["config", "help", "version"]);
+        // Most servers have it, and its nearest name is none that would help.
+        if flag == "--port" {
+            return "--port is no flag; --bind takes the port with the host, such as localhost:8080"
+                .to_owned();
+        }
         return match nearest(flag.trim_start_matches('-'), known) {
             Some(name) if flag.starts_with("--") => format!("{flag} is no flag; the nearest is --{name}"),
             _ => format!("{flag} is no flag; throng --help lists them"),
@@ -153,6 +159,7 @@ mod tests {
             ("throng --shrads 2", "--shrads is no flag; the nearest is --shards"),
             ("throng --origins null", "the nearest is --origin"),
             ("throng --frobnicate", "throng --help lists them"),
+            ("throng --port 80", "--bind takes the port"),
             ("throng -x", "-x is no flag; throng --help"),
             ("throng check-confg", "check-confg"),
             ("throng --shards", "--shards <N>"),

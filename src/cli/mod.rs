@@ -74,7 +74,7 @@ fn serve(flags: &Flags) -> Result<(), Failure> {
     let signals = signals::catch().map_err(|error| Failure::host("catch signals", error))?;
     let (prepared, builder) = build(&settled)?;
     let server = builder
-        .socket_io(chat::chat)
+        .socket_io(chat::describe)
         .serve(|_shard| Routes::default())
         .map_err(|error| settled.name_source(error))?;
     for line in startup::lines(&settled, &prepared, &server) {

@@ -16,6 +16,10 @@ pub(super) fn resolve(name: &str) -> Result<Vec<SocketAddr>, SetupError> {
             .map(|ip| (ip, port).into())
             .to_vec());
     }
+    // A port alone would be asked of the resolver, as the port of a host without a name.
+    if name.starts_with(':') {
+        return Err(SetupError::setting("bind", name, RIGHT));
+    }
     match name.to_socket_addrs() {
         Ok(addresses) => Ok(addresses.collect()),
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
@@ -104,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_wrong_address_is_named_with_what_would_be_right() {
-        for wrong in ["localhost", "localhost:x", "localhost:70000", "127.0.0.1"] {
+        for wrong in [":8080", "localhost", "localhost:x", "localhost:70000", "127.0.0.1"] {
             let said = resolve(wrong).unwrap_err().to_string();
             assert!(said.contains(wrong) && said.contains("localhost:3000"), "{said}");
         }

@@ -157,3 +157,30 @@ fn small_messages_are_enough_for_the_chat() {
     assert_eq!(status, 200);
     assert!(open.contains("\"maxPayload\":1024}"), "{open}");
 }
+
+/// What `bench-client --protocol socketio --namespace /bench` asks, with `--ack` and without, and in `broadcast`.
+#[test]
+fn the_namespace_bench_echoes_and_publishes() {
+    let server = Running::start(&["--shards", "2"]);
+    let mut clients: Vec<_> =
+        (0..4).map(|_| server.client("/socket.io/?EIO=4&transport=websocket")).collect();
+    for client in &mut clients {
+        assert!(client.read().unwrap().to_text().unwrap().starts_with('0'));
+        client.send(Message::text("40/bench,")).unwrap();
+        assert!(client.read().unwrap().to_text().unwrap().starts_with("40/bench,"));
+    }
+    for (said, heard) in [
+        (r#"42/bench,7["echo","a"]"#, r#"43/bench,7["a"]"#),
+        (r#"42/bench,["echo","b"]"#, r#"42/bench,["echo","b"]"#),
+    ] {
+        for client in &mut clients {
+            client.send(Message::text(said)).unwrap();
+            assert_eq!(client.read().unwrap(), Message::text(heard));
+        }
+    }
+    let publish = Message::text(r#"42/bench,["publish","c"]"#);
+    clients[0].send(publish.clone()).unwrap();
+    for client in &mut clients {
+        assert_eq!(client.read().unwrap(), publish);
+    }
+}

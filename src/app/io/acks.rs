@@ -46,9 +46,9 @@ impl std::error::Error for AckError {}
 ///
 /// ```
 /// # fn describe(io: &mut throng::io::Io) {
-/// io.of("/").on("report", |socket, name: &String| {
-///     let (ack, name) = (socket.take_ack(), name.clone());
-///     std::thread::spawn(move || ack.answer(std::fs::read_to_string(name).unwrap_or_default()));
+/// io.of("/").on("add slowly", |socket, &(a, b): &(i64, i64)| {
+///     let ack = socket.take_ack();
+///     std::thread::spawn(move || ack.answer(a.wrapping_add(b)));
 /// });
 /// # }
 /// ```

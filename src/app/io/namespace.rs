@@ -147,8 +147,8 @@ impl<D: 'static> Namespace<'_, D> {
         self
     }
 
-    /// A client has sent this event. `T` says what its arguments must be; where they are something else nothing is called,
-    /// and it is logged.
+    /// A client has sent this event. `T` says what its arguments must be (see [`Payload`]); where they are something else
+    /// nothing is called, and it is logged by `tracing`, at the level `debug`: a client could otherwise fill the log.
     pub fn on<T: Payload + ?Sized>(
         mut self,
         event: &str,

@@ -168,6 +168,17 @@ impl RawArgs {
             Owned::Msgpack { bytes, count } => Form::Msgpack { bytes, count: *count },
         })
     }
+
+    /// Decodes them, as [`Args::parse`].
+    ///
+    /// # Errors
+    /// The arguments are not what `T` is made of.
+    pub fn parse<'a, T: Payload + ?Sized>(
+        &'a self,
+        scratch: &'a mut String,
+    ) -> Result<T::Parsed<'a>, Mismatch> {
+        self.as_args().parse::<T>(scratch)
+    }
 }
 
 impl From<Args<'_>> for RawArgs {
