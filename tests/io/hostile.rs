@@ -1,0 +1,80 @@
+//! Orders of events that no client of good will makes: what is asked for and left, what comes by an older HTTP, what comes behind a
+//! stop.
+
+use std::io::Write;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
+
+use throng::io::{Admit, Connect, Io, PendingConnect, wildcard};
+
+use super::http::sid_of;
+use super::peer::{Fixture, PATIENCE, Tell, gone, start, with_shards};
+
+/// Whatever begins with `/later-`, decided by whoever gets the token; `/` says who asked.
+fn doors(tokens: Sender<PendingConnect<String>>) -> impl Fn(&mut Io, &Tell) + Send + Sync {
+    move |io, tell| {
+        let name = |connect: &Connect<'_>| connect.handshake().and_then(|handshake| handshake.query("name"));
+        let admit = move |connect: &Connect<'_>| Admit::accept(name(connect).unwrap_or_default());
+        let (came, went) = (tell.clone(), tell.clone());
+        drop(
+            io.of_with("/", admit)
+                .on_connection(move |socket| came.say(format!("+/ {}", socket.data())))
+                .on_disconnect(move |socket, reason| went.say(gone(socket, reason))),
+        );
+        let (came, went, tokens) = (tell.clone(), tell.clone(), tokens.clone());
+        let admit = move |connect: &Connect<'_>| {
+            tokens.send(connect.defer()).unwrap();
+            Admit::<String>::Deferred
+        };
+        drop(
+            io.of_matching_with(wildcard("/later-*"), admit)
+                .on_connection(move |socket| came.say(format!("+{}", socket.namespace())))
+                .on_disconnect(move |socket, reason| went.say(gone(socket, reason))),
+        );
+    }
+}
+
+fn opened(shards: usize, max: u16) -> (Fixture, Receiver<PendingConnect<String>>) {
+    let (tokens, asked) = mpsc::channel();
+    (start(shards, doors(tokens), |io| io.namespaces_per_session_max = max), asked)
+}
+
+#[test]
+fn what_an_older_http_asked_is_read_again() {
+    with_shards(|shards| {
+        let (fixture, _asked) = opened(shards, 16);
+        // Without a `Host`, which 1.0 does not know.
+        let mut line = fixture.line();
+        let head =
+            "GET /socket.io/?EIO=4&transport=polling&name=old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+        line.stream.write_all(head.as_bytes()).unwrap();
+        let mut poller = fixture.poller_of(sid_of(&line.answer().packets()[0]));
+        poller.post("40");
+        assert!(poller.next().starts_with("40{\"sid\":\""));
+        assert_eq!(fixture.said(), "+/ old");
+        poller.post("1");
+        assert_eq!(fixture.said(), "-/ transport close");
+        assert_eq!(fixture.end().counter("panics"), Some(0));
+    });
+}
+
+#[test]
+fn nobody_comes_in_behind_a_stop() {
+    with_shards(|shards| {
+        let (fixture, _asked) = opened(shards, 16);
+        let mut late = fixture.line();
+        let ws = fixture.connected();
+        assert_eq!(fixture.said(), "+/ ");
+        late.stream.write_all(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n").unwrap();
+        // It is known to be half there once the other's word, sent later, is.
+        fixture.connected().close();
+        assert_eq!([fixture.said(), fixture.said()], ["+/ ", "-/ transport close"]);
+        fixture.handle.stop(Duration::from_secs(10));
+        assert_eq!(ws.close_code(), 1001);
+        assert_eq!(fixture.said(), "-/ server shutting down");
+        drop(late.stream.write_all(b"\r\n"));
+        let rest = late.rest();
+        assert!(!rest.contains("\"sid\""), "{rest}");
+        fixture.stop();
+    });
+}
