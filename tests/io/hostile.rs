@@ -39,6 +39,10 @@ fn opened(shards: usize, max: u16) -> (Fixture, Receiver<PendingConnect<String>>
     (start(shards, doors(tokens), |io| io.namespaces_per_session_max = max), asked)
 }
 
+fn waiting(fixture: &Fixture) -> usize {
+    fixture.handle.io_audit().iter().map(|audit| audit.waiting + audit.namespaces).sum()
+}
+
 #[test]
 fn what_an_older_http_asked_is_read_again() {
     with_shards(|shards| {
@@ -55,6 +59,57 @@ fn what_an_older_http_asked_is_read_again() {
         poller.post("1");
         assert_eq!(fixture.said(), "-/ transport close");
         assert_eq!(fixture.end().counter("panics"), Some(0));
+    });
+}
+
+#[test]
+fn who_waits_to_be_let_in_counts_as_if_it_were() {
+    with_shards(|shards| {
+        let (fixture, asked) = opened(shards, 2);
+        let token = || asked.recv_timeout(PATIENCE).unwrap();
+        let mut ws = fixture.websocket();
+        ws.send_all(&["40/later-1,", "40/later-2,"]);
+        let (first, second) = (token(), token());
+        first.answer(Admit::refuse("no"));
+        assert_eq!(ws.text(), "44/later-1,{\"message\":\"no\"}");
+        // One that was refused makes room.
+        ws.send("40/later-3,");
+        let third = token();
+        third.answer(Admit::accept(String::new()));
+        assert!(ws.text().starts_with("40/later-3,{\"sid\":"));
+        assert_eq!(fixture.said(), "+/later-3");
+        ws.send("40/later-4,");
+        assert_eq!(ws.close_code(), 1000);
+        assert_eq!(fixture.said(), "-/later-3 forced server close");
+        // Nobody comes back to the one that still waited, so nothing of it is kept until that is decided.
+        assert_eq!(waiting(&fixture), 0);
+        second.answer(Admit::accept(String::new()));
+        assert!(asked.try_recv().is_err());
+        assert_eq!(fixture.end().counter("io_namespaces_too_many"), Some(1));
+    });
+}
+
+#[test]
+fn who_asks_and_goes_leaves_nothing_to_wait() {
+    with_shards(|shards| {
+        let (fixture, asked) = opened(shards, 16);
+        let mut tokens = Vec::new();
+        for _ in 0..20 {
+            let mut poller = fixture.poller();
+            poller.post(&format!("40/later-1,{{\"a\":\"{}\"}}\x1e40/later-2,\x1e1", "x".repeat(10_000)));
+            tokens.extend([0; 2].map(|_| asked.recv_timeout(PATIENCE).unwrap()));
+        }
+        assert_eq!(waiting(&fixture), 0);
+        let mut ws = fixture.websocket();
+        ws.send("40/later-1,");
+        let last = asked.recv_timeout(PATIENCE).unwrap();
+        tokens.into_iter().for_each(|token| token.answer(Admit::accept("late".to_owned())));
+        last.answer(Admit::accept("last".to_owned()));
+        assert!(ws.text().starts_with("40/later-1,{\"sid\":"));
+        assert_eq!(fixture.said(), "+/later-1");
+        ws.close();
+        assert_eq!(fixture.said(), "-/later-1 transport close");
+        fixture.end();
     });
 }
 

@@ -8,6 +8,7 @@ use crate::proto::socketio::{Kind, Malformed, Packet};
 
 use super::admit::{Admit, Connect, Deferral, Greeting, NOT_DECIDED, Refusal, Verdict, Waiting};
 use super::cluster::FIRST_SHARED_ACK;
+use super::ends::wishes;
 use super::engine::EngineSocket;
 use super::heartbeat::Due;
 use super::parser::Parser;
@@ -149,17 +150,19 @@ impl IoShard {
             return;
         };
         let serial = session.serial;
-        let is_waiting = !state.asked.is_empty() && state.asked.contains(&(slot, serial, namespace));
+        // Those that it waits to be let into count: a pattern may let it ask for as many as there are names.
+        let waits_for = state.asked.range(wishes(slot, serial)).count();
+        let is_waiting = waits_for > 0 && state.asked.contains_key(&(slot, serial, namespace));
         // Whatever becomes of this, it is given back: to a socket, or to nobody.
         state.namespaces.enter(namespace);
-        if session.sockets >= config.namespaces_per_session_max {
-            port.counters().io_namespaces_too_many.add(1);
-            state.namespaces.leave(namespace);
-            return state.close_session(port, slot, Reason::ForcedClose);
-        }
         if is_waiting {
             state.namespaces.leave(namespace);
             return self.unexpected(port, slot, Reason::ForcedClose);
+        }
+        if usize::from(session.sockets) + waits_for >= usize::from(config.namespaces_per_session_max) {
+            port.counters().io_namespaces_too_many.add(1);
+            state.namespaces.leave(namespace);
+            return state.close_session(port, slot, Reason::ForcedClose);
         }
         state.deferrals += 1;
         let (number, shard) = (state.deferrals, state.shard);
@@ -173,7 +176,7 @@ impl IoShard {
         let waiting = Waiting { slot, serial, namespace, auth: packet.args.into(), handshake };
         match verdict {
             Verdict::Deferred if deferral.is_some_and(|deferral| deferral.is_taken.get()) => {
-                state.asked.insert((slot, serial, namespace));
+                state.asked.insert((slot, serial, namespace), number);
                 state.waiting.insert(number, waiting);
             }
             verdict => self.judged_connect(port, waiting, verdict),
@@ -201,12 +204,9 @@ impl IoShard {
 
     /// Middleware on another thread has decided on a client that waits.
     pub(super) fn decided(&mut self, port: &mut dyn Port, number: u64, admit: Admit<Box<dyn Any>>) {
+        // A session that ends takes those with it that wait.
         let Some(waiting) = self.state.waiting.remove(&number) else { return };
         self.state.asked.remove(&(waiting.slot, waiting.serial, waiting.namespace));
-        let session = self.state.sessions.get(waiting.slot as usize);
-        if session.is_none_or(|session| session.serial != waiting.serial) {
-            return self.state.namespaces.leave(waiting.namespace);
-        }
         let space = self.state.namespaces.space(waiting.namespace) as usize;
         let verdict = match admit {
             Admit::Accept(data) => match self.spaces[space].keep(data) {

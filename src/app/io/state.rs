@@ -1,7 +1,7 @@
 //! What a shard's Socket.IO keeps: sessions, sockets, rooms, deadlines. Handlers are not in here, so that one can run
 //! while all of this is lent to it.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -71,8 +71,9 @@ pub(crate) struct State {
     pub(super) remote: Option<IoRemote>,
     /// Clients that wait for a word about them: by number, which namespace of which session.
     pub(super) waiting: HashMap<u64, Waiting>,
-    /// Which of them asked for what, so that none asks twice: slot, serial and namespace.
-    pub(super) asked: HashSet<(u32, u32, u16)>,
+    /// Which of them asked for what, so that none asks twice and a session's own lie together: slot, serial and namespace,
+    /// and the number.
+    pub(super) asked: BTreeMap<(u32, u32, u16), u64>,
     pub(super) deferrals: u64,
     pub(super) config: Arc<IoConfig>,
     pub(super) shard: usize,
@@ -132,7 +133,7 @@ impl State {
             census,
             remote: None,
             waiting: HashMap::new(),
-            asked: HashSet::new(),
+            asked: BTreeMap::new(),
             deferrals: 0,
             shard,
             serial: 0,
