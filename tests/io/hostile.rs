@@ -114,6 +114,27 @@ fn who_asks_and_goes_leaves_nothing_to_wait() {
 }
 
 #[test]
+fn the_handshake_comes_back_from_who_was_refused_whatever_the_order() {
+    with_shards(|shards| {
+        let (fixture, asked) = opened(shards, 16);
+        let token = || asked.recv_timeout(PATIENCE).unwrap();
+        let mut ws = fixture.ask_websocket("&name=kept").unwrap();
+        assert!(ws.text().starts_with("0{"));
+        // The first has the handshake, the second none.
+        ws.send_all(&["40/later-1,", "40/later-2,"]);
+        for token in [token(), token()] {
+            token.answer(Admit::refuse("no"));
+            assert!(ws.text().starts_with("44/later-"));
+        }
+        ws.enter("/");
+        assert_eq!(fixture.said(), "+/ kept");
+        ws.close();
+        assert_eq!(fixture.said(), "-/ transport close");
+        fixture.end();
+    });
+}
+
+#[test]
 fn nobody_comes_in_behind_a_stop() {
     with_shards(|shards| {
         let (fixture, _asked) = opened(shards, 16);

@@ -264,8 +264,10 @@ impl IoShard {
         state.config.parser.connect_error(&mut state.out, name, &refusal.message, data);
         state.namespaces.leave(namespace);
         state.send_out(port, slot);
-        // It may ask again, or for another namespace.
-        if let Some(session) = state.sessions.get_mut(slot as usize) {
+        // It may ask again, or for another namespace. Another that was refused before may have given it back already.
+        if let Some(session) = state.sessions.get_mut(slot as usize)
+            && handshake.is_some()
+        {
             session.handshake = handshake;
         }
     }
