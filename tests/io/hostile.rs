@@ -8,7 +8,7 @@ use std::time::Duration;
 use throng::io::{Admit, Connect, Io, PendingConnect, wildcard};
 
 use super::http::sid_of;
-use super::peer::{Fixture, PATIENCE, Tell, gone, start, with_shards};
+use super::peer::{Fixture, PATIENCE, Tell, gone, start, talk, with_shards};
 
 /// Whatever begins with `/later-`, decided by whoever gets the token; `/` says who asked.
 fn doors(tokens: Sender<PendingConnect<String>>) -> impl Fn(&mut Io, &Tell) + Send + Sync {
@@ -152,5 +152,21 @@ fn nobody_comes_in_behind_a_stop() {
         let rest = late.rest();
         assert!(!rest.contains("\"sid\""), "{rest}");
         fixture.stop();
+    });
+}
+
+#[test]
+fn who_speaks_first_is_greeted_first_and_the_others_in_their_order() {
+    with_shards(|shards| {
+        let describe = |io: &mut Io, tell: &Tell| {
+            ["/a", "/b", "/c", "/d"].into_iter().for_each(|name| talk(io.of(name), tell));
+        };
+        let fixture = start(shards, describe, |_| {});
+        let mut poller = fixture.poller();
+        poller.post("40/a,\x1e40/b,\x1e40/c,\x1e40/d,\x1e42/c,[\"echo\"]");
+        assert_eq!([0; 4].map(|_| fixture.said()), ["+/c", "+/a", "+/b", "+/d"]);
+        poller.post("1");
+        assert_eq!(fixture.said_sorted(4)[0], "-/a transport close");
+        fixture.end();
     });
 }

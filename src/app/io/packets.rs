@@ -254,7 +254,8 @@ impl IoShard {
                 state.send_out(port, slot);
                 let now_us = port.now_us();
                 let due = state.file_from(port, Due::Greet, slot, now_us);
-                return state.greetings.push_back(Greeting { due, socket, auth, handshake });
+                state.greetings.insert(socket, Greeting { due, auth, handshake });
+                return;
             }
             Verdict::Refuse(refusal) => refusal,
             Verdict::Deferred => Refusal::new(NOT_DECIDED),
@@ -299,8 +300,7 @@ impl IoShard {
         if state.sockets.get(socket as usize).is_none_or(|entry| entry.is_greeted) {
             return;
         }
-        let Some(at) = state.greetings.iter().position(|greeting| greeting.socket == socket) else { return };
-        let Some(Greeting { auth, handshake, .. }) = state.greetings.remove(at) else { return };
+        let Some(Greeting { auth, handshake, .. }) = state.greetings.remove(&socket) else { return };
         let Some(entry) = state.sockets.get_mut(socket as usize) else { return };
         entry.is_greeted = true;
         let (namespace, session) = (entry.namespace, entry.session);

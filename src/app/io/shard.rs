@@ -281,9 +281,7 @@ impl IoShard {
                 }
                 Due::Greet => {
                     // One that was greeted before its time has left this deadline behind: the next one has its own.
-                    let first = self.state.greetings.front();
-                    let first = first.filter(|first| deadline.due.wrapping_sub(first.due) as i32 >= 0);
-                    let socket = first.map(|first| first.socket);
+                    let socket = self.state.to_greet(slot, deadline.due);
                     socket.into_iter().for_each(|socket| self.greet(port, socket));
                 }
                 Due::Pong | Due::Connect => {}

@@ -93,8 +93,9 @@ pub(crate) struct State {
     /// What sockets were asked for with, where that is kept.
     pub(super) handshakes: HashMap<u32, Arc<Handshake>>,
     pub(super) press: Press,
-    /// Sockets whose connection handlers are still to run.
-    pub(super) greetings: VecDeque<Greeting>,
+    /// Sockets whose connection handlers are still to run. By socket: one that says something before its time is not to be
+    /// looked for among all that came in with it.
+    pub(super) greetings: HashMap<u32, Greeting>,
     /// Sockets that are over and have yet to be told so.
     pub(super) ended: Vec<(u32, Reason)>,
     /// Sessions that have something for a poll that waits.
@@ -147,7 +148,7 @@ impl State {
             held: HashMap::new(),
             handshakes: HashMap::new(),
             press: Press::default(),
-            greetings: VecDeque::new(),
+            greetings: HashMap::new(),
             ended: Vec::new(),
             unpolled: Vec::new(),
             let_go: VecDeque::new(),
@@ -318,6 +319,21 @@ impl State {
             at = entry.next;
         }
         None
+    }
+
+    /// The session's socket whose connection handlers are to run by then; of several the one that has waited longest.
+    pub(super) fn to_greet(&self, slot: u32, due: u32) -> Option<u32> {
+        let mut at = self.sessions.get(slot as usize)?.first_socket;
+        let mut longest = None;
+        // The newest comes first.
+        while at != NONE {
+            let greeting = self.greetings.get(&at);
+            if greeting.is_some_and(|greeting| due.wrapping_sub(greeting.due) as i32 >= 0) {
+                longest = Some(at);
+            }
+            at = self.sockets[at as usize].next;
+        }
+        longest
     }
 
     /// Whether a connection's client takes what is sent at once, as `volatile` asks.
