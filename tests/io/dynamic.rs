@@ -198,9 +198,10 @@ fn who_waits_to_be_let_in_keeps_it_there() {
         let first = token();
         other.send("40/later-2,");
         let second = token();
-        // Its client is gone, which is no reason to forget what is under way.
+        // Its client is gone, and what it waited for with it; the other one waits on.
         other.close();
         while fixture.handle.io_audit().iter().map(|audit| audit.sessions).sum::<usize>() > 1 {}
+        assert_eq!(dynamic(&fixture), 1);
         second.answer(Admit::accept(2));
         first.answer(Admit::accept(1));
         assert!(ws.text().starts_with("40/later-1,{\"sid\":"));

@@ -24,6 +24,7 @@ fn packets_of_both_kinds_come_back_in_order() {
         poller.wait_with_a_poll(&fixture);
         poller.post("4b\x1e4c");
         assert_eq!(poller.polls.answer().packets(), ["4b", "4c"]);
+        assert_eq!(fixture.handle.io_audit().iter().map(|audit| audit.session_handshakes).sum::<usize>(), 0);
         poller.post("1");
 
         let mut ws = fixture.websocket();

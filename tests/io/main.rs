@@ -11,6 +11,7 @@ mod engine;
 mod events;
 mod gathers;
 mod heartbeat;
+mod hostile;
 mod http;
 mod later;
 mod leftovers;

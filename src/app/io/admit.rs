@@ -185,7 +185,6 @@ pub(super) enum Verdict {
 pub(super) struct Greeting {
     /// When it is to be lent, in the shard's milliseconds.
     pub(super) due: u32,
-    pub(super) socket: u32,
     pub(super) auth: RawArgs,
     pub(super) handshake: Option<Box<Handshake>>,
 }

@@ -24,6 +24,8 @@ pub struct IoAudit {
     pub jobs: usize,
     /// Rooms with a member, that of all included.
     pub rooms: usize,
+    /// Handshakes that sessions keep for the namespaces that they ask for.
+    pub session_handshakes: usize,
     /// Handshakes that are kept for sockets.
     pub handshakes: usize,
     /// Namespaces that patterns have let in.
@@ -53,6 +55,11 @@ impl IoShard {
             greetings: state.greetings.len(),
             waiting: state.waiting.len() + state.asked.len(),
             gathers: state.gathers.len() + state.silent.len() + state.queries.len(),
+            session_handshakes: state
+                .sessions
+                .iter()
+                .filter(|(_, session)| session.handshake.is_some())
+                .count(),
             handshakes: state.handshakes.len(),
             namespaces: state.namespaces.dynamic(),
             rooms: state.rooms.len(),

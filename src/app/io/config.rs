@@ -50,7 +50,7 @@ pub struct IoConfig {
     pub polling_bytes_max: usize,
     /// What a packet may consist of; whatever exceeds a limit closes its session (`parse error`).
     pub packet_limits: Limits,
-    /// Namespaces a session may be connected to. 16; beyond it it is closed.
+    /// Namespaces a session may be connected to, or wait to be let into. 16; beyond it it is closed.
     pub namespaces_per_session_max: u16,
     /// Namespaces that patterns may have let in on one shard (`Io::of_matching`). 10,000; beyond it a client hears `Invalid
     /// namespace`, as of one that there is not.

@@ -1,5 +1,7 @@
 //! How sessions and sockets end, and what is still said to a client whose poll comes behind its session's end.
 
+use std::ops::RangeInclusive;
+
 use crate::base::cause::Cause;
 use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::http::Response;
@@ -13,6 +15,11 @@ use super::state::{Entry, State, payload_response};
 const LET_GO_MAX: usize = 64;
 const LET_GO_US: u64 = 1_000_000;
 const LET_GO_BYTES_MAX: usize = 16 << 10;
+
+/// Where a session's wishes to be let into namespaces lie.
+pub(super) const fn wishes(slot: u32, serial: u32) -> RangeInclusive<(u32, u32, u16)> {
+    (slot, serial, 0)..=(slot, serial, u16::MAX)
+}
 
 /// A session that is gone, and what a poll for it is still answered.
 #[derive(Debug)]
@@ -37,6 +44,7 @@ impl State {
             }
             socket = entry.next;
         }
+        self.forget_wishes(slot, session.serial);
         let id = session.id(self.shard, slot);
         let code = if reason == Reason::ServerShuttingDown { 1001 } else { 1000 };
         match &mut session.link {
@@ -47,6 +55,15 @@ impl State {
                 }
                 self.end_polling(port, id, polling, reason);
             }
+        }
+    }
+
+    /// Nobody waits to be let in any more: what it came with is not kept until somebody decides, which may be never.
+    fn forget_wishes(&mut self, slot: u32, serial: u32) {
+        while let Some((&wish, &number)) = self.asked.range(wishes(slot, serial)).next() {
+            self.asked.remove(&wish);
+            self.waiting.remove(&number);
+            self.namespaces.leave(wish.2);
         }
     }
 

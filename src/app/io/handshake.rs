@@ -23,7 +23,12 @@ impl Handshake {
         head.extend_from_slice(request.method().as_bytes());
         head.push(b' ');
         head.extend_from_slice(request.target().as_bytes());
-        head.extend_from_slice(b" HTTP/1.1\r\n");
+        // As it was: 1.1 wants a `Host`, which a request of 1.0 need not have.
+        head.extend_from_slice(if request.version_minor() == 0 {
+            b" HTTP/1.0\r\n"
+        } else {
+            b" HTTP/1.1\r\n"
+        });
         for (name, value) in request.headers() {
             head.extend_from_slice(name.as_bytes());
             head.extend_from_slice(b": ");

@@ -8,6 +8,7 @@ use crate::proto::socketio::{Kind, Malformed, Packet};
 
 use super::admit::{Admit, Connect, Deferral, Greeting, NOT_DECIDED, Refusal, Verdict, Waiting};
 use super::cluster::FIRST_SHARED_ACK;
+use super::ends::wishes;
 use super::engine::EngineSocket;
 use super::heartbeat::Due;
 use super::parser::Parser;
@@ -149,17 +150,19 @@ impl IoShard {
             return;
         };
         let serial = session.serial;
-        let is_waiting = !state.asked.is_empty() && state.asked.contains(&(slot, serial, namespace));
+        // Those that it waits to be let into count: a pattern may let it ask for as many as there are names.
+        let waits_for = state.asked.range(wishes(slot, serial)).count();
+        let is_waiting = waits_for > 0 && state.asked.contains_key(&(slot, serial, namespace));
         // Whatever becomes of this, it is given back: to a socket, or to nobody.
         state.namespaces.enter(namespace);
-        if session.sockets >= config.namespaces_per_session_max {
-            port.counters().io_namespaces_too_many.add(1);
-            state.namespaces.leave(namespace);
-            return state.close_session(port, slot, Reason::ForcedClose);
-        }
         if is_waiting {
             state.namespaces.leave(namespace);
             return self.unexpected(port, slot, Reason::ForcedClose);
+        }
+        if usize::from(session.sockets) + waits_for >= usize::from(config.namespaces_per_session_max) {
+            port.counters().io_namespaces_too_many.add(1);
+            state.namespaces.leave(namespace);
+            return state.close_session(port, slot, Reason::ForcedClose);
         }
         state.deferrals += 1;
         let (number, shard) = (state.deferrals, state.shard);
@@ -172,7 +175,7 @@ impl IoShard {
         let waiting = Waiting { slot, serial, namespace, auth: packet.args.into(), handshake };
         match verdict {
             Verdict::Deferred if deferral.is_taken.get() => {
-                state.asked.insert((slot, serial, namespace));
+                state.asked.insert((slot, serial, namespace), number);
                 state.waiting.insert(number, waiting);
             }
             verdict => self.judged_connect(port, waiting, verdict),
@@ -200,12 +203,9 @@ impl IoShard {
 
     /// Middleware on another thread has decided on a client that waits.
     pub(super) fn decided(&mut self, port: &mut dyn Port, number: u64, admit: Admit<Box<dyn Any>>) {
+        // A session that ends takes those with it that wait.
         let Some(waiting) = self.state.waiting.remove(&number) else { return };
         self.state.asked.remove(&(waiting.slot, waiting.serial, waiting.namespace));
-        let session = self.state.sessions.get(waiting.slot as usize);
-        if session.is_none_or(|session| session.serial != waiting.serial) {
-            return self.state.namespaces.leave(waiting.namespace);
-        }
         let space = self.state.namespaces.space(waiting.namespace) as usize;
         let verdict = match admit {
             Admit::Accept(data) => match self.spaces[space].keep(data) {
@@ -253,7 +253,8 @@ impl IoShard {
                 state.send_out(port, slot);
                 let now_us = port.now_us();
                 let due = state.file_from(port, Due::Greet, slot, now_us);
-                return state.greetings.push_back(Greeting { due, socket, auth, handshake });
+                state.greetings.insert(socket, Greeting { due, auth, handshake });
+                return;
             }
             Verdict::Refuse(refusal) => refusal,
             Verdict::Deferred => Refusal::new(NOT_DECIDED),
@@ -263,8 +264,10 @@ impl IoShard {
         state.config.parser.connect_error(&mut state.out, name, &refusal.message, data);
         state.namespaces.leave(namespace);
         state.send_out(port, slot);
-        // It may ask again, or for another namespace.
-        if let Some(session) = state.sessions.get_mut(slot as usize) {
+        // It may ask again, or for another namespace. Another that was refused before may have given it back already.
+        if let Some(session) = state.sessions.get_mut(slot as usize)
+            && handshake.is_some()
+        {
             session.handshake = handshake;
         }
     }
@@ -296,8 +299,7 @@ impl IoShard {
         if state.sockets.get(socket as usize).is_none_or(|entry| entry.is_greeted) {
             return;
         }
-        let Some(at) = state.greetings.iter().position(|greeting| greeting.socket == socket) else { return };
-        let Some(Greeting { auth, handshake, .. }) = state.greetings.remove(at) else { return };
+        let Some(Greeting { auth, handshake, .. }) = state.greetings.remove(&socket) else { return };
         let Some(entry) = state.sockets.get_mut(socket as usize) else { return };
         entry.is_greeted = true;
         let (namespace, session) = (entry.namespace, entry.session);

@@ -298,7 +298,8 @@ impl IoShard {
             sockets: 0,
             link,
             decoder: Decoder::new(),
-            handshake: Some(handshake),
+            // Where no namespace is ever asked for it would be kept for nobody, and for as long as the session lasts.
+            handshake: self.engine.is_none().then_some(handshake),
         };
         let slot = state.sessions.insert(session) as u32;
         state.census.set(state.shard, state.sessions.len());

@@ -270,12 +270,9 @@ impl IoShard {
                     }
                 }
                 Due::Greet => {
-                    // All whose time has come: one that was greeted before its own has left this deadline behind, and
-                    // that of one whose session has ended in this tick was passed over.
-                    let due = self.state.greetings.iter();
-                    let due = due.take_while(|one| deadline.due.wrapping_sub(one.due) as i32 >= 0);
-                    let sockets: Vec<_> = due.map(|one| one.socket).collect();
-                    sockets.into_iter().for_each(|socket| self.greet(port, socket));
+                    // One that was greeted before its time has left this deadline behind: the next one has its own.
+                    let socket = self.state.to_greet(slot, deadline.due);
+                    socket.into_iter().for_each(|socket| self.greet(port, socket));
                 }
                 Due::Pong | Due::Connect => {}
             }

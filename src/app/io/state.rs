@@ -1,7 +1,7 @@
 //! What a shard's Socket.IO keeps: sessions, sockets, rooms, deadlines. Handlers are not in here, so that one can run
 //! while all of this is lent to it.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -71,8 +71,9 @@ pub(crate) struct State {
     pub(super) remote: IoRemote,
     /// Clients that wait for a word about them: by number, which namespace of which session.
     pub(super) waiting: HashMap<u64, Waiting>,
-    /// Which of them asked for what, so that none asks twice: slot, serial and namespace.
-    pub(super) asked: HashSet<(u32, u32, u16)>,
+    /// Which of them asked for what, so that none asks twice and a session's own lie together: slot, serial and namespace,
+    /// and the number.
+    pub(super) asked: BTreeMap<(u32, u32, u16), u64>,
     pub(super) deferrals: u64,
     pub(super) config: Arc<IoConfig>,
     pub(super) shard: usize,
@@ -92,8 +93,9 @@ pub(crate) struct State {
     /// What sockets were asked for with, where that is kept.
     pub(super) handshakes: HashMap<u32, Arc<Handshake>>,
     pub(super) press: Press,
-    /// Sockets whose connection handlers are still to run.
-    pub(super) greetings: VecDeque<Greeting>,
+    /// Sockets whose connection handlers are still to run. By socket: one that says something before its time is not to be
+    /// looked for among all that came in with it.
+    pub(super) greetings: HashMap<u32, Greeting>,
     /// Sockets that are over and have yet to be told so.
     pub(super) ended: Vec<(u32, Reason)>,
     /// Sessions that have something for a poll that waits.
@@ -132,7 +134,7 @@ impl State {
             census,
             remote,
             waiting: HashMap::new(),
-            asked: HashSet::new(),
+            asked: BTreeMap::new(),
             deferrals: 0,
             shard,
             serial: 0,
@@ -146,7 +148,7 @@ impl State {
             held: HashMap::new(),
             handshakes: HashMap::new(),
             press: Press::default(),
-            greetings: VecDeque::new(),
+            greetings: HashMap::new(),
             ended: Vec::new(),
             unpolled: Vec::new(),
             let_go: VecDeque::new(),
@@ -322,6 +324,21 @@ impl State {
             at = entry.next;
         }
         None
+    }
+
+    /// The session's socket whose connection handlers are to run by then; of several the one that has waited longest.
+    pub(super) fn to_greet(&self, slot: u32, due: u32) -> Option<u32> {
+        let mut at = self.sessions.get(slot as usize)?.first_socket;
+        let mut longest = None;
+        // The newest comes first.
+        while at != NONE {
+            let greeting = self.greetings.get(&at);
+            if greeting.is_some_and(|greeting| due.wrapping_sub(greeting.due) as i32 >= 0) {
+                longest = Some(at);
+            }
+            at = self.sockets[at as usize].next;
+        }
+        longest
     }
 
     /// Whether a connection's client takes what is sent at once, as `volatile` asks.
