@@ -98,6 +98,9 @@ pub struct Config {
     pub mailbox_bytes_max: usize,
     /// Topics a connection may be subscribed to. 1,024; beyond it `subscribe` says so.
     pub topics_per_connection_max: usize,
+    /// Bytes of a topic's name. 1,024; `subscribe` says so of a longer one. A connection's names are its own to choose where
+    /// the application lets it: with their number this bounds them to 1 MiB.
+    pub topic_bytes_max: usize,
 
     /// Connections accepted per turn and listener. 64, about 1 ms.
     pub accepts_per_turn: usize,
@@ -144,6 +147,7 @@ impl Default for Config {
             mailbox_slots: 4096,
             mailbox_bytes_max: 64 << 20,
             topics_per_connection_max: 1024,
+            topic_bytes_max: 1024,
             accepts_per_turn: 64,
             read_bytes_per_turn: 256 << 10,
             mails_per_turn: 1024,
@@ -180,6 +184,7 @@ impl Config {
         within("mailbox_slots", self.mailbox_slots, 16, 1 << 20)?;
         within("mailbox_bytes_max", self.mailbox_bytes_max, 1 << 10, 1 << 34)?;
         within("topics_per_connection_max", self.topics_per_connection_max, 0, 1 << 20)?;
+        within("topic_bytes_max", self.topic_bytes_max, 1, 1 << 20)?;
         within("accepts_per_turn", self.accepts_per_turn, 1, 1 << 16)?;
         within("read_bytes_per_turn", self.read_bytes_per_turn, 4 << 10, 64 << 20)?;
         within("mails_per_turn", self.mails_per_turn, 1, 1 << 20)?;

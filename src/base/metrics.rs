@@ -109,7 +109,7 @@ counters! {
     io_namespaces_too_many,
     /// Socket.IO: clients that asked for a namespace that would have been one above `dynamic_namespaces_max`.
     io_namespaces_refused,
-    /// Socket.IO: rooms that a socket did not get into at `rooms_per_socket_max`.
+    /// Socket.IO: rooms that a socket did not get into at `rooms_per_socket_max` or `room_bytes_max`.
     io_rooms_refused,
     /// Socket.IO: acks given up at `acks_per_socket_max`.
     io_acks_given_up,

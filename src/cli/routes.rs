@@ -77,8 +77,12 @@ impl Handler for Routes {
             Purpose::Topic(id) => self.names.text(id),
             Purpose::Bench => BENCH,
         };
-        if conn.subscribe(name) == throng::Subscribed::TooMany {
-            conn.close(1013, "topics_per_connection_max is reached");
+        match conn.subscribe(name) {
+            throng::Subscribed::TooMany => conn.close(1013, "topics_per_connection_max is reached"),
+            throng::Subscribed::TooLong => {
+                conn.close(1008, "the topic's name is longer than topic_bytes_max")
+            }
+            _ => {}
         }
     }
 

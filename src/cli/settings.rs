@@ -116,6 +116,7 @@ settings! {
     count config.mailbox_slots, "Messages waiting in a shard's mailbox";
     size config.mailbox_bytes_max, "Publishes and sends waiting for a shard: beyond it threads get Full, shards hold as much again and then drop";
     count config.topics_per_connection_max, "Topics of a connection";
+    size config.topic_bytes_max, "Bytes of a topic's name";
 
     "Work per turn":
     count config.accepts_per_turn, "Connections accepted per turn and listener";

@@ -21,6 +21,9 @@ impl<S: Service> Core<S> {
         if !self.is_open(key) {
             return Subscribed::Closed;
         }
+        if topic.len() > self.config.topic_bytes_max {
+            return Subscribed::TooLong;
+        }
         self.hub.subscribe(key.slot, topic, self.config.topics_per_connection_max)
     }
 

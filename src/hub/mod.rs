@@ -16,8 +16,10 @@ pub enum Subscribed {
     New,
     /// It was already.
     Already,
-    /// `topics_per_connection_max` is reached; nothing changed.
+    /// `topics_per_connection_max`, for Socket.IO's rooms `rooms_per_socket_max`, is reached; nothing changed.
     TooMany,
+    /// The name is longer than `topic_bytes_max`, a room's than `room_bytes_max`; nothing changed.
+    TooLong,
     /// The connection is closing or gone; nothing changed.
     Closed,
 }

@@ -11,7 +11,9 @@ use super::probe::{Client, Hooks, start, text, with_shards};
 #[test]
 fn to_whom_a_publish_goes() {
     with_shards(|shards| {
-        let fixture = start(shards, Hooks::default(), |config| config.topics_per_connection_max = 2);
+        let fixture = start(shards, Hooks::default(), |config| {
+            (config.topics_per_connection_max, config.topic_bytes_max) = (2, 3);
+        });
         let mut clients: Vec<_> =
             (0..shards).flat_map(|shard| [fixture.client_on(shard), fixture.client_on(shard)]).collect();
         let ids: Vec<_> = clients.iter().map(|(_, id)| *id).collect();
@@ -20,6 +22,7 @@ fn to_whom_a_publish_goes() {
                 [conn.subscribe("all"), conn.subscribe("all"), conn.subscribe("b"), conn.subscribe("c")]
             });
             assert_eq!(said, [Subscribed::New, Subscribed::Already, Subscribed::New, Subscribed::TooMany]);
+            assert_eq!(fixture.on(*id, |_, conn| conn.subscribe("long")), Subscribed::TooLong);
         }
         assert_eq!(fixture.on(ids[0], |_, conn| (conn.subscribers("all"), conn.subscribers("none"))), (2, 0));
 

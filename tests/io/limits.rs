@@ -59,11 +59,13 @@ fn a_socket_is_in_so_many_rooms_and_no_more() {
                 })
                 .on("leave", |socket, room: &str| _ = socket.leave(room));
         };
-        let fixture = start(shards, describe, |io| io.rooms_per_socket_max = 2);
+        let fixture = start(shards, describe, |io| {
+            (io.rooms_per_socket_max, io.room_bytes_max) = (2, 1);
+        });
         for connected in Client::BOTH {
             let mut client = connected(&fixture);
             for (room, joined) in
-                [("a", "New"), ("a", "Already"), ("b", "New"), ("c", "TooMany"), ("d", "TooMany")]
+                [("a", "New"), ("a", "Already"), ("b", "New"), ("c", "TooMany"), ("dd", "TooLong")]
             {
                 client.say(&format!("42[\"join\",\"{room}\"]"));
                 assert_eq!(client.hear(), format!("42[\"joined\",\"{joined}\"]"), "{room}");

@@ -57,6 +57,8 @@ pub struct IoConfig {
     pub dynamic_namespaces_max: u16,
     /// Rooms a socket may be in. 1,024; beyond it `join` says so.
     pub rooms_per_socket_max: usize,
+    /// Bytes of a room's name. 1,024; `join` says so of a longer one.
+    pub room_bytes_max: usize,
     /// Acks that may be awaited of a socket. 4,096; beyond it the oldest is given up.
     pub acks_per_socket_max: usize,
     /// Jobs of one namespace on one shard that may be under way (`Socket::offload`). 65,536; beyond it `offload` says so.
@@ -98,6 +100,7 @@ impl Default for IoConfig {
             namespaces_per_session_max: 16,
             dynamic_namespaces_max: 10_000,
             rooms_per_socket_max: 1024,
+            room_bytes_max: 1024,
             acks_per_socket_max: 4096,
             jobs_per_namespace_max: 65_536,
             keep_handshake: false,

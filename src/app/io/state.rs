@@ -306,8 +306,12 @@ impl State {
         // The room of all is one of them.
         let most = self.config.rooms_per_socket_max.saturating_add(1);
         let namespace = self.sockets[socket as usize].namespace;
-        let joined = self.rooms.join(namespace, socket, room, most);
-        if joined == Subscribed::TooMany {
+        let joined = if room.len() > self.config.room_bytes_max {
+            Subscribed::TooLong
+        } else {
+            self.rooms.join(namespace, socket, room, most)
+        };
+        if matches!(joined, Subscribed::TooMany | Subscribed::TooLong) {
             port.counters().io_rooms_refused.add(1);
         }
         joined
