@@ -211,10 +211,12 @@ impl World {
         if sum != known || sum.greetings + sum.gathers > 0 {
             return Err(format!("the shards have {sum:?}, and the clients know of {known:?}"));
         }
-        let waiting = ledger.tokens.len();
+        // A session that ends takes with it those that wait.
+        let is_here = |uid: u32| alive().any(|client| client.uid == uid);
+        let waiting = ledger.tokens.iter().filter(|token| is_here(token.uid)).count();
         // Each counts as one that waits, and as one that was asked for.
         if sum.waiting != 2 * waiting {
-            return Err(format!("{} wait, and {waiting} tokens are out", sum.waiting));
+            return Err(format!("{} wait, and {waiting} tokens of those who are here are out", sum.waiting));
         }
         for client in alive() {
             if client.is_shy || client.is_closing {
