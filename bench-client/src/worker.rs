@@ -234,6 +234,9 @@ impl Worker {
         };
         if was_joining && conn.phase == Phase::Open {
             connector.opened(conn, now, &mut traffic.stats);
+            if shared.settings.publish.is_some() && !conn.is_publisher {
+                listens(&conn.stream);
+            }
         }
         if let Some(end) = end {
             self.end(slot, &end);
@@ -359,4 +362,12 @@ impl Worker {
     fn is_over(&self) -> bool {
         self.close_by.is_some_and(|by| self.conns.is_empty() || self.shared.clock.now() >= by)
     }
+}
+
+/// A connection only listens from here on. What it has said to join makes the kernel take it for a dialogue and put its
+/// acknowledgements off (tcp(7), `TCP_QUICKACK`), to where they are made and taken in at the expense of the server's next
+/// send: 1 to 2 µs of 8. One that has joined by a handshake alone acknowledges at once, and so shall this one.
+fn listens(stream: &mio::net::TcpStream) {
+    // Where it cannot be set the figures are a little worse, and nothing else is.
+    let _is_set = socket2::SockRef::from(stream).set_tcp_quickack(true);
 }
