@@ -204,6 +204,15 @@ impl<S: Service> Core<S> {
         self.queue_message(key, Unit::own(bytes))
     }
 
+    /// Sends a heartbeat that is a message: it is never what there is too much of. There is one under way at the most.
+    pub fn send_heartbeat(&mut self, key: Key, message: Message<'_>) {
+        let Some(conn) = self.table.conn(key).filter(|conn| conn.stage == Stage::Open) else { return };
+        let is_held = conn.flags.any(Flags::STREAMING);
+        let mut bytes = self.store.buffers.take(message.len() + 14);
+        encode::append(&mut bytes, message);
+        self.queue(key, Unit::own(bytes), is_held);
+    }
+
     /// Puts a unit that is a message into the outbox of an open connection, within its limit.
     pub(super) fn queue_message(&mut self, key: Key, unit: Unit) -> Delivery {
         if !has_room(&self.config, self.queued_bytes(key), unit.len()) {

@@ -140,7 +140,8 @@ fn advance<S: Service>(
                 if core.table.conn(key).is_none_or(|conn| conn.stage != Stage::Head) {
                     return (used, Step::Over);
                 }
-                if used == bytes.len() || core.is_held_back(key) {
+                // One that sends requests and takes no answers is to wait: the outbox is bounded for it as for others.
+                if used == bytes.len() || core.is_paused(key) {
                     return (used, Step::Incomplete);
                 }
             }
@@ -257,8 +258,8 @@ impl<S: Service> Core<S> {
         }
     }
 
-    /// Whether a peer that sends requests and takes no answers is to wait: the outbox is bounded for it as for others.
-    fn is_held_back(&self, key: Key) -> bool {
+    /// Whether a peer is not read until it has taken more of what is queued for it.
+    pub fn is_paused(&self, key: Key) -> bool {
         self.table.conn(key).is_some_and(|conn| conn.flags.any(Flags::PAUSED))
     }
 

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::peer::{start, talking, with_shards};
+use throng::io::Io;
+
+use super::peer::{Tell, start, talking, with_shards};
 
 /// A poll of the shard's wakes up to a millisecond early of what the client measures, and a ping is filed one early.
 const EARLY: Duration = Duration::from_millis(3);
@@ -37,6 +39,34 @@ fn a_websocket_is_pinged_and_closed_when_it_does_not_answer() {
         assert_eq!(ws.close_code(), 1000);
         is_about(began.elapsed(), INTERVAL + TIMEOUT);
         assert_eq!([fixture.said(), fixture.said()], ["+/", "-/ ping timeout"]);
+        fixture.end();
+    });
+}
+
+#[test]
+fn a_websocket_that_is_slow_to_take_what_it_is_sent_has_not_failed_to_answer() {
+    with_shards(|shards| {
+        // More than both ends' kernels take together, and a frame that tungstenite still takes.
+        let describe = |io: &mut Io, _: &Tell| {
+            io.of("/")
+                .on("much", |socket, (): &()| _ = socket.emit("much", "x".repeat(5 << 20)))
+                .on("echo", |socket, (): &()| _ = socket.emit("echo", ()));
+        };
+        let fixture = start(shards, describe, |io| (io.ping_interval, io.ping_timeout) = (INTERVAL, TIMEOUT));
+        let (mut slow, mut other) = (fixture.connected(), fixture.connected());
+        slow.send("42[\"much\"]");
+        // Three rounds of pings and answers.
+        for _ in 0..3 {
+            assert_eq!(other.text(), "2");
+            other.send("3");
+        }
+        slow.send("3");
+        slow.send("42[\"echo\"]");
+        let heard: Vec<_> =
+            std::iter::from_fn(|| Some(slow.text())).take_while(|text| text != "42[\"echo\"]").collect();
+        assert!(heard.iter().any(|text| text.len() > 5 << 20));
+        other.close();
+        slow.close();
         fixture.end();
     });
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::core::service::Delivery;
-use crate::proto::engineio::{Data, PacketKind, SessionId};
+use crate::proto::engineio::{Data, SessionId};
 use crate::proto::ws::Message;
 
 use super::session::Link;
@@ -30,7 +30,7 @@ impl EngineSocket<'_> {
         let Cx { state, port } = &mut self.cx;
         match (data, &mut state.sessions[self.slot as usize].link) {
             (Data::Text(text), _) => {
-                state.packet(*port, self.slot, PacketKind::Message, text);
+                state.message(*port, self.slot, text);
                 Delivery::Queued
             }
             (Data::Binary(bytes), Link::WebSocket(key)) => port.send(*key, Message::Binary(bytes)),

@@ -23,10 +23,14 @@ pub(crate) trait Port {
     fn random(&mut self) -> [u8; 15];
     /// Sends a message on a WebSocket of this shard.
     fn send(&mut self, key: Key, message: Message<'_>) -> Delivery;
+    /// Sends a heartbeat on a WebSocket of this shard, whatever is queued.
+    fn send_heartbeat(&mut self, key: Key, message: Message<'_>);
     /// Queues shared frames for a WebSocket of this shard.
     fn hand(&mut self, key: Key, frames: &Publication);
     /// Bytes queued for a connection and not yet taken by the kernel.
     fn queued_bytes(&self, key: Key) -> usize;
+    /// Whether a WebSocket's client has so much to take that it is not read.
+    fn is_paused(&self, key: Key) -> bool;
     /// Begins the closing handshake of a WebSocket of this shard.
     fn close(&mut self, key: Key, code: u16);
     /// Answers a request of this shard that is held.

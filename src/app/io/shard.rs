@@ -252,10 +252,16 @@ impl IoShard {
                     let from_us = Heartbeats::pinged_at(deadline, now_us);
                     let at = self.state.file_from(port, Due::Pong, slot, from_us);
                     self.state.sessions[slot as usize].pong_due = at.max(1);
-                    self.state.packet(port, slot, PacketKind::Ping, "");
+                    self.state.ping(port, slot);
                 }
                 Due::Pong if session.pong_due == deadline.due.max(1) => {
-                    self.state.close_session(port, slot, Reason::PingTimeout);
+                    // The answer of one that is not read may have come: `stall_timeout` judges that one.
+                    if matches!(session.link, Link::WebSocket(key) if port.is_paused(key)) {
+                        let at = self.state.file_from(port, Due::Pong, slot, now_us);
+                        self.state.sessions[slot as usize].pong_due = at.max(1);
+                    } else {
+                        self.state.close_session(port, slot, Reason::PingTimeout);
+                    }
                 }
                 Due::Connect if session.sockets == 0 && self.engine.is_none() => {
                     port.counters().io_connects_late.add(1);

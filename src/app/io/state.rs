@@ -217,20 +217,33 @@ impl State {
         }
         self.tick = first.map(|due_us| (port.set_tick(due_us), due_us));
     }
-
-    /// Sends a packet of Engine.IO.
-    pub(super) fn packet(&mut self, port: &mut dyn Port, slot: u32, kind: PacketKind, text: &str) {
+    /// Sends a message of plain Engine.IO.
+    pub(super) fn message(&mut self, port: &mut dyn Port, slot: u32, text: &str) {
         let Some(session) = self.sessions.get_mut(slot as usize) else { return };
         match &mut session.link {
             Link::WebSocket(key) => {
-                let key = *key;
                 let mut packet = String::with_capacity(text.len() + 1);
-                packet.push(char::from(kind.digit()));
+                packet.push(char::from(PacketKind::Message.digit()));
                 packet.push_str(text);
-                port.send(key, Message::Text(&packet));
+                port.send(*key, Message::Text(&packet));
             }
             Link::Polling(polling) => {
-                polling.text(kind, text);
+                polling.text(PacketKind::Message, text);
+                self.unpolled.push(slot);
+            }
+        }
+    }
+
+    /// Sends a ping: however much a client has yet to take, it is not its heartbeat that is too much.
+    pub(super) fn ping(&mut self, port: &mut dyn Port, slot: u32) {
+        const PING: u8 = PacketKind::Ping.digit();
+        let Some(session) = self.sessions.get_mut(slot as usize) else { return };
+        match &mut session.link {
+            Link::WebSocket(key) => {
+                port.send_heartbeat(*key, Message::Text(char::from(PING).encode_utf8(&mut [0; 4])));
+            }
+            Link::Polling(polling) => {
+                polling.text(PacketKind::Ping, "");
                 self.unpolled.push(slot);
             }
         }

@@ -35,6 +35,10 @@ impl<H: Handler> Port for Core<Raw<H>> {
         Self::send(self, key, message)
     }
 
+    fn send_heartbeat(&mut self, key: Key, message: Message<'_>) {
+        Self::send_heartbeat(self, key, message);
+    }
+
     #[inline]
     fn hand(&mut self, key: Key, frames: &Publication) {
         Self::hand(self, key, frames);
@@ -42,6 +46,10 @@ impl<H: Handler> Port for Core<Raw<H>> {
 
     fn queued_bytes(&self, key: Key) -> usize {
         Self::queued_bytes(self, key)
+    }
+
+    fn is_paused(&self, key: Key) -> bool {
+        Self::is_paused(self, key)
     }
 
     fn close(&mut self, key: Key, code: u16) {
