@@ -93,7 +93,10 @@ impl World {
             + io.ping_timeout
             + io.upgrade_timeout
             + io.connect_timeout;
-        all.as_micros() as u64 + 300_000
+        // Who takes nothing of what is queued for it is not found silent: it is found to be stalled.
+        let is_stalled = self.clients.iter().any(|client| client.is_mute && client.ws.is_some());
+        let stall = if is_stalled { config.stall_timeout } else { Duration::ZERO };
+        (all + stall).as_micros() as u64 + 300_000
     }
 
     /// Nothing can happen before the clock moves: what has been said has come.
@@ -151,7 +154,8 @@ impl World {
         for client in &self.clients {
             // A ping that is due now is sent now, at the latest.
             let to_us = now_us + times.ping_interval_us + times.ping_timeout_us + 10_000;
-            let is_silent = client.is_mute || client.is_shy;
+            // Not so of one that takes nothing either: while much is queued for it, it is not read and not found silent.
+            let is_silent = if client.is_mute { client.ws.is_none() } else { client.is_shy };
             self.ledger.borrow_mut().of(client.uid).timeout_to_us = is_silent.then_some(to_us);
         }
         self.settle(longest_us)?;
