@@ -14,6 +14,7 @@ mod plan;
 mod running;
 #[cfg(feature = "socketio")]
 mod seats;
+mod shared;
 mod threads;
 
 pub use crate::app::handle::{Handle, Metrics};

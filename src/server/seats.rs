@@ -2,24 +2,19 @@
 //! run. Starts no thread, opens no socket and checks no setting; called by nobody but tests.
 
 use std::io;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::app::handle::Handle;
 use crate::app::io::IoAudit;
-use crate::app::raw::{Offload, Raw, RawMail, Remote};
+use crate::app::raw::{Offload, Raw};
 use crate::base::config::FdTables;
 use crate::base::error::SetupError;
-use crate::base::metrics::Counters;
 use crate::core::audit::Audit;
-use crate::core::census::Census;
 use crate::core::io::Io;
-use crate::core::mail::Mail;
-use crate::core::mailbox::{Inbox, Outlet, mailbox};
-use crate::core::shard::{Seed, Shard, Turn};
+use crate::core::shard::{Shard, Turn};
 
 use super::builder::{Builder, Nobody};
-use super::threads::turn_lengths;
+use super::shared::Shared;
 
 /// A shard that whoever holds it runs, turn by turn.
 pub struct Seat<I: Io>(Shard<Raw<Nobody>, I>);
@@ -52,8 +47,6 @@ impl<I: Io> std::fmt::Debug for Seat<I> {
     }
 }
 
-type Ends = (Vec<Outlet<Mail<RawMail<Nobody>>>>, Vec<Inbox<Mail<RawMail<Nobody>>>>);
-
 impl Builder {
     /// The shards that this would start, `Config::shards` of them with room for `capacity` connections each, over what
     /// `make_io` makes; and their handle, which wakes one by `wake`.
@@ -68,47 +61,18 @@ impl Builder {
         wake: Arc<dyn Fn(usize) + Send + Sync>,
     ) -> Result<(Vec<Seat<I>>, Handle), SetupError> {
         let io = self.io.load(self.config.shards, self.config.max_connections)?;
-        let config = Arc::new(self.config);
-        let shards = config.shards;
-        let (outlets, inboxes): Ends =
-            (0..shards).map(|_| mailbox(config.mailbox_slots, config.mailbox_bytes_max)).unzip();
-        let census = Arc::new(Census::new(shards, config.max_connections));
-        let counters: Vec<_> = (0..shards).map(|_| Arc::new(Counters::default())).collect();
-        let turn_us: Vec<_> = (0..shards).map(|_| Arc::new(Mutex::new(turn_lengths()))).collect();
+        let (shards, is_own) = (self.config.shards, self.config.fd_tables == FdTables::Own);
+        let max_connections = self.config.max_connections;
+        let (shared, inboxes) = Shared::new(self.config, shards, max_connections);
         let offload = Offload::start(0).map_err(|error| SetupError::host("start no thread", error, ""))?;
-        let parser = io.parser();
-        let remote = Arc::new(Remote {
-            outlets: outlets.clone(),
-            wake,
-            census: census.clone(),
-            offload,
-            jobs_panicked: AtomicU64::new(0),
-            counters: counters.clone(),
-            turn_us: turn_us.clone(),
-            // Streams of the kernel's cannot come here.
-            pack: Box::new(|_, _, _| Err(io::ErrorKind::Unsupported.into())),
-            handed: AtomicU64::new(0),
-            parser,
-            encoded: AtomicU64::new(0),
-        });
-        let is_own = config.fd_tables == FdTables::Own;
+        // Streams of the kernel's cannot come here.
+        let pack = Box::new(|_, _, _| Err(io::ErrorKind::Unsupported.into()));
+        let remote = shared.remote(wake, offload, pack, io.parser());
         let seats =
             inboxes.into_iter().zip((0..shards).map(make_io)).enumerate().map(|(shard, (inbox, foreign))| {
-                let seed = Seed {
-                    shard,
-                    config: config.clone(),
-                    counters: counters[shard].clone(),
-                    census: census.clone(),
-                    inbox,
-                    outlets: outlets.clone(),
-                    capacity,
-                    listeners: if is_own {
-                        (0..shards).map(|number| number == shard).collect()
-                    } else {
-                        vec![true]
-                    },
-                    turn_us: turn_us[shard].clone(),
-                };
+                let listeners =
+                    if is_own { (0..shards).map(|number| number == shard).collect() } else { vec![true] };
+                let seed = shared.seed(shard, inbox, capacity, listeners);
                 let raw = Raw::new(Nobody, remote.clone()).with_io(shard, &io);
                 Seat(Shard::new(seed, raw, foreign))
             });

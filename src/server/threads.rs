@@ -4,12 +4,10 @@
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::{io, thread};
 
 use crossbeam_channel::{Sender, bounded};
-use hdrhistogram::Histogram;
 
 use crate::app::handle::Handle;
 #[cfg(feature = "socketio")]
@@ -17,11 +15,7 @@ use crate::app::io::Parser;
 use crate::app::raw::{Handler, Offload, Raw, RawMail, Remote};
 use crate::base::config::{Config, FdTables};
 use crate::base::error::SetupError;
-use crate::base::metrics::Counters;
-use crate::core::census::Census;
 use crate::core::epoll::{Epoll, EpollParts, Transport, pack_foreign};
-use crate::core::mail::Mail;
-use crate::core::mailbox::{Inbox, Outlet, mailbox};
 use crate::core::shard::{Seed, Shard, Turn};
 use crate::sys::fd_table;
 use crate::sys::handoff::Handoff;
@@ -29,6 +23,7 @@ use crate::sys::pin::pin_to_nth_core;
 
 use super::plan::Plan;
 use super::running::Server;
+use super::shared::Shared;
 
 /// One shard's part, on its way to its thread.
 struct Part<H: Handler> {
@@ -51,13 +46,8 @@ pub(super) fn start<H: Handler>(
         listeners.iter().filter_map(|shards| shards[0].local_addr().ok()).collect();
     let binds = listeners.len();
     let is_own = config.fd_tables == FdTables::Own;
-    let config = Arc::new(config);
-    let census = Arc::new(Census::new(plan.shards, plan.max_connections));
-    let counters: Vec<_> = (0..plan.shards).map(|_| Arc::new(Counters::default())).collect();
-    let turn_us: Vec<_> = (0..plan.shards).map(|_| Arc::new(Mutex::new(turn_lengths()))).collect();
-    type Ends<H> = (Vec<Outlet<Mail<RawMail<H>>>>, Vec<Inbox<Mail<RawMail<H>>>>);
-    let (outlets, inboxes): Ends<H> =
-        (0..plan.shards).map(|_| mailbox(config.mailbox_slots, config.mailbox_bytes_max)).unzip();
+    let offload_threads = config.offload_threads;
+    let (shared, inboxes) = Shared::new(config, plan.shards, plan.max_connections);
 
     let mut ios =
         (0..plan.shards).map(|_| EpollParts::new()).collect::<io::Result<Vec<_>>>().map_err(refused)?;
@@ -79,31 +69,25 @@ pub(super) fn start<H: Handler>(
     let left_behind: Vec<RawFd> =
         if is_own { ios.iter().flat_map(EpollParts::left_behind).collect() } else { Vec::new() };
 
-    let offload = Offload::start(config.offload_threads).map_err(refused)?;
-    let remote = Arc::new(Remote {
-        outlets: outlets.clone(),
-        wake: {
-            let wakers = wakers.clone();
-            // The eventfd's counter cannot overflow; a shard that is gone has nothing to be woken for.
-            Arc::new(move |shard: usize| drop(wakers[shard].wake()))
-        },
-        census: census.clone(),
+    let offload = Offload::start(offload_threads).map_err(refused)?;
+    let wake = {
+        let wakers = wakers.clone();
+        // The eventfd's counter cannot overflow; a shard that is gone has nothing to be woken for.
+        Arc::new(move |shard: usize| drop(wakers[shard].wake()))
+    };
+    let pack = {
+        let outgoing = is_own.then(|| outgoing.clone());
+        Box::new(move |stream, shard, count| {
+            pack_foreign(stream, outgoing.as_ref().map(|outgoing: &Arc<[Handoff]>| &outgoing[shard]), count)
+        })
+    };
+    let remote = shared.remote(
+        wake,
         offload,
-        jobs_panicked: AtomicU64::new(0),
-        counters: counters.clone(),
-        turn_us: turn_us.clone(),
-        pack: {
-            let outgoing = is_own.then(|| outgoing.clone());
-            Box::new(move |stream, shard, count| {
-                pack_foreign(stream, outgoing.as_ref().map(|outgoing| &outgoing[shard]), count)
-            })
-        },
-        handed: AtomicU64::new(0),
+        pack,
         #[cfg(feature = "socketio")]
         parser,
-        #[cfg(feature = "socketio")]
-        encoded: AtomicU64::new(0),
-    });
+    );
 
     // Listeners are numbered shard by shard; a shard under a shared table knows only its own.
     let mut per_shard: Vec<Vec<TcpListener>> = (0..plan.shards).map(|_| Vec::new()).collect();
@@ -118,9 +102,7 @@ pub(super) fn start<H: Handler>(
     let mut threads = Vec::new();
     let mut not_spawned = None;
     let mut kept = Vec::new();
-    for (shard, (((mut io, inbox), counters), own)) in
-        ios.into_iter().zip(inboxes).zip(&counters).zip(per_shard).enumerate()
-    {
+    for (shard, ((mut io, inbox), own)) in ios.into_iter().zip(inboxes).zip(per_shard).enumerate() {
         io.wakers = wakers.clone();
         let listeners = if is_own {
             kept.extend(own);
@@ -129,17 +111,7 @@ pub(super) fn start<H: Handler>(
             io.listeners = own;
             vec![true; binds]
         };
-        let seed = Seed {
-            shard,
-            config: config.clone(),
-            counters: counters.clone(),
-            census: census.clone(),
-            inbox,
-            outlets: outlets.clone(),
-            capacity: plan.per_shard,
-            listeners,
-            turn_us: turn_us[shard].clone(),
-        };
+        let seed = shared.seed(shard, inbox, plan.per_shard, listeners);
         let part = Part { seed, io, foreign: foreign.clone() };
         let (make, remote, ready) = (make.clone(), remote.clone(), ready.clone());
         let thread = thread::Builder::new()
@@ -232,9 +204,4 @@ fn set_up<H: Handler>(
     let index = seed.shard;
     let epoll = Epoll::new(io)?;
     Ok(Shard::new(seed, make(index, remote), epoll))
-}
-
-/// Turn lengths from 1 µs to a minute, to 1 %: about 20 KB a shard.
-pub(super) fn turn_lengths() -> Histogram<u32> {
-    Histogram::new_with_bounds(1, 60_000_000, 2).expect("the bounds are constants that the histogram takes")
 }

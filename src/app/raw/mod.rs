@@ -18,6 +18,6 @@ pub use admission::{Admission, Opening, Pending};
 pub use conn::Conn;
 pub use handler::{Handler, Post};
 pub(crate) use offload::Offload;
-pub(crate) use remote::Remote;
+pub(crate) use remote::{Pack, Remote, Wake};
 pub(crate) use service::{Raw, RawMail};
 pub use shard::{Shard, Timer};
