@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 /// The most bytes a response head may take.
 pub(crate) const HEAD_BYTES_MAX: usize = 16 << 10;
+/// The type of a TLS record that is an alert; the version follows, whose first byte is 3.
+const TLS_ALERT: u8 = 21;
 /// The most header fields a response may have.
 pub(crate) const FIELDS_MAX: usize = 64;
 /// The most bytes of a body: as much as a WebSocket message may have.
@@ -36,6 +38,10 @@ pub(crate) fn head<'b>(
         Ok(httparse::Status::Complete(head)) => Ok(Some(head)),
         Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => Ok(None),
         Ok(httparse::Status::Partial) => Err("sent a response head above 16 KiB".into()),
+        // An alert: what a client hears that says its request to whoever expects a handshake (RFC 8446 §6).
+        Err(_) if bytes.starts_with(&[TLS_ALERT, 3]) => {
+            Err("speaks TLS: wss:// or https:// is with it".into())
+        }
         Err(_) => Err("does not speak HTTP".into()),
     }
 }

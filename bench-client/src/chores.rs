@@ -59,7 +59,7 @@ impl Worker {
             conn.echoes.give_up(conn.sent);
             self.traffic.stats.tally.timeouts += 1;
             if let Err(error) = self.traffic.refill(conn, now).and_then(|()| self.traffic.flush(conn)) {
-                self.end(slot, &End::Failed(error.kind()));
+                self.end(slot, &End::of(&error));
             }
         }
     }
@@ -77,7 +77,7 @@ impl Worker {
             conn.phase = Phase::Closing;
             self.traffic.output.append(Opcode::Close, &1000u16.to_be_bytes());
             if let Err(error) = self.traffic.flush(conn) {
-                self.end(slot, &End::Failed(error.kind()));
+                self.end(slot, &End::of(&error));
             }
         }
     }

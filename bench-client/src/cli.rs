@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::spoken::{Events, Publishes, Spoken};
+use crate::trust::TlsFlags;
 use crate::units;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -18,7 +19,9 @@ An interrupt (SIGINT) ends the run early, with its report; a second one ends it 
 
 const REPORT: &str = "The report (times are microseconds, as percentiles over the measured window; sizes are bytes):
   connect        connections opened, given up after three attempts, and attempts made again; how fast
-  connect time   from the first attempt at a connection until it may send: TCP, handshake, and namespace
+  connect time   from the first attempt at a connection until it may send: TCP, TLS, handshake, and namespace
+  tls            TLS handshakes carried through, how many of them resumed a session, version and cipher suite
+  tls handshake  from the first byte of a TLS handshake to its last
   echo           messages sent and come back over the whole run, and how many came back a second while measured
   response time  from when a message was due, which in a closed loop is when it was sent, until it is back
   service time   open loop: from when it was in fact sent until it is back
@@ -212,7 +215,7 @@ impl Pace {
 /// Flags of every mode.
 #[derive(Args, Debug)]
 pub(crate) struct Common {
-    /// ws://HOST:PORT/PATH of the server. Without it `throng` is started on a free port, measured and stopped
+    /// ws://HOST:PORT/PATH of the server, or wss:// where it speaks TLS. Without it `throng` is started on a free port, measured and stopped
     pub(crate) url: Option<String>,
     /// Connections (k and M are 1000 and 1000000)
     #[arg(short, long, value_name = "N", default_value = "100", value_parser = connections)]
@@ -232,7 +235,7 @@ pub(crate) struct Common {
     /// Connections per worker that may be opening at the same time
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=16_384))]
     pub(crate) connect_inflight: u32,
-    /// Time for one attempt at TCP and WebSocket handshake; three attempts are made
+    /// Time for one attempt at TCP, TLS and WebSocket handshake; three attempts are made
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     pub(crate) connect_timeout: Duration,
     /// Source addresses, comma separated. Each is good for about 20,000 connections, or for half of
@@ -249,6 +252,8 @@ pub(crate) struct Common {
     /// The Origin of the handshake
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) origin: Option<String>,
+    #[command(flatten)]
+    pub(crate) tls: TlsFlags,
     /// The server's process id: its CPU time and memory are then reported
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) server_pid: Option<u32>,

@@ -10,6 +10,8 @@ use crate::polling::Polling;
 use crate::sequence::Sequence;
 use crate::session::Session;
 use crate::socketio::Announced;
+use crate::tls::Tls;
+use crate::wire::Wire;
 
 /// How far a connection has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +50,9 @@ pub(crate) struct Conn {
 /// What a connection has only while it is not idle.
 #[derive(Debug, Default)]
 pub(crate) struct Rest {
-    pub(crate) opening: Option<Opening>,
+    pub(crate) opening: Option<Box<Opening>>,
+    /// Of a connection over TLS, as long as it lasts.
+    pub(crate) tls: Option<Box<Tls>>,
     /// Bytes the kernel did not take yet.
     unsent: Unsent,
     /// An incomplete frame, and the fragments of a message so far.
@@ -92,7 +96,7 @@ pub(crate) struct Opening {
 impl Conn {
     /// A connection whose TCP handshake has been started.
     pub(crate) fn new(stream: TcpStream, number: u32, is_publisher: bool, opening: Opening) -> Self {
-        let rest = Rest { opening: Some(opening), ..Rest::default() };
+        let rest = Rest { opening: Some(Box::new(opening)), ..Rest::default() };
         Self {
             stream,
             number,
@@ -119,8 +123,9 @@ impl Conn {
     /// Frees the boxed part if nothing is in it.
     pub(crate) fn tidy(&mut self) {
         let is_idle = |rest: &Rest| {
-            let Rest { opening, unsent, carry, polling, announced } = rest;
+            let Rest { opening, tls, unsent, carry, polling, announced } = rest;
             opening.is_none()
+                && tls.is_none()
                 && unsent.is_empty()
                 && carry.is_none()
                 && polling.is_none()
@@ -143,8 +148,12 @@ impl Conn {
     /// # Errors
     /// The socket's.
     pub(crate) fn read(&mut self, scratch: &mut [u8], store: &mut Store) -> io::Result<Arrived> {
-        let carry = self.rest.as_mut().and_then(|rest| rest.carry.as_mut());
-        let Some(carry) = carry else {
+        let rest = self.rest.as_deref_mut();
+        if let Some(Rest { tls: Some(tls), .. }) = rest {
+            let (bytes, is_all) = tls.read(&mut self.stream, scratch)?;
+            return Ok(Arrived { bytes, in_scratch: bytes, is_all });
+        }
+        let Some(carry) = rest.and_then(|rest| rest.carry.as_mut()) else {
             let bytes = self.stream.read(scratch)?;
             return Ok(Arrived { bytes, in_scratch: bytes, is_all: bytes < scratch.len() });
         };
@@ -159,6 +168,13 @@ impl Conn {
         Ok(Arrived { bytes, in_scratch: bytes.saturating_sub(direct), is_all: bytes < room })
     }
 
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.rest.as_deref_mut() {
+            Some(Rest { tls: Some(tls), .. }) => tls.write(&mut self.stream, bytes),
+            _ => self.stream.write(bytes),
+        }
+    }
+
     /// Sends the output after whatever is still unsent; what the kernel refuses is kept. The output is then empty.
     ///
     /// # Errors
@@ -167,7 +183,7 @@ impl Conn {
         let bytes = output.as_bytes();
         let mut sent = 0;
         if self.unsent_bytes() == 0 {
-            match self.stream.write(bytes) {
+            match self.write(bytes) {
                 Ok(taken) => sent = taken,
                 Err(error)
                     if error.kind() == ErrorKind::WouldBlock || error.kind() == ErrorKind::Interrupted => {}
@@ -185,19 +201,31 @@ impl Conn {
         Ok(())
     }
 
+    /// Ends its TLS, where there is one, before its socket is closed.
+    pub(crate) fn close(&mut self) {
+        if let Some(rest) = self.rest.as_deref_mut() {
+            Wire::new(&mut self.stream, &mut rest.tls).close();
+        }
+    }
+
     /// Sends what is unsent, after the socket became writable. An emptied buffer goes back to the output.
     ///
     /// # Errors
     /// The socket's error, other than that it is full.
     pub(crate) fn flush(&mut self, output: &mut Output) -> io::Result<()> {
         let Some(rest) = &mut self.rest else { return Ok(()) };
-        while !rest.unsent.is_empty() {
-            match self.stream.write(rest.unsent.as_bytes()) {
+        let mut wire = Wire::new(&mut self.stream, &mut rest.tls);
+        let mut flushed = wire.flush();
+        while flushed.is_ok() && !rest.unsent.is_empty() {
+            match wire.write(rest.unsent.as_bytes()) {
                 Ok(taken) => rest.unsent.sent(taken),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => flushed = Err(error),
             }
+        }
+        match flushed {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            other => other?,
         }
         output.give_back(std::mem::take(&mut rest.unsent));
         self.tidy();

@@ -4,7 +4,7 @@
 //! the worker, which owns the table and the poll.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
@@ -12,11 +12,12 @@ use mio::Token;
 use slab::Slab;
 
 use crate::clock::SECOND;
-use crate::conn::{Conn, Opening, Phase};
+use crate::conn::{Conn, Opening, Phase, Rest};
 use crate::dialer::Dialer;
 use crate::handshake::Handshake;
 use crate::session::Session;
 use crate::stats::Stats;
+use crate::wire::Wire;
 
 /// Attempts at one connection.
 const ATTEMPTS_MAX: u8 = 3;
@@ -149,9 +150,11 @@ impl Connector {
         let opening = Opening { serial: self.serial, attempt, began: retry.began, ..Opening::default() };
         let slot = conns.vacant_key();
         match self.dialer.dial(Token(slot), retry.number as usize + attempt as usize) {
-            Ok(stream) => {
+            Ok((stream, tls)) => {
                 let is_publisher = self.order.publisher == Some(retry.number);
-                conns.insert(Conn::new(stream, retry.number, is_publisher, opening));
+                let mut conn = Conn::new(stream, retry.number, is_publisher, opening);
+                conn.rest().tls = tls;
+                conns.insert(conn);
                 self.under_way += 1;
                 self.deadlines.push_back((now + self.order.timeout, slot, self.serial));
             }
@@ -171,10 +174,21 @@ impl Connector {
     }
 
     /// Carries an opening connection on after an event.
-    pub(crate) fn progress(&self, conn: &mut Conn, handshake: &Handshake, scratch: &mut [u8]) -> Step {
-        let Some(opening) = conn.rest.as_mut().and_then(|rest| rest.opening.as_mut()) else {
+    pub(crate) fn progress(
+        &self,
+        conn: &mut Conn,
+        handshake: &Handshake,
+        scratch: &mut [u8],
+        stats: &mut Stats,
+    ) -> Step {
+        let Some(Rest { opening: Some(opening), tls, .. }) = conn.rest.as_deref_mut() else {
             return Step::Waiting;
         };
+        let mut wire = Wire::new(&mut conn.stream, tls);
+        match wire.handshake() {
+            Ok(shaken) => stats.shaken(shaken),
+            Err(error) => return self.broken(&error),
+        }
         loop {
             if opening.key.is_none() {
                 let mut request = Vec::with_capacity(256);
@@ -187,27 +201,23 @@ impl Connector {
                     None => handshake.append_request(&mut request, sid),
                 };
                 // While TCP is still connecting this says that it would block; a refusal comes out as its error.
-                match conn.stream.write(&request) {
+                match wire.write(&request) {
                     Ok(taken) if taken == request.len() => opening.key = Some(key),
                     Ok(_) => {
                         let sentence = "a fresh connection took half a request".into();
                         return Step::Failed { sentence, again: true };
                     }
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Step::Waiting,
-                    Err(error) => {
-                        return Step::Failed { sentence: self.dialer.sentence(&error), again: true };
-                    }
+                    Err(error) => return self.broken(&error),
                 }
             }
-            match conn.stream.read(scratch) {
+            match wire.read(scratch) {
                 Ok(0) => {
                     let sentence = "the server ended a connection before it answered the handshake".into();
                     return Step::Failed { sentence, again: true };
                 }
                 Ok(read) => opening.response.extend_from_slice(&scratch[..read]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Step::Waiting,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Step::Failed { sentence: self.dialer.sentence(&error), again: true },
+                Err(error) => return self.broken(&error),
             }
             let read = match opening.key.as_deref().unwrap_or_default() {
                 "" => Session::opened(&opening.response).map(|session| {
@@ -224,6 +234,16 @@ impl Connector {
                 Ok(None) => {}
                 Ok(Some(head)) => return Step::Opened(opening.response.split_off(head)),
                 Err(what) => return Step::Failed { sentence: format!("the server {what}"), again: false },
+            }
+        }
+    }
+
+    /// What an error of an opening connection's socket leads to. What TLS refuses once it refuses again.
+    fn broken(&self, error: &io::Error) -> Step {
+        match error.kind() {
+            ErrorKind::WouldBlock => Step::Waiting,
+            kind => {
+                Step::Failed { sentence: self.dialer.sentence(error), again: kind != ErrorKind::InvalidData }
             }
         }
     }

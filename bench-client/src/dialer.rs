@@ -5,12 +5,16 @@
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
+use std::rc::Rc;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use throng::sys::source::bind_source;
+
+use crate::tls::{Tls, TlsCommon};
+use crate::trust::Failure;
 
 /// Where sockets go, and whence.
 #[derive(Debug)]
@@ -19,18 +23,27 @@ pub(crate) struct Dialer {
     address: SocketAddr,
     /// Source addresses; empty: the kernel chooses.
     sources: Vec<IpAddr>,
+    tls: Option<Rc<TlsCommon>>,
 }
 
+/// A socket on its way, and its TLS where it is to have one.
+pub(crate) type Dialled = (TcpStream, Option<Box<Tls>>);
+
 impl Dialer {
-    pub(crate) fn new(registry: Registry, address: SocketAddr, sources: Vec<IpAddr>) -> Self {
-        Self { registry, address, sources }
+    pub(crate) fn new(
+        registry: Registry,
+        address: SocketAddr,
+        sources: Vec<IpAddr>,
+        tls: Option<Rc<TlsCommon>>,
+    ) -> Self {
+        Self { registry, address, sources, tls }
     }
 
     /// A socket whose TCP handshake has been started, registered under `token`; `spread` picks the source address.
     ///
     /// # Errors
     /// The kernel's. A target that refuses shows when the socket is used.
-    pub(crate) fn dial(&self, token: Token, spread: usize) -> io::Result<TcpStream> {
+    pub(crate) fn dial(&self, token: Token, spread: usize) -> io::Result<Dialled> {
         let domain = Domain::for_address(self.address);
         let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
@@ -44,11 +57,15 @@ impl Dialer {
         }
         let mut stream = TcpStream::from_std(socket.into());
         self.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(stream)
+        let tls = self.tls.as_ref().map(Tls::new).transpose()?;
+        Ok((stream, tls))
     }
 
     /// An error of such a socket, in words.
     pub(crate) fn sentence(&self, error: &io::Error) -> String {
+        if let Some(sentence) = Failure::within(error) {
+            return sentence.to_owned();
+        }
         match error.kind() {
             ErrorKind::ConnectionRefused => {
                 format!("{} refuses connections: nothing listens there", self.address)

@@ -7,6 +7,7 @@ use throng::proto::ws::{Decoder, Item, Limits, Message, Opcode, Role, close};
 use crate::conn::{Conn, Phase};
 use crate::socketio::packet_of;
 use crate::traffic::Traffic;
+use crate::trust::Failure;
 
 /// What is taken from a server: messages of 64 MiB, four times the largest this client sends, in any number of
 /// fragments that a server might think of.
@@ -25,6 +26,18 @@ pub(crate) enum End {
     Eof,
     /// The kernel reported an error.
     Failed(std::io::ErrorKind),
+    /// TLS failed, in a whole sentence.
+    Insecure(String),
+}
+
+impl End {
+    /// What an error of a socket, or of its TLS, is.
+    pub(crate) fn of(error: &std::io::Error) -> Self {
+        match Failure::within(error) {
+            Some(sentence) => Self::Insecure(sentence.to_owned()),
+            None => Self::Failed(error.kind()),
+        }
+    }
 }
 
 impl std::fmt::Display for End {
@@ -44,6 +57,7 @@ impl std::fmt::Display for End {
             Self::Refused(what) => write!(f, "the server {what}"),
             Self::Eof => f.write_str("the server ended a connection without a close frame"),
             Self::Failed(kind) => write!(f, "a connection failed: {kind}"),
+            Self::Insecure(sentence) => f.write_str(sentence),
         }
     }
 }

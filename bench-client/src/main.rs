@@ -2,7 +2,7 @@
 //!
 //! `run` is a run from end to end on the main thread; `worker` is the loop each thread runs, `chores` what it does
 //! beside its events. Everything else is one thing each: bytes on the wire (`handshake`, `payload`, `inbound`,
-//! `output`, `socketio`; for sessions that poll `session`, `exchange`, `answer`), bookkeeping (`sequence`, `schedule`, `stats`), what the host is asked (`plan`, `preflight`),
+//! `output`, `socketio`; for sessions that poll `session`, `exchange`, `answer`; under all of it `wire` and `tls`), bookkeeping (`sequence`, `schedule`, `stats`), what the host is asked (`plan`, `preflight`),
 //! what is told (`progress`, `report`). Frames are throng's own, in the client's role.
 
 mod answer;
@@ -39,8 +39,11 @@ mod stats;
 mod summary;
 mod target;
 mod timer;
+mod tls;
 mod traffic;
+mod trust;
 mod units;
+mod wire;
 mod worker;
 
 use std::path::Path;

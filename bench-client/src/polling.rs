@@ -16,14 +16,16 @@ use throng::proto::engineio::{Payload, SEPARATOR};
 use throng::proto::ws::Opcode;
 
 use crate::clock::Clock;
-use crate::conn::{Conn, Phase};
-use crate::dialer::Dialer;
+use crate::conn::{Conn, Phase, Rest};
+use crate::dialer::{Dialer, Dialled};
 use crate::exchange::{Brought, Exchange};
 use crate::inbound::End;
 use crate::output::Output;
 use crate::session::{Requests, Session, first_packets};
 use crate::shared::Shared;
+use crate::stats::Stats;
 use crate::traffic::Traffic;
+use crate::wire::Wire;
 use crate::worker::Worker;
 
 /// Set in the token of a session's second connection; no slot is ever this large.
@@ -45,7 +47,7 @@ pub(crate) struct Polling {
     slot: usize,
     polls: Exchange,
     posts: Exchange,
-    posts_on: Option<TcpStream>,
+    posts_on: Option<Dialled>,
     /// Packets that wait for the POST before them.
     queued: Vec<u8>,
 }
@@ -86,7 +88,7 @@ impl Polling {
         let bytes = self.posts.request_bytes() as u64;
         match &mut self.posts_on {
             // That it has ended is told by its next event, and then it is posted again.
-            Some(stream) => match self.posts.write(stream) {
+            Some((stream, tls)) => match self.posts.write(&mut Wire::new(stream, tls)) {
                 Err(error) if !is_end(&error) => return Err(error),
                 _ => {}
             },
@@ -133,7 +135,7 @@ impl Worker {
         }
         let sent = gone_on.and_then(|()| {
             let refilled = if conn.phase == Phase::Open { traffic.refill(conn, now) } else { Ok(()) };
-            refilled.and_then(|()| traffic.flush(conn)).map_err(|error| End::Failed(error.kind()))
+            refilled.and_then(|()| traffic.flush(conn)).map_err(|error| End::of(&error))
         });
         if let Err(end) = sent {
             traffic.output.clear();
@@ -178,11 +180,11 @@ impl Traffic {
     pub(crate) fn polled(&mut self, conn: &mut Conn, scratch: &mut [u8], clock: &Clock) -> Result<(), End> {
         loop {
             let (stream, number) = (&mut conn.stream, conn.number);
-            let Some(polling) = conn.rest.as_mut().and_then(|rest| rest.polling.as_mut()) else {
+            let Some(Rest { polling: Some(polling), tls, .. }) = conn.rest.as_deref_mut() else {
                 return Ok(());
             };
-            let brought = polling.polls.write(stream).and_then(|()| polling.polls.read(stream, scratch));
-            let answer = match ended(brought)? {
+            let brought = brought(&mut polling.polls, &mut Wire::new(stream, tls), scratch, &mut self.stats);
+            let answer = match brought? {
                 Brought::Nothing => return Ok(()),
                 Brought::Part => continue,
                 Brought::Answer(answer) => answer,
@@ -191,10 +193,8 @@ impl Traffic {
                         return Err(End::Refused("ended a connection before it answered a poll".into()));
                     };
                     let token = Token(polling.slot);
-                    *stream = lines
-                        .dialer
-                        .dial(token, number as usize)
-                        .map_err(|error| End::Failed(error.kind()))?;
+                    (*stream, *tls) =
+                        lines.dialer.dial(token, number as usize).map_err(|error| End::of(&error))?;
                     continue;
                 }
             };
@@ -209,13 +209,13 @@ impl Traffic {
             let (Some(lines), Phase::Joining | Phase::Open) = (&self.lines, conn.phase) else {
                 return Ok(());
             };
-            let Some(polling) = conn.rest.as_mut().and_then(|rest| rest.polling.as_mut()) else {
+            let Some(Rest { polling: Some(polling), tls, .. }) = conn.rest.as_deref_mut() else {
                 return Ok(());
             };
             if closes {
                 polling.polls.restart();
                 let dialled = lines.dialer.dial(Token(polling.slot), number as usize);
-                conn.stream = dialled.map_err(|error| End::Failed(error.kind()))?;
+                (conn.stream, *tls) = dialled.map_err(|error| End::of(&error))?;
             }
             self.stats.tally.bytes_out += polling.poll(lines);
         }
@@ -249,10 +249,9 @@ impl Traffic {
         let (number, is_closing) = (conn.number, conn.phase == Phase::Closing);
         let Some(lines) = &self.lines else { return Ok(false) };
         let Some(polling) = conn.polling() else { return Ok(false) };
-        let failed = |error: io::Error| End::Failed(error.kind());
-        while let Some(stream) = &mut polling.posts_on {
-            let brought = polling.posts.write(stream).and_then(|()| polling.posts.read(stream, scratch));
-            match ended(brought)? {
+        let failed = |error: io::Error| End::of(&error);
+        while let Some((stream, tls)) = &mut polling.posts_on {
+            match brought(&mut polling.posts, &mut Wire::new(stream, tls), scratch, &mut self.stats)? {
                 Brought::Nothing => return Ok(false),
                 Brought::Part => {}
                 Brought::Answer(answer) => {
@@ -306,11 +305,21 @@ fn is_end(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
-/// What was brought, with a reset as the end that it is.
-fn ended(brought: io::Result<Result<Brought<'_>, String>>) -> Result<Brought<'_>, End> {
+/// Carries an exchange on after an event: what one read brought, with a reset as the end that it is.
+fn brought<'s>(
+    exchange: &mut Exchange,
+    wire: &mut Wire<'_, TcpStream>,
+    scratch: &'s mut [u8],
+    stats: &mut Stats,
+) -> Result<Brought<'s>, End> {
+    let brought = wire.handshake().and_then(|shaken| {
+        stats.shaken(shaken);
+        exchange.write(wire).and_then(|()| exchange.read(wire, scratch))
+    });
     match brought {
         Ok(brought) => brought.map_err(End::Refused),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Brought::Nothing),
         Err(error) if is_end(&error) => Ok(Brought::End),
-        Err(error) => Err(End::Failed(error.kind())),
+        Err(error) => Err(End::of(&error)),
     }
 }

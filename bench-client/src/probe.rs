@@ -3,6 +3,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use throng::proto::engineio::Payload;
@@ -16,6 +17,9 @@ use crate::session::{Requests, Session};
 use crate::socketio::{Joining, PROBE, SocketIo, UPGRADE, packet_of};
 use crate::spoken::Transport;
 use crate::target::Target;
+use crate::tls::{READ_BYTES, Tls, TlsCommon};
+use crate::trust::{Failure, Trust};
+use crate::wire::Wire;
 
 /// Connects, completes the handshake, joins the namespace where there is one, and closes.
 ///
@@ -25,9 +29,10 @@ pub(crate) fn probe(
     target: &Target,
     handshake: &Handshake,
     socket_io: Option<&SocketIo>,
+    trust: Option<&Trust>,
     timeout: Duration,
 ) -> Result<(), String> {
-    let mut line = Line::connect(target, timeout)?;
+    let mut line = Line::connect(target, trust, timeout)?;
     let mut response = Vec::new();
     let mut session = None;
     if let Some(requests) = handshake.requests() {
@@ -62,13 +67,18 @@ pub(crate) fn probe(
     let mut close = Vec::new();
     encode::append_masked(&mut close, Opcode::Close, true, &1000u16.to_be_bytes(), [0x55; 4]);
     // The handshake was the question. A server that is gone by now shows in the run itself.
-    drop(line.stream.write_all(&close));
+    drop(line.wire().write_all(&close));
+    line.wire().close();
     Ok(())
 }
 
 /// A connection that waits for its answers, and how far it is with them.
 struct Line {
     stream: TcpStream,
+    common: Option<Rc<TlsCommon>>,
+    tls: Option<Box<Tls>>,
+    /// Where it is read.
+    chunk: Box<[u8]>,
     address: SocketAddr,
     url: String,
     timeout: Duration,
@@ -79,21 +89,51 @@ struct Line {
 /// What is waited for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    Tls,
     Handshake,
     Session,
     Namespace,
 }
 
 impl Line {
-    fn connect(target: &Target, timeout: Duration) -> Result<Self, String> {
+    fn connect(target: &Target, trust: Option<&Trust>, timeout: Duration) -> Result<Self, String> {
         let (address, until) = (target.address, Instant::now() + timeout);
         let stream = TcpStream::connect_timeout(&address, timeout).map_err(|error| match error.kind() {
             ErrorKind::ConnectionRefused => format!("{address} refuses connections: nothing listens there"),
             ErrorKind::TimedOut => format!("{address} does not answer within {timeout:?}"),
             _ => format!("cannot connect to {address}: {error}"),
         })?;
-        let url = format!("ws://{}{}", target.host, target.path);
-        Ok(Self { stream, address, url, timeout, until, stage: Stage::Handshake })
+        let common = trust.cloned().map(TlsCommon::new);
+        let chunk = vec![0; READ_BYTES].into_boxed_slice();
+        let (url, stage) = (target.url(), Stage::Handshake);
+        let mut line = Self { stream, common, tls: None, chunk, address, url, timeout, until, stage };
+        line.secure()?;
+        Ok(line)
+    }
+
+    /// What is written to and read from.
+    fn wire(&mut self) -> Wire<'_, TcpStream> {
+        Wire::new(&mut self.stream, &mut self.tls)
+    }
+
+    /// The time that is left, as the longest that a read may take.
+    fn set_timeout(&self) -> io::Result<()> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))
+    }
+
+    /// The TLS handshake, where there is one.
+    fn secure(&mut self) -> Result<(), String> {
+        let stage = std::mem::replace(&mut self.stage, Stage::Tls);
+        let tls = self.common.as_ref().map(Tls::new).transpose();
+        let shaken = tls.and_then(|tls| {
+            self.tls = tls;
+            self.set_timeout()?;
+            self.wire().handshake()
+        });
+        shaken.map_err(|error| self.failed(&error))?;
+        self.stage = stage;
+        Ok(())
     }
 
     /// What the server did, as a whole sentence.
@@ -103,7 +143,14 @@ impl Line {
 
     fn failed(&self, error: &io::Error) -> String {
         let Self { address, url, timeout, .. } = self;
+        if let Some(sentence) = Failure::within(error) {
+            return format!("{url}: {sentence}");
+        }
         match (error.kind(), self.stage) {
+            (ErrorKind::WouldBlock | ErrorKind::TimedOut, Stage::Tls) => {
+                format!("{address} accepts the connection but ends no TLS handshake within {timeout:?}")
+            }
+            (_, Stage::Tls) => format!("{address}: the TLS handshake failed: {error}"),
             (ErrorKind::WouldBlock | ErrorKind::TimedOut, Stage::Handshake) => {
                 format!(
                     "{address} accepts the connection but does not answer the handshake within {timeout:?}"
@@ -132,25 +179,23 @@ impl Line {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.stream.write_all(bytes).map_err(|error| self.failed(&error))
+        self.wire().write_all(bytes).map_err(|error| self.failed(&error))
     }
 
     /// Reads at least a byte onto the end of `into`.
     fn read(&mut self, into: &mut Vec<u8>) -> Result<(), String> {
-        let left = self.until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        let mut chunk = [0; 4096];
-        let mut read = || -> io::Result<usize> {
-            self.stream.set_read_timeout(Some(left))?;
+        let read = self.set_timeout().and_then(|()| {
+            let mut wire = Wire::new(&mut self.stream, &mut self.tls);
             loop {
-                match self.stream.read(&mut chunk) {
+                match wire.read(&mut self.chunk) {
                     Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     other => return other,
                 }
             }
-        };
-        let bytes = read().map_err(|error| self.failed(&error))?;
-        into.extend_from_slice(&chunk[..bytes]);
+        });
+        let bytes = read.map_err(|error| self.failed(&error))?;
+        into.extend_from_slice(&self.chunk[..bytes]);
         Ok(())
     }
 
@@ -197,7 +242,8 @@ impl Line {
             }
         }
         // The packet that closes a session. What comes of it is no question of the run's.
-        drop(self.stream.write_all(&requests.post(session, b"1")));
+        drop(self.wire().write_all(&requests.post(session, b"1")));
+        self.wire().close();
         Ok(())
     }
 
@@ -205,6 +251,7 @@ impl Line {
     fn ask(&mut self, request: &[u8]) -> Result<String, String> {
         let stream = TcpStream::connect_timeout(&self.address, self.timeout);
         self.stream = stream.map_err(|error| self.failed(&error))?;
+        self.secure()?;
         self.write(request)?;
         let mut response = Vec::new();
         loop {

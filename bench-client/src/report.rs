@@ -45,6 +45,16 @@ pub(crate) struct Connect {
     pub(crate) times: Option<Times>,
 }
 
+/// What was spoken below HTTP.
+#[derive(Debug, Serialize)]
+pub(crate) struct TlsUse {
+    pub(crate) handshakes: u64,
+    pub(crate) resumed: u64,
+    /// Versions with their cipher suites, and how often.
+    pub(crate) spoken: BTreeMap<String, u64>,
+    pub(crate) times: Option<Times>,
+}
+
 /// What the server used. Its memory is its proportional set size.
 #[derive(Debug, Serialize)]
 pub(crate) struct ServerUse {
@@ -94,6 +104,7 @@ pub(crate) struct Report {
     /// Length of the measured window.
     pub(crate) window_seconds: f64,
     pub(crate) connect: Connect,
+    pub(crate) tls: Option<TlsUse>,
     pub(crate) tally: Tally,
     pub(crate) echoes_per_second: f64,
     pub(crate) deliveries_per_second: f64,
@@ -161,6 +172,16 @@ impl fmt::Display for Report {
             tally.opened, tally.failed, tally.retries, self.connect.seconds, self.connect.per_second
         )?;
         times(f, "connect time", self.connect.times)?;
+        if let Some(tls) = &self.tls {
+            let spoken: Vec<_> = tls.spoken.keys().map(String::as_str).collect();
+            let (handshakes, resumed) = (tls.handshakes, tls.resumed);
+            writeln!(
+                f,
+                "tls           {handshakes} handshakes, {resumed} of them resumed, {}",
+                spoken.join("; ")
+            )?;
+            times(f, "tls handshake", tls.times)?;
+        }
         if tally.sent > 0 {
             writeln!(
                 f,

@@ -24,6 +24,7 @@ use crate::spoken::Transport;
 use crate::stats::{Stats, Tally, histogram};
 use crate::summary::{Measured, silence, summarise};
 use crate::target::Target;
+use crate::trust::Trust;
 use crate::worker::Worker;
 
 /// Why there was no run.
@@ -69,6 +70,7 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
     let url = settings.common.url.clone();
     let dummy = format!("ws://127.0.0.1:1{}", settings.throng_path);
     let first = Target::resolve(url.as_deref().unwrap_or(&dummy)).map_err(Refusal::Usage)?;
+    let trust = Trust::new(&settings.common.tls, &first).map_err(Refusal::Usage)?;
     // A plan that cannot work is refused before a server is started for it.
     Plan::new(&settings, &first, host).map_err(Refusal::Usage)?;
     let server = match url {
@@ -111,11 +113,11 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
         None | Some(Transport::Websocket) => handshake,
         Some(transport) => handshake.by_polling(&target, transport == Transport::Polling),
     };
-    probe(&target, &handshake, settings.socket_io.as_ref(), common.connect_timeout)
+    probe(&target, &handshake, settings.socket_io.as_ref(), trust.as_ref(), common.connect_timeout)
         .map_err(Refusal::Server)?;
 
     let (own_tables, workers) = (plan.own_tables, plan.orders.len());
-    let shared = Arc::new(Shared::new(settings, handshake, workers));
+    let shared = Arc::new(Shared::new(settings, handshake, trust, workers));
     let mut run = Run {
         progress: Progress::new(shared.settings.common.quiet),
         shared,

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::handshake::Handshake;
 use crate::settings::Settings;
 use crate::stats::{Tally, histogram};
+use crate::trust::Trust;
 
 /// Not decided yet.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -18,6 +19,8 @@ pub(crate) const NEVER: u64 = u64::MAX;
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) handshake: Handshake,
+    /// Of a run over TLS.
+    pub(crate) trust: Option<Trust>,
     pub(crate) clock: Clock,
     /// Sending starts.
     pub(crate) traffic_from: AtomicU64,
@@ -50,12 +53,18 @@ pub(crate) struct Live {
 }
 
 impl Shared {
-    pub(crate) fn new(settings: Settings, handshake: Handshake, workers: usize) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        handshake: Handshake,
+        trust: Option<Trust>,
+        workers: usize,
+    ) -> Self {
         let never = || AtomicU64::new(NEVER);
         let live = || Mutex::new(Live { tally: Tally::default(), times: histogram(2) });
         Self {
             settings,
             handshake,
+            trust,
             clock: Clock::start(),
             traffic_from: never(),
             window_from: never(),

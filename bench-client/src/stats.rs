@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::tls::Shaken;
+
 /// The longest time a histogram tells apart: 1,100 s, what a stamp can carry.
 const NANOSECONDS_MAX: u64 = 1_100_000_000_000;
 /// Publishes whose last delivery is tracked; 24 B each.
@@ -66,6 +68,10 @@ tally! {
     failed,
     /// Further attempts at opening a connection.
     retries,
+    /// TLS handshakes that were carried through.
+    handshakes,
+    /// Of those, how many resumed an earlier session.
+    resumed,
     /// Bytes read from sockets.
     bytes_in,
     /// Bytes handed to sockets.
@@ -153,6 +159,10 @@ pub(crate) struct Stats {
     pub(crate) slip: Recorder,
     /// From the first attempt to the end of the handshake.
     pub(crate) connect: Recorder,
+    /// From the first to the last byte of a TLS handshake.
+    pub(crate) handshake: Recorder,
+    /// Versions and cipher suites of TLS, and how often.
+    pub(crate) tls: BTreeMap<(&'static str, &'static str), u64>,
     /// By number of publish.
     pub(crate) reach: Vec<Reach>,
     /// What went wrong, in words, and how often.
@@ -174,6 +184,8 @@ impl Stats {
             delivery: Recorder::new(),
             slip: Recorder::new(),
             connect: Recorder::new(),
+            handshake: Recorder::new(),
+            tls: BTreeMap::new(),
             reach: Vec::new(),
             errors: BTreeMap::new(),
         }
@@ -182,6 +194,15 @@ impl Stats {
     /// Counts an error under its sentence.
     pub(crate) fn error(&mut self, sentence: impl Into<String>) {
         *self.errors.entry(sentence.into()).or_default() += 1;
+    }
+
+    /// Takes note of a TLS handshake that has just ended, if one has.
+    pub(crate) fn shaken(&mut self, shaken: Option<Shaken>) {
+        let Some(Shaken { took, spoken, is_resumed }) = shaken else { return };
+        self.tally.handshakes += 1;
+        self.tally.resumed += u64::from(is_resumed);
+        self.handshake.record(took.as_nanos() as u64, true);
+        *self.tls.entry(spoken).or_default() += 1;
     }
 
     /// Takes note that publish `number` reached one more subscriber.
@@ -206,6 +227,7 @@ impl Stats {
             (&mut self.delivery, &mut other.delivery),
             (&mut self.slip, &mut other.slip),
             (&mut self.connect, &mut other.connect),
+            (&mut self.handshake, &mut other.handshake),
         ] {
             mine.window.add(theirs.window()).expect("all windows have the same bounds");
         }
@@ -214,6 +236,9 @@ impl Stats {
             mine.intended = mine.intended.max(theirs.intended);
             mine.last = mine.last.max(theirs.last);
             mine.count += theirs.count;
+        }
+        for (spoken, count) in other.tls {
+            *self.tls.entry(spoken).or_default() += count;
         }
         for (sentence, count) in other.errors {
             *self.errors.entry(sentence).or_default() += count;

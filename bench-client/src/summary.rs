@@ -1,6 +1,6 @@
 //! From what was measured to the report: rates, shares, checks and warnings. No I/O.
 
-use crate::report::{ClientUse, Connect, Report, ServerUse, Times, failures};
+use crate::report::{ClientUse, Connect, Report, ServerUse, Times, TlsUse, failures};
 use crate::settings::{Load, Settings};
 use crate::shared::Shared;
 use crate::stats::{Stats, Tally, histogram};
@@ -104,6 +104,16 @@ pub(crate) fn summarise(
             per_second: tally.opened as f64 / measured.connect_seconds.max(1e-9),
             times: Times::of(stats.connect.window()),
         },
+        tls: shared.trust.as_ref().map(|_| TlsUse {
+            handshakes: tally.handshakes,
+            resumed: tally.resumed,
+            spoken: stats
+                .tls
+                .iter()
+                .map(|((version, suite), n)| (format!("{version} {suite}"), *n))
+                .collect(),
+            times: Times::of(stats.handshake.window()),
+        }),
         tally,
         echoes_per_second: tally.received_in_window as f64 / seconds,
         deliveries_per_second: tally.delivered_in_window as f64 / seconds,

@@ -4,12 +4,14 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use crate::spoken::Transport;
 
-/// A resolved `ws://` URL.
+/// A resolved URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Target {
     /// Where to connect.
     pub(crate) address: SocketAddr,
-    /// The `Host` field: host, and port unless it is 80.
+    /// Whether there is TLS below HTTP.
+    pub(crate) is_secure: bool,
+    /// The `Host` field: host, and port unless the URL has none.
     pub(crate) host: String,
     /// Path and query, beginning with `/`.
     pub(crate) path: String,
@@ -18,16 +20,15 @@ pub(crate) struct Target {
 impl Target {
     /// Parses and resolves a URL; a name with several addresses gives the first.
     pub(crate) fn resolve(url: &str) -> Result<Self, String> {
-        let Some(rest) = url.strip_prefix("ws://") else {
-            return Err(match url.split_once("://") {
-                Some(("wss", _)) => {
-                    format!("{url}: wss:// is not supported; put the server's plain port here")
-                }
-                Some((scheme, _)) => {
-                    format!("{url}: `{scheme}` is not a WebSocket scheme; use ws://HOST:PORT/PATH")
-                }
-                None => format!("{url}: not a URL; use ws://HOST:PORT/PATH"),
-            });
+        let (is_secure, rest) = match url.split_once("://") {
+            Some(("ws" | "http", rest)) => (false, rest),
+            Some(("wss" | "https", rest)) => (true, rest),
+            Some((scheme, _)) => {
+                return Err(format!(
+                    "{url}: `{scheme}` is not a WebSocket scheme; use ws://HOST:PORT/PATH, or wss:// for TLS"
+                ));
+            }
+            None => return Err(format!("{url}: not a URL; use ws://HOST:PORT/PATH, or wss:// for TLS")),
         };
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
@@ -35,14 +36,15 @@ impl Target {
             return Err(format!("{url}: not a WebSocket URL; use ws://HOST:PORT/PATH"));
         }
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-        let with_port = if has_port { authority.to_owned() } else { format!("{authority}:80") };
+        let port = if is_secure { 443 } else { 80 };
+        let with_port = if has_port { authority.to_owned() } else { format!("{authority}:{port}") };
         let address = with_port
             .to_socket_addrs()
             .map_err(|error| format!("{url}: cannot resolve {authority}: {error}"))?
             .next()
             .ok_or_else(|| format!("{url}: {authority} has no address"))?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Ok(Self { address, host: authority.to_owned(), path })
+        Ok(Self { address, is_secure, host: authority.to_owned(), path })
     }
 
     /// The same server's Engine.IO: at `/socket.io/` unless a path is named, asked for in the query unless one is there.
@@ -58,6 +60,19 @@ impl Target {
         self
     }
 
+    /// The host without its port: a name, or an address without brackets.
+    pub(crate) fn name(&self) -> &str {
+        let Some(address) = self.host.strip_prefix('[') else {
+            return self.host.split(':').next().unwrap_or_default();
+        };
+        address.split(']').next().unwrap_or_default()
+    }
+
+    /// The same as a URL.
+    pub(crate) fn url(&self) -> String {
+        format!("{}://{}{}", if self.is_secure { "wss" } else { "ws" }, self.host, self.path)
+    }
+
     /// Whether the target is this machine's 127.0.0.0/8, where any 127.x.y.z can be a source address.
     pub(crate) fn is_ipv4_loopback(&self) -> bool {
         matches!(self.address.ip(), IpAddr::V4(ip) if ip.is_loopback())
@@ -70,15 +85,24 @@ mod tests {
 
     #[test]
     fn urls_resolve() {
-        for (url, address, host, path) in [
-            ("ws://127.0.0.1:9000", "127.0.0.1:9000", "127.0.0.1:9000", "/"),
-            ("ws://127.0.0.1/a/b?c=d", "127.0.0.1:80", "127.0.0.1", "/a/b?c=d"),
-            ("ws://[::1]:81?x", "[::1]:81", "[::1]:81", "/?x"),
-            ("ws://[::1]/", "[::1]:80", "[::1]", "/"),
+        for (url, address, host, path, name) in [
+            ("ws://127.0.0.1:9000", "127.0.0.1:9000", "127.0.0.1:9000", "/", "127.0.0.1"),
+            ("http://127.0.0.1/a/b?c=d", "127.0.0.1:80", "127.0.0.1", "/a/b?c=d", "127.0.0.1"),
+            ("wss://localhost:9000/", ":9000", "localhost:9000", "/", "localhost"),
+            ("https://127.0.0.1/", "127.0.0.1:443", "127.0.0.1", "/", "127.0.0.1"),
+            ("ws://[::1]:81?x", "[::1]:81", "[::1]:81", "/?x", "::1"),
+            ("wss://[::1]/", "[::1]:443", "[::1]", "/", "::1"),
         ] {
             let target = Target::resolve(url).unwrap();
-            assert_eq!((target.address.to_string().as_str(), target.host.as_str()), (address, host), "{url}");
-            assert_eq!(target.path, path, "{url}");
+            assert!(target.address.to_string().ends_with(address), "{url}: {}", target.address);
+            assert_eq!(
+                (target.host.as_str(), target.path.as_str(), target.name()),
+                (host, path, name),
+                "{url}"
+            );
+            let is_secure = url.starts_with("wss") || url.starts_with("https");
+            assert_eq!(target.is_secure, is_secure, "{url}");
+            assert!(target.url().starts_with(if is_secure { "wss://" } else { "ws://" }), "{url}");
         }
     }
 
@@ -103,8 +127,9 @@ mod tests {
     fn what_is_no_url_says_what_would_be_one() {
         for url in [
             "localhost:80",
-            "http://a/",
-            "wss://a/",
+            "ftp://a/",
+            "wss:/a/",
+            "wss://",
             "ws://",
             "ws:///x",
             "ws://u@h/",

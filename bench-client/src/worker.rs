@@ -25,12 +25,14 @@ use crate::polling::{Lines, POSTS};
 use crate::shared::Shared;
 use crate::stats::Stats;
 use crate::timer::Timer;
+use crate::tls::{READ_BYTES, TlsCommon};
 use crate::traffic::Traffic;
 
 /// Bytes read from one connection at a time, least and most. A message that fits whole, with its header, is copied out
 /// of the kernel and no further: 1 MiB takes 630 µs instead of 740.
 const SCRATCH_BYTES: (usize, usize) = (256 << 10, 4 << 20);
 const HEADER_BYTES_MAX: usize = 14;
+const _: () = assert!(SCRATCH_BYTES.0 >= READ_BYTES, "what TLS reads at a time fits");
 const EVENTS_PER_TURN: usize = 1024;
 /// The timer's event; no slot is ever this large.
 const TIMER: Token = Token(usize::MAX - 1);
@@ -76,7 +78,8 @@ impl Worker {
         let poll = Poll::new()?;
         let timer = Timer::new(&poll, TIMER)?;
         let now = shared.clock.now();
-        let dialer = Dialer::new(poll.registry().try_clone()?, order.address, order.sources.clone());
+        let tls = shared.trust.clone().map(TlsCommon::new);
+        let dialer = Dialer::new(poll.registry().try_clone()?, order.address, order.sources.clone(), tls);
         let dialer = Rc::new(dialer);
         let mut traffic = Traffic::new(&shared.settings, index);
         if shared.handshake.is_polling {
@@ -187,7 +190,7 @@ impl Worker {
             && matches!(conn.phase, Phase::Open | Phase::Closing | Phase::Joining)
             && let Err(error) = conn.flush(&mut self.traffic.output)
         {
-            self.end(slot, &End::Failed(error.kind()));
+            self.end(slot, &End::of(&error));
         }
     }
 
@@ -217,7 +220,7 @@ impl Worker {
                     let sent = answered.and_then(|()| traffic.flush(conn));
                     match (fed, sent) {
                         (Err(end), _) => break Some(end),
-                        (Ok(()), Err(error)) => break Some(End::Failed(error.kind())),
+                        (Ok(()), Err(error)) => break Some(End::of(&error)),
                         (Ok(()), Ok(())) if is_ending => {}
                         // A short read emptied the socket: the next byte is a new edge.
                         (Ok(()), Ok(())) if is_all => break None,
@@ -229,7 +232,7 @@ impl Worker {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break None,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => break Some(End::Failed(error.kind())),
+                Err(error) => break Some(End::of(&error)),
             }
         };
         if was_joining && conn.phase == Phase::Open {
@@ -247,7 +250,8 @@ impl Worker {
     /// Carries the handshake of a connection on.
     fn progress(&mut self, slot: usize, now: u64) -> u64 {
         let conn = &mut self.conns[slot];
-        match self.connector.progress(conn, &self.shared.handshake, &mut self.scratch) {
+        let Self { connector, scratch, shared, traffic, .. } = self;
+        match connector.progress(conn, &shared.handshake, scratch, &mut traffic.stats) {
             Step::Waiting => {}
             Step::Opened(mut early) => {
                 let now = self.shared.clock.now();
@@ -257,7 +261,7 @@ impl Worker {
                     self.connector.opened(conn, now, &mut self.traffic.stats);
                 }
                 let sent = self.traffic.flush(conn);
-                if let Err(end) = fed.and_then(|()| sent.map_err(|error| End::Failed(error.kind()))) {
+                if let Err(end) = fed.and_then(|()| sent.map_err(|error| End::of(&error))) {
                     self.end(slot, &end);
                 } else {
                     // Nothing tells whether the last read emptied the socket.
@@ -325,7 +329,7 @@ impl Worker {
         let now = self.shared.clock.now();
         let sent = self.traffic.refill(conn, now).and_then(|()| self.traffic.flush(conn));
         if let Err(error) = sent {
-            self.end(slot, &End::Failed(error.kind()));
+            self.end(slot, &End::of(&error));
         }
     }
 
@@ -333,7 +337,7 @@ impl Worker {
         let Self { outbound, conns, traffic, shared, .. } = self;
         let failed = outbound.send_due(conns, traffic, shared);
         for (slot, error) in failed {
-            self.end(slot, &End::Failed(error.kind()));
+            self.end(slot, &End::of(&error));
         }
     }
 
@@ -356,6 +360,7 @@ impl Worker {
             stats.tally.lost += conn.echoes.missing() + conn.publishes.missing();
         }
         conn.phase = Phase::Gone;
+        conn.close();
         self.ended.push(slot);
     }
 

@@ -5,4 +5,6 @@ mod refusals;
 mod runs;
 mod socketio;
 mod support;
+mod tls;
+mod tls_front;
 mod told;

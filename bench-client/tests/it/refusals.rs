@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::{Said, bench, echo, messages, send, server, tcp_server};
 
-fn assert_refused(said: &Said, code: i32, words: &str) {
+pub(crate) fn assert_refused(said: &Said, code: i32, words: &str) {
     assert_eq!(said.code, Some(code), "{}{}", said.stdout, said.stderr);
     assert!(said.stdout.is_empty() && said.stderr.lines().count() == 1, "{}{}", said.stdout, said.stderr);
     assert!(said.stderr.starts_with("bench-client: ") && said.stderr.contains(words), "{}", said.stderr);
@@ -15,7 +15,8 @@ fn assert_refused(said: &Said, code: i32, words: &str) {
 
 #[test]
 fn a_wrong_url_is_a_usage_error() {
-    for (url, words) in [("http://127.0.0.1/", "ws://"), ("nonsense", "ws://"), ("wss://127.0.0.1/", "wss")] {
+    for (url, words) in [("ftp://127.0.0.1/", "ws://"), ("nonsense", "ws://"), ("wss:/127.0.0.1/", "wss://")]
+    {
         assert_refused(&bench(&format!("echo {url}")), 2, words);
     }
 }

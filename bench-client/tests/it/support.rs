@@ -1,5 +1,6 @@
 //! A small WebSocket server on tungstenite, a thread per connection, with faults to order; and the client under test.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
@@ -40,9 +41,9 @@ pub(crate) fn tcp_server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> S
 }
 
 /// Reads until the peer is gone, handing every data message to `each` with its number on this connection, from 1.
-pub(crate) fn messages(
-    socket: &mut WebSocket<TcpStream>,
-    mut each: impl FnMut(&mut WebSocket<TcpStream>, u64, Message),
+pub(crate) fn messages<S: Read + Write>(
+    socket: &mut WebSocket<S>,
+    mut each: impl FnMut(&mut WebSocket<S>, u64, Message),
 ) {
     let mut number = 0;
     while let Ok(message) = socket.read() {
@@ -54,7 +55,7 @@ pub(crate) fn messages(
 }
 
 /// Sends; a peer that is gone is noticed by the next read.
-pub(crate) fn send(socket: &mut WebSocket<TcpStream>, message: Message) {
+pub(crate) fn send(socket: &mut WebSocket<impl Read + Write>, message: Message) {
     drop(socket.send(message));
 }
 

@@ -1,6 +1,9 @@
 //! What the client tells its user about a run, and that `--help` explains it.
 
+use rustls::version::TLS13;
+
 use crate::support::{bench, echo, messages, relay, send, server};
+use crate::tls_front::{Authority, front};
 
 #[test]
 fn a_path_that_relays_or_echoes_nothing_is_named_while_the_run_goes_on_and_in_its_report() {
@@ -44,7 +47,10 @@ fn every_line_of_a_report_is_explained() {
         std::process::Command::new(env!("CARGO_BIN_EXE_bench-client")).arg("--help").output().unwrap();
     let help = String::from_utf8(command.stdout).unwrap();
     let explained: Vec<_> = help.lines().filter_map(|line| line.strip_prefix("  ")?.get(..15)).collect();
+    let authority = Authority::new();
+    let secure = front(authority.server(&["localhost"], 2100, &[&TLS13]), echo()).address;
     for flags in [
+        format!("echo wss://{secure} --insecure"),
         format!("mixed ws://{relaying} --rate 500 --broadcast-every 50ms --text --drain 10ms"),
         format!("broadcast ws://{} --every 50ms", relay(|_| false)),
         format!("memory ws://{relaying} --server-pid {pid} --text"),
