@@ -11,7 +11,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use hdrhistogram::Histogram;
 use throng::base::config::Config;
 use throng::base::id::Key;
-use throng::core::io::{Event, Io, Parcel};
+use throng::core::io::{Event, Got, Io, Parcel};
 use throng::core::mail::{Adopted, Adoption, Mail};
 use throng::core::mailbox::mailbox;
 use throng::core::service::{Reply, Service, Ticket};
@@ -62,9 +62,9 @@ impl Io for Memory {
         Ok(())
     }
 
-    fn read(&mut self, _stream: &(), into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    fn read(&mut self, _stream: &(), into: &mut [IoSliceMut<'_>]) -> io::Result<Got> {
         into[0][..self.requests.len()].copy_from_slice(&self.requests);
-        Ok(self.requests.len())
+        Ok(Got { bytes: self.requests.len(), is_drained: true })
     }
 
     fn write(&mut self, _stream: &(), from: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -69,6 +69,7 @@
 //! | feature | by default | what |
 //! |---|---|---|
 //! | `socketio` | yes | Socket.IO: the module `io`, `Builder::socket_io` |
+//! | `tls` | yes | `wss://` and `https://`: [`Tls`], [`Builder::bind_tls`] |
 //! | `cli` | yes | what only the `throng` program needs; a library that is embedded does without |
 //!
 //! # Where to go on
@@ -99,6 +100,8 @@ pub use base::config::{Config, FdTables, Origins};
 pub use base::error::{Full, SetupError};
 pub use base::id::ConnId;
 pub use core::service::Delivery;
+#[cfg(feature = "tls")]
+pub use core::tls::Tls;
 pub use hub::Subscribed;
 pub use proto::http::{Request, Response};
 pub use proto::ws::Message;

@@ -19,10 +19,14 @@ use crate::app::io::{
 };
 use crate::app::raw::{Handler, Post, RawMail, Remote};
 use crate::base::error::Full;
+#[cfg(feature = "tls")]
+use crate::base::error::SetupError;
 use crate::base::id::ConnId;
 use crate::base::metrics::Counters;
 use crate::core::mail::{Adopted, Adoption, MAIL_BYTES, Mail};
 use crate::core::publication::Publication;
+#[cfg(feature = "tls")]
+use crate::core::tls::Tls;
 use crate::proto::ws::Message;
 
 /// Reaches a running server from any thread. Cheap to clone. It outlives the server: what it sends then goes nowhere.
@@ -37,6 +41,8 @@ trait Shards: Send + Sync {
     fn post(&self, id: ConnId, post: Post) -> Result<(), Full>;
     fn adopt(&self, stream: TcpStream, bytes: Vec<u8>, post: Post) -> std::io::Result<()>;
     fn stop(&self, grace: Duration);
+    #[cfg(feature = "tls")]
+    fn reload_tls(&self) -> Result<(), SetupError>;
     fn count(&self) -> usize;
     fn metrics(&self) -> Metrics;
     #[cfg(feature = "socketio")]
@@ -130,6 +136,16 @@ impl Handle {
     /// left is cut. Returns at once; [`Server::join`](crate::Server::join) waits.
     pub fn stop(&self, grace: Duration) {
         self.0.stop(grace);
+    }
+
+    /// Reads the certificates and keys of all its TLS listeners again, as [`Tls::reload`](crate::Tls::reload) does: handshakes
+    /// from here on use them, connections that stand are not touched.
+    ///
+    /// # Errors
+    /// Those of one listener cannot be used: it goes on with what it had. The others have theirs.
+    #[cfg(feature = "tls")]
+    pub fn reload_tls(&self) -> Result<(), SetupError> {
+        self.0.reload_tls()
     }
 
     /// Everybody in the main namespace of Socket.IO, from any thread: `handle.io().to("room").emit(…)`. Where that says false
@@ -258,6 +274,12 @@ impl<H: Handler> Shards for Remote<H> {
         self.stop(grace_ms);
     }
 
+    #[cfg(feature = "tls")]
+    fn reload_tls(&self) -> Result<(), SetupError> {
+        let reloaded: Vec<_> = self.tls.iter().map(Tls::reload).collect();
+        reloaded.into_iter().collect()
+    }
+
     fn count(&self) -> usize {
         self.census.total()
     }
@@ -271,6 +293,8 @@ impl<H: Handler> Shards for Remote<H> {
         for (_, sum) in counters.iter_mut().filter(|(name, _)| *name == "io_broadcasts_encoded") {
             *sum += self.encoded.load(Ordering::Relaxed);
         }
+        #[cfg(feature = "tls")]
+        counters.push(("tls_reloads", self.tls.iter().map(Tls::reloads).sum()));
         counters.push(("jobs_panicked", self.jobs_panicked.load(Ordering::Relaxed)));
         let mut turn_us = snapshot(&self.turn_us[0]);
         for shard in &self.turn_us[1..] {

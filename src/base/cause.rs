@@ -86,7 +86,12 @@ causes! {
     /// A handler panicked while it worked for this connection.
     HandlerPanicked, Close(1011), "handler_panicked", "internal error";
 
+    /// The peer broke TLS, in its handshake or behind it. It was sent TLS's own alert.
+    TlsFailed, Silent, "tls_failed", "the peer broke TLS";
+
     // HTTP: the request is refused.
+    /// A request in the clear where TLS is spoken.
+    PlainHttp, Status(400), "plain_http", "this port speaks TLS: use https:// or wss://";
     /// A head that is not HTTP/1.1, or has contradictory lengths.
     BadHead, Status(400), "bad_head", "the request head is malformed";
     /// A WebSocket handshake that lacks a part or has a wrong one.

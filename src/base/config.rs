@@ -104,6 +104,10 @@ pub struct Config {
 
     /// Connections accepted per turn and listener. 64, about 1 ms.
     pub accepts_per_turn: usize,
+    /// TLS handshakes taken up per turn. 8, about 1 ms; the rest wait for the next turn.
+    pub tls_handshakes_per_turn: usize,
+    /// Bytes kept of a TLS handshake whose messages are not whole. 16 KiB; beyond it the connection ends.
+    pub tls_handshake_bytes_max: usize,
     /// Bytes read from one connection per turn: the size of the shard's one read buffer. 256 KiB.
     pub read_bytes_per_turn: usize,
     /// Mailbox messages handled per turn. 1,024.
@@ -149,6 +153,8 @@ impl Default for Config {
             topics_per_connection_max: 1024,
             topic_bytes_max: 1024,
             accepts_per_turn: 64,
+            tls_handshakes_per_turn: 8,
+            tls_handshake_bytes_max: 16 << 10,
             read_bytes_per_turn: 256 << 10,
             mails_per_turn: 1024,
             deliveries_per_turn: 65_536,
@@ -186,6 +192,8 @@ impl Config {
         within("topics_per_connection_max", self.topics_per_connection_max, 0, 1 << 20)?;
         within("topic_bytes_max", self.topic_bytes_max, 1, 1 << 20)?;
         within("accepts_per_turn", self.accepts_per_turn, 1, 1 << 16)?;
+        within("tls_handshakes_per_turn", self.tls_handshakes_per_turn, 1, 1 << 16)?;
+        within("tls_handshake_bytes_max", self.tls_handshake_bytes_max, 2 << 10, 32 << 10)?;
         within("read_bytes_per_turn", self.read_bytes_per_turn, 4 << 10, 64 << 20)?;
         within("mails_per_turn", self.mails_per_turn, 1, 1 << 20)?;
         within("deliveries_per_turn", self.deliveries_per_turn, 1, 1 << 30)?;

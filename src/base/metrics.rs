@@ -65,6 +65,10 @@ counters! {
     wakes,
     /// Times the shard's fd table was full at accept.
     fd_table_full,
+    /// TLS handshakes completed.
+    tls_handshakes,
+    /// Those of them that took up an earlier session.
+    tls_resumed,
     /// Socket.IO: sessions opened.
     io_sessions_opened,
     /// Socket.IO: sessions that are over.

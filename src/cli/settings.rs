@@ -93,6 +93,7 @@ settings! {
     "HTTP":
     origins config.origins, "A page's origin that may open WebSockets; repeatable. any: every page may";
     size config.head_bytes_max, "A request head, beyond it 431";
+    size config.tls_handshake_bytes_max, "What is kept of a TLS handshake that is not whole, beyond it the end";
     time config.head_timeout, "How long a request may take to arrive, head and body, then 408";
     size config.body_bytes_max, "A request body, beyond it 413";
     time config.silent_timeout, "How long a connection without pings may be silent; 0 is off";
@@ -120,6 +121,7 @@ settings! {
 
     "Work per turn":
     count config.accepts_per_turn, "Connections accepted per turn and listener";
+    count config.tls_handshakes_per_turn, "TLS handshakes taken up per turn";
     size config.read_bytes_per_turn, "Bytes read of a connection per turn: the shard's one read buffer";
     count config.mails_per_turn, "Messages of other shards handled per turn";
     count config.deliveries_per_turn, "Messages queued for subscribers per turn, and again of other shards";

@@ -108,26 +108,44 @@ impl Flags {
 pub struct Peer {
     word: u32,
     port: u16,
-    is_v6: bool,
+    /// [`V6`](Self::V6), [`SECURE`](Self::SECURE).
+    marks: u8,
 }
 
 impl Peer {
-    pub(super) fn new(address: SocketAddr, v6: &mut slab::Slab<std::net::SocketAddrV6>) -> Self {
+    /// The address is IPv6.
+    const V6: u8 = 1;
+    /// The connection speaks TLS.
+    const SECURE: u8 = 2;
+
+    pub(super) fn new(
+        address: SocketAddr,
+        is_secure: bool,
+        v6: &mut slab::Slab<std::net::SocketAddrV6>,
+    ) -> Self {
+        let secure = if is_secure { Self::SECURE } else { 0 };
         match address {
-            SocketAddr::V4(v4) => Self { word: v4.ip().to_bits(), port: v4.port(), is_v6: false },
-            SocketAddr::V6(long) => Self { word: v6.insert(long) as u32, port: long.port(), is_v6: true },
+            SocketAddr::V4(v4) => Self { word: v4.ip().to_bits(), port: v4.port(), marks: secure },
+            SocketAddr::V6(long) => {
+                Self { word: v6.insert(long) as u32, port: long.port(), marks: secure | Self::V6 }
+            }
         }
     }
 
+    /// Whether the connection speaks TLS.
+    pub(super) const fn is_secure(self) -> bool {
+        self.marks & Self::SECURE != 0
+    }
+
     pub(super) fn address(self, v6: &slab::Slab<std::net::SocketAddrV6>) -> SocketAddr {
-        if self.is_v6 {
+        if self.marks & Self::V6 != 0 {
             return SocketAddr::V6(v6[self.word as usize]);
         }
         SocketAddr::new(IpAddr::V4(Ipv4Addr::from_bits(self.word)), self.port)
     }
 
     pub(super) fn release(self, v6: &mut slab::Slab<std::net::SocketAddrV6>) {
-        if self.is_v6 {
+        if self.marks & Self::V6 != 0 {
             v6.remove(self.word as usize);
         }
     }
@@ -171,8 +189,8 @@ mod tests {
         let mut v6 = slab::Slab::new();
         for text in ["127.0.0.1:80", "255.1.2.3:65535", "[::1]:3000", "[fe80::1%7]:9"] {
             let address: SocketAddr = text.parse().unwrap();
-            let peer = Peer::new(address, &mut v6);
-            assert_eq!(peer.address(&v6), address);
+            let peer = Peer::new(address, true, &mut v6);
+            assert!(peer.address(&v6) == address && peer.is_secure());
             peer.release(&mut v6);
         }
         assert!(v6.is_empty());

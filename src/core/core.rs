@@ -169,6 +169,11 @@ impl<S: Service> Core<S> {
         self.table.address(key)
     }
 
+    /// Whether a connection speaks TLS.
+    pub fn is_secure(&self, key: Key) -> bool {
+        self.table.is_secure(key)
+    }
+
     /// Random bytes that nobody guesses.
     pub fn random<const N: usize>(&mut self) -> [u8; N] {
         self.random.bytes()

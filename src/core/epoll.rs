@@ -16,7 +16,9 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use crate::sys::handoff::Handoff;
 use crate::sys::reserve::Reserve;
 
-use super::io::{Event, Io, Parcel};
+use super::io::{Event, Got, Io, Parcel};
+#[cfg(feature = "tls")]
+use super::tls::{Moved, Sessions, Tls};
 
 /// Bytes read of the request of a connection that is shed: most requests are smaller.
 const SHED_READ_BYTES: usize = 4 << 10;
@@ -54,6 +56,12 @@ pub struct EpollParts {
     pub wakers: Vec<Arc<Waker>>,
     /// How streams come and go.
     pub transport: Transport,
+    /// Which listeners speak TLS, by their number modulo the length; empty: none does.
+    #[cfg(feature = "tls")]
+    pub tls: Vec<Option<Tls>>,
+    /// The shard's TLS sessions.
+    #[cfg(feature = "tls")]
+    pub sessions: Sessions,
 }
 
 impl EpollParts {
@@ -64,7 +72,17 @@ impl EpollParts {
     pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        Ok(Self { poll, waker, listeners: Vec::new(), wakers: Vec::new(), transport: Transport::Shared })
+        Ok(Self {
+            poll,
+            waker,
+            listeners: Vec::new(),
+            wakers: Vec::new(),
+            transport: Transport::Shared,
+            #[cfg(feature = "tls")]
+            tls: Vec::new(),
+            #[cfg(feature = "tls")]
+            sessions: Sessions::default(),
+        })
     }
 
     /// What wakes this shard.
@@ -95,10 +113,37 @@ pub struct Epoll {
     arrived: Vec<(u64, std::net::TcpStream)>,
     handed: u64,
     began: Instant,
+    #[cfg(feature = "tls")]
+    tls: Vec<Option<Tls>>,
+    #[cfg(feature = "tls")]
+    sessions: Sessions,
 }
 
-/// A stream that goes through a socket: its number there.
-struct Handed(u64);
+/// A stream on its way, and its TLS session.
+struct Sent {
+    stream: Way,
+    #[cfg(feature = "tls")]
+    session: Option<Moved>,
+}
+
+/// How a stream goes.
+enum Way {
+    /// As it is.
+    Stream(std::net::TcpStream),
+    /// Through a socket: its number there.
+    Handed(u64),
+}
+
+impl Way {
+    /// With no session.
+    fn alone(self) -> Sent {
+        Sent {
+            stream: self,
+            #[cfg(feature = "tls")]
+            session: None,
+        }
+    }
+}
 
 impl Epoll {
     /// The `Io` of the calling thread.
@@ -116,7 +161,42 @@ impl Epoll {
             arrived: Vec::new(),
             handed: 0,
             began: Instant::now(),
+            #[cfg(feature = "tls")]
+            tls: parts.tls,
+            #[cfg(feature = "tls")]
+            sessions: parts.sessions,
         })
+    }
+
+    /// What a listener is to speak TLS with.
+    #[cfg(feature = "tls")]
+    fn tls_of(&self, listener: usize) -> Option<&Tls> {
+        self.tls.get(listener.checked_rem(self.tls.len())?)?.as_ref()
+    }
+
+    /// The stream of a parcel.
+    fn receive(&mut self, way: Way) -> io::Result<std::net::TcpStream> {
+        let wanted = match way {
+            Way::Stream(stream) => return Ok(stream),
+            Way::Handed(number) => number,
+        };
+        let Transport::Own { incoming, .. } = &self.transport else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        loop {
+            if let Some(at) = self.arrived.iter().position(|(number, _)| *number == wanted) {
+                return Ok(self.arrived.swap_remove(at).1);
+            }
+            let mut number = [0; 8];
+            let received = incoming.receive(&mut number)?;
+            let number = u64::from_le_bytes(number);
+            match received.fd {
+                Some(fd) => self.arrived.push((number, fd.into())),
+                None if number == wanted => return Err(io::Error::from_raw_os_error(libc::EMFILE)),
+                // Another one's fd is lost; whoever asks for it finds nothing and is told so.
+                None => {}
+            }
+        }
     }
 }
 
@@ -135,11 +215,11 @@ pub fn pack_foreign(
     outgoing: Option<&Handoff>,
     count: u64,
 ) -> io::Result<Parcel> {
-    let Some(handoff) = outgoing else { return Ok(Box::new(stream)) };
+    let Some(handoff) = outgoing else { return Ok(Box::new(Way::Stream(stream).alone())) };
     // Shards are 1,024 at most, so none has this number.
     let number = handoff_number(count, u16::MAX);
     handoff.send(stream.as_fd(), &number.to_le_bytes())?;
-    Ok(Box::new(Handed(number)))
+    Ok(Box::new(Way::Handed(number).alone()))
 }
 
 impl Io for Epoll {
@@ -150,6 +230,8 @@ impl Io for Epoll {
     }
 
     fn poll(&mut self, timeout_ms: Option<u64>, events: &mut Vec<Event>) -> io::Result<()> {
+        #[cfg(feature = "tls")]
+        self.sessions.next_turn();
         self.poll.poll(&mut self.events, timeout_ms.map(Duration::from_millis))?;
         events.extend(self.events.iter().filter(|event| event.token() != WAKER).map(|event| Event {
             token: event.token().0 as u64,
@@ -161,10 +243,17 @@ impl Io for Epoll {
     }
 
     fn accept(&mut self, listener: usize) -> io::Result<(TcpStream, SocketAddr)> {
-        self.listeners[listener].accept()
+        let accepted = self.listeners[listener].accept()?;
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls_of(listener).cloned() {
+            self.sessions.await_hello(accepted.0.as_raw_fd(), tls);
+        }
+        Ok(accepted)
     }
 
     fn shed(&mut self, listener: usize, answer: &[u8]) -> bool {
+        #[cfg(feature = "tls")]
+        let answer = if self.tls_of(listener).is_some() { &super::tls::REFUSAL } else { answer };
         let Self { reserve, listeners, .. } = self;
         let shed = reserve.spend(|| {
             let Ok((mut stream, _)) = listeners[listener].accept() else { return false };
@@ -192,16 +281,26 @@ impl Io for Epoll {
     }
 
     #[inline]
-    fn read(&mut self, stream: &TcpStream, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let mut stream = stream;
-        match into {
-            [one] => stream.read(one),
-            several => stream.read_vectored(several),
+    fn read(&mut self, stream: &TcpStream, into: &mut [IoSliceMut<'_>]) -> io::Result<Got> {
+        #[cfg(feature = "tls")]
+        if self.sessions.has(stream.as_raw_fd()) {
+            return self.sessions.read(stream.as_raw_fd(), stream, into);
         }
+        let mut stream = stream;
+        let (read, offered) = match into {
+            [one] => (stream.read(one), one.len()),
+            several => (stream.read_vectored(several), several.iter().map(|one| one.len()).sum()),
+        };
+        // Less than was asked for means that the socket is empty.
+        read.map(|bytes| Got { bytes, is_drained: bytes < offered })
     }
 
     #[inline]
     fn write(&mut self, stream: &TcpStream, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        #[cfg(feature = "tls")]
+        if self.sessions.has(stream.as_raw_fd()) {
+            return self.sessions.write(stream.as_raw_fd(), stream, from);
+        }
         let mut stream = stream;
         loop {
             let written = match from {
@@ -215,12 +314,28 @@ impl Io for Epoll {
         }
     }
 
+    #[cfg(feature = "tls")]
+    fn flush(&mut self, stream: &TcpStream) -> bool {
+        self.sessions.flush(stream.as_raw_fd(), stream, |stream| _ = stream.shutdown(Shutdown::Write))
+    }
+
+    #[cfg(feature = "tls")]
+    fn is_secure(&self, stream: &TcpStream) -> bool {
+        self.sessions.has(stream.as_raw_fd())
+    }
+
     fn finish(&mut self, stream: &TcpStream) {
+        #[cfg(feature = "tls")]
+        if !self.sessions.finish(stream.as_raw_fd(), stream) {
+            return;
+        }
         // An error means that the connection is broken already; the read that follows finds that out.
         let _broken = stream.shutdown(std::net::Shutdown::Write);
     }
 
     fn close(&mut self, stream: TcpStream) {
+        #[cfg(feature = "tls")]
+        drop(self.sessions.take(stream.as_raw_fd()));
         drop(stream);
     }
 
@@ -230,46 +345,36 @@ impl Io for Epoll {
     }
 
     fn pack(&mut self, mut stream: TcpStream, shard: usize) -> io::Result<Parcel> {
+        // Whatever becomes of the stream, its fd here is somebody else's next.
+        #[cfg(feature = "tls")]
+        let session = self.sessions.take(stream.as_raw_fd());
         self.poll.registry().deregister(&mut stream)?;
-        match &self.transport {
-            Transport::Shared => Ok(Box::new(std::net::TcpStream::from(stream))),
+        let stream = match &self.transport {
+            Transport::Shared => Way::Stream(std::net::TcpStream::from(stream)),
             Transport::Own { shard: sender, outgoing, .. } => {
                 self.handed += 1;
                 let number = handoff_number(self.handed, *sender);
                 outgoing[shard].send(stream.as_fd(), &number.to_le_bytes())?;
-                Ok(Box::new(Handed(number)))
+                Way::Handed(number)
             }
-        }
+        };
+        Ok(Box::new(Sent {
+            stream,
+            #[cfg(feature = "tls")]
+            session,
+        }))
     }
 
     fn unpack(&mut self, parcel: Parcel) -> io::Result<TcpStream> {
-        let parcel = match parcel.downcast::<std::net::TcpStream>() {
-            Ok(stream) => {
-                stream.set_nonblocking(true)?;
-                return Ok(TcpStream::from_std(*stream));
-            }
-            Err(other) => other,
-        };
-        let Ok(handed) = parcel.downcast::<Handed>() else { return Err(io::ErrorKind::InvalidInput.into()) };
-        let Transport::Own { incoming, .. } = &self.transport else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        loop {
-            if let Some(at) = self.arrived.iter().position(|(number, _)| *number == handed.0) {
-                let stream = self.arrived.swap_remove(at).1;
-                stream.set_nonblocking(true)?;
-                return Ok(TcpStream::from_std(stream));
-            }
-            let mut number = [0; 8];
-            let received = incoming.receive(&mut number)?;
-            let number = u64::from_le_bytes(number);
-            match received.fd {
-                Some(fd) => self.arrived.push((number, fd.into())),
-                None if number == handed.0 => return Err(io::Error::from_raw_os_error(libc::EMFILE)),
-                // Another one's fd is lost; whoever asks for it finds nothing and is told so.
-                None => {}
-            }
+        let Ok(sent) = parcel.downcast::<Sent>() else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let sent = *sent;
+        let stream = self.receive(sent.stream)?;
+        stream.set_nonblocking(true)?;
+        #[cfg(feature = "tls")]
+        if let Some(session) = sent.session {
+            self.sessions.put(stream.as_raw_fd(), session);
         }
+        Ok(TcpStream::from_std(stream))
     }
 
     fn close_listeners(&mut self) {

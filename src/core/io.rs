@@ -7,6 +7,8 @@ use std::any::Any;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 
+use crate::base::cause::Cause;
+
 /// A stream on its way from one shard to another: what is inside only the `Io` that packed it and its like know.
 pub type Parcel = Box<dyn Any + Send>;
 
@@ -21,6 +23,24 @@ pub struct Event {
     pub writable: bool,
     /// The peer sent FIN, or the connection is broken: read on to the end, no further edge will come.
     pub read_closed: bool,
+}
+
+/// What a read has brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Got {
+    /// Bytes; 0 is the end of what the peer sends.
+    pub bytes: usize,
+    /// There was no more: to ask again before the next event would be in vain.
+    pub is_drained: bool,
+}
+
+/// Why a connection is over that could not be read from or written to.
+pub(super) fn cause_of(error: &io::Error) -> Cause {
+    match error.kind() {
+        io::ErrorKind::InvalidData => Cause::TlsFailed,
+        io::ErrorKind::InvalidInput => Cause::PlainHttp,
+        _ => Cause::PeerReset,
+    }
 }
 
 /// What a shard asks of the kernel.
@@ -48,14 +68,26 @@ pub trait Io {
     /// Starts events of a stream, for reading and writing, edge-triggered, once for its life.
     fn register(&mut self, stream: &mut Self::Stream, token: u64) -> io::Result<()>;
 
-    /// Reads into the buffers, in order.
-    fn read(&mut self, stream: &Self::Stream, into: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+    /// Reads into the buffers, in order. `WouldBlock`: there is nothing, and an event will say when there is.
+    /// `Interrupted`: there may be something, ask again in the next turn. `InvalidData`: the peer broke TLS, and was told.
+    /// `InvalidInput`: it speaks HTTP where TLS is spoken, and what is written from here on goes out as it is.
+    fn read(&mut self, stream: &Self::Stream, into: &mut [IoSliceMut<'_>]) -> io::Result<Got>;
 
     /// Writes from the buffers, in order. Never `Interrupted`: after less than was offered the caller waits for room, and
     /// an interrupted call promises none, so it is repeated here.
     fn write(&mut self, stream: &Self::Stream, from: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Sends FIN. The stream can still be read.
+    /// The stream is writable: sends what is kept here of earlier writes, which counted as sent. False while some is left.
+    fn flush(&mut self, _stream: &Self::Stream) -> bool {
+        true
+    }
+
+    /// Whether what goes over the stream is encrypted.
+    fn is_secure(&self, _stream: &Self::Stream) -> bool {
+        false
+    }
+
+    /// Sends FIN, behind what [`flush`](Self::flush) has yet to send. The stream can still be read.
     fn finish(&mut self, stream: &Self::Stream);
 
     /// Closes a stream.

@@ -131,8 +131,9 @@ impl<S: Service, I: Io> Shard<S, I> {
 
     /// Puts a stream into the table. `None`: the kernel would not watch it, and it is closed.
     pub(super) fn take_in(&mut self, mut stream: I::Stream, address: SocketAddr) -> Option<Key> {
+        let is_secure = self.io.is_secure(&stream);
         let core = &mut self.core;
-        let key = core.table.insert(address, core.now, |peer| Conn {
+        let key = core.table.insert(address, is_secure, core.now, |peer| Conn {
             peer,
             queued: 0,
             batch: Default::default(),

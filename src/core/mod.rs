@@ -50,3 +50,5 @@ pub mod shard;
 mod stream;
 pub mod table;
 pub mod timers;
+#[cfg(feature = "tls")]
+pub mod tls;

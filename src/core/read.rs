@@ -1,7 +1,6 @@
 //! A connection is readable: one read into the scratch, decode, hand to the service, send what it said.
 //!
-//! One read per connection and turn. Less than the buffer holds means the socket is drained, so nobody asks twice only
-//! to be told "would block"; a full buffer, or a FIN behind the bytes, puts the connection on the list of those to be
+//! One read per connection and turn. Whoever is drained is not asked twice only to be told "would block"; a full buffer, or a FIN behind the bytes, puts the connection on the list of those to be
 //! read again. A large frame's bytes go straight into its carry, in the same call.
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -15,7 +14,7 @@ use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
 use super::cork::Sources;
 use super::exchange::Exchange;
-use super::io::Io;
+use super::io::{Got, Io, cause_of};
 use super::outbox::{PIECES_MAX, Unit};
 use super::service::Service;
 use super::shard::Shard;
@@ -43,7 +42,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             Arrived::Frames(carry) => carry.want(&mut self.core.store),
             _ => &mut [],
         };
-        let (wanted, room) = (direct.len(), direct.len() + self.scratch.len());
+        let wanted = direct.len();
         let stream = self.streams[key.slot as usize].as_ref();
         let Some(stream) = stream else { return };
         let result = if wanted == 0 {
@@ -51,7 +50,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         } else {
             self.io.read(stream, &mut [IoSliceMut::new(direct), IoSliceMut::new(&mut self.scratch)])
         };
-        let n = *result.as_ref().unwrap_or(&0);
+        let n = result.as_ref().map_or(0, |got| got.bytes);
         if let Arrived::Frames(carry) = &mut arrived {
             carry.filled(n.min(wanted));
         }
@@ -61,14 +60,21 @@ impl<S: Service, I: Io> Shard<S, I> {
             conn.flags.clear(Flags::PINGED);
         }
         match result {
-            Ok(0) => return self.read_end(key),
-            Ok(n) if n < room && !conn.flags.any(Flags::READ_CLOSED) => conn.flags.clear(Flags::READABLE),
+            Ok(Got { bytes: 0, .. }) => return self.read_end(key),
+            Ok(Got { is_drained: true, .. }) if !conn.flags.any(Flags::READ_CLOSED) => {
+                conn.flags.clear(Flags::READABLE);
+            }
             Ok(_) => self.core.push_more(key),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 return conn.flags.clear(Flags::READABLE);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return self.core.push_more(key),
-            Err(_) => return self.core.vanish(key, Cause::PeerReset),
+            Err(error) => {
+                return match cause_of(&error) {
+                    Cause::PeerReset => self.core.vanish(key, Cause::PeerReset),
+                    fault => self.core.fail(key, fault),
+                };
+            }
         }
         self.core.table.hear(key, self.core.now);
         self.core.counters.bytes_in.add(n as u64);

@@ -171,7 +171,7 @@ fn step<S: Service>(
             let Some(head_bytes) = exchange.scan.find_within(bytes, core.config.head_bytes_max)? else {
                 return Ok(Step::Incomplete);
             };
-            let request = Request::parse(&bytes[..head_bytes], &mut slots)?;
+            let request = Request::parse(&bytes[..head_bytes], &mut slots)?.over(core.is_secure(key));
             let decoder = Body::new(request.framing(), core.config.body_bytes_max)?;
             if decoder.is_complete() {
                 return Ok(core.dispatch(service, key, &request, &[])?.into_step(head_bytes));
@@ -189,7 +189,7 @@ fn step<S: Service>(
     }
     let body = std::mem::take(&mut body.bytes);
     let mut slots = HeaderSlots::new();
-    let request = Request::parse(&bytes[..head_bytes], &mut slots)?;
+    let request = Request::parse(&bytes[..head_bytes], &mut slots)?.over(core.is_secure(key));
     Ok(core.dispatch(service, key, &request, &body)?.into_step(n))
 }
 

@@ -237,9 +237,12 @@ impl<S: Service, I: Io> Shard<S, I> {
             return self.listener_event(key.slot as usize);
         }
         let Some(conn) = self.core.table.conn_mut(key) else { return self.core.counters.stale_keys.add(1) };
-        if event.writable && conn.flags.any(Flags::BLOCKED) {
-            conn.flags.clear(Flags::BLOCKED);
-            self.core.mark_dirty(key);
+        if event.writable {
+            let stream = self.streams[key.slot as usize].as_ref();
+            if stream.is_none_or(|stream| self.io.flush(stream)) && conn.flags.any(Flags::BLOCKED) {
+                conn.flags.clear(Flags::BLOCKED);
+                self.core.mark_dirty(key);
+            }
         }
         if event.readable || event.read_closed {
             let Some(conn) = self.core.table.conn_mut(key) else { return };

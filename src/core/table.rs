@@ -68,10 +68,11 @@ impl<D> Table<D> {
     pub(super) fn insert(
         &mut self,
         address: SocketAddr,
+        is_secure: bool,
         now: u32,
         conn: impl FnOnce(Peer) -> Conn<D>,
     ) -> Key {
-        let peer = Peer::new(address, &mut self.v6);
+        let peer = Peer::new(address, is_secure, &mut self.v6);
         let slot = self.conns.insert(conn(peer));
         if slot == self.generations.len() {
             self.generations.push(1);
@@ -128,6 +129,11 @@ impl<D> Table<D> {
         Some(self.conn(key)?.peer.address(&self.v6))
     }
 
+    /// Whether a connection speaks TLS.
+    pub(super) fn is_secure(&self, key: Key) -> bool {
+        self.conn(key).is_some_and(|conn| conn.peer.is_secure())
+    }
+
     #[inline]
     pub(super) fn hear(&mut self, key: Key, now: u32) {
         self.heard[key.slot as usize] = now;
@@ -151,7 +157,7 @@ mod tests {
     use crate::core::conn::{Arrived, Flags, Stage};
 
     fn insert(table: &mut Table<u8>) -> Key {
-        table.insert("127.0.0.1:9".parse().unwrap(), 5, |peer| Conn {
+        table.insert("127.0.0.1:9".parse().unwrap(), false, 5, |peer| Conn {
             peer,
             queued: 0,
             batch: Default::default(),

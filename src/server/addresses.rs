@@ -8,22 +8,22 @@ use crate::base::error::SetupError;
 use crate::sys::listener::{ListenOptions, listen_each};
 
 /// The addresses that one `bind` names. `localhost` is both loopback addresses, whatever the host's resolver says.
-pub(super) fn resolve(name: &str) -> Result<Vec<SocketAddr>, SetupError> {
+pub(super) fn resolve(setting: &'static str, name: &str) -> Result<Vec<SocketAddr>, SetupError> {
     const RIGHT: &str = "an address and a port, such as localhost:3000, 0.0.0.0:80 or [::]:443";
     if let Some(port) = name.strip_prefix("localhost:") {
-        let port: u16 = port.parse().map_err(|_| SetupError::setting("bind", name, RIGHT))?;
+        let port: u16 = port.parse().map_err(|_| SetupError::setting(setting, name, RIGHT))?;
         return Ok([IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()]
             .map(|ip| (ip, port).into())
             .to_vec());
     }
     // A port alone would be asked of the resolver, as the port of a host without a name.
     if name.starts_with(':') {
-        return Err(SetupError::setting("bind", name, RIGHT));
+        return Err(SetupError::setting(setting, name, RIGHT));
     }
     match name.to_socket_addrs() {
         Ok(addresses) => Ok(addresses.collect()),
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            Err(SetupError::setting("bind", name, RIGHT))
+            Err(SetupError::setting(setting, name, RIGHT))
         }
         Err(error) => {
             Err(SetupError::host(format!("resolve {name}"), error, "give an address instead of a name"))
@@ -31,18 +31,18 @@ pub(super) fn resolve(name: &str) -> Result<Vec<SocketAddr>, SetupError> {
     }
 }
 
-/// Listens on every address, once per shard: `listeners[address][shard]`.
+/// Listens on every address, once per shard: `listeners[address][shard]`, with the number of the name that each address is of.
 ///
 /// An IPv6 address that this host does not have is left out, as long as one address of the same name is left.
 pub(super) fn listen(
     names: &[Vec<SocketAddr>],
     shards: usize,
     config: &Config,
-) -> Result<Vec<Vec<TcpListener>>, SetupError> {
+) -> Result<Vec<(usize, Vec<TcpListener>)>, SetupError> {
     let options =
         ListenOptions { backlog: config.backlog, notsent_lowat: config.notsent_lowat, reuse_port: false };
     let mut listeners = Vec::new();
-    for addresses in names {
+    for (name, addresses) in names.iter().enumerate() {
         let mut port = None;
         let mut left_out = None;
         let before = listeners.len();
@@ -55,7 +55,7 @@ pub(super) fn listen(
             match listen_each(address, shards, options) {
                 Ok(listening) => {
                     port = listening[0].local_addr().ok().map(|address| address.port());
-                    listeners.push(listening);
+                    listeners.push((name, listening));
                 }
                 Err(error) if address.is_ipv6() && is_not_here(&error) => left_out = Some((address, error)),
                 Err(error) => return Err(refused(address, error)),
@@ -102,14 +102,14 @@ mod tests {
 
     #[test]
     fn localhost_is_both_loopback_addresses() {
-        let both = resolve("localhost:3000").unwrap();
+        let both = resolve("bind", "localhost:3000").unwrap();
         assert_eq!(both, ["127.0.0.1:3000".parse().unwrap(), "[::1]:3000".parse().unwrap()]);
     }
 
     #[test]
     fn a_wrong_address_is_named_with_what_would_be_right() {
         for wrong in [":8080", "localhost", "localhost:x", "localhost:70000", "127.0.0.1"] {
-            let said = resolve(wrong).unwrap_err().to_string();
+            let said = resolve("bind", wrong).unwrap_err().to_string();
             assert!(said.contains(wrong) && said.contains("localhost:3000"), "{said}");
         }
     }
@@ -126,9 +126,12 @@ mod tests {
 
     #[test]
     fn port_0_is_one_port_for_all_addresses_and_shards() {
-        let listeners = listen(&[resolve("localhost:0").unwrap()], 2, &Config::default()).unwrap();
-        let ports: Vec<_> =
-            listeners.iter().flatten().map(|listener| listener.local_addr().unwrap().port()).collect();
+        let listeners = listen(&[resolve("bind", "localhost:0").unwrap()], 2, &Config::default()).unwrap();
+        let ports: Vec<_> = listeners
+            .iter()
+            .flat_map(|(_, each)| each)
+            .map(|listener| listener.local_addr().unwrap().port())
+            .collect();
         assert!(ports.len() >= 2 && ports.iter().all(|port| *port == ports[0] && *port != 0), "{ports:?}");
     }
 }

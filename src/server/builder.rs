@@ -10,6 +10,8 @@ use crate::app::io::IoSetup;
 use crate::app::raw::{Admission, Conn, Handler, Opening, Raw};
 use crate::base::config::Config;
 use crate::base::error::SetupError;
+#[cfg(feature = "tls")]
+use crate::core::tls::{READ_BYTES_MIN, Tls};
 use crate::proto::http::Response;
 use crate::proto::ws::Message;
 
@@ -23,6 +25,9 @@ use super::threads;
 pub struct Builder {
     pub(super) config: Config,
     names: Vec<Vec<SocketAddr>>,
+    /// What those speak TLS with that do, by the name's number.
+    #[cfg(feature = "tls")]
+    tls: Vec<(usize, Tls)>,
     web: Web,
     #[cfg(feature = "socketio")]
     pub(super) io: IoSetup,
@@ -35,7 +40,19 @@ impl Builder {
     /// # Errors
     /// The name is none, or cannot be resolved.
     pub fn bind(mut self, name: impl AsRef<str>) -> Result<Self, SetupError> {
-        self.names.push(addresses::resolve(name.as_ref())?);
+        self.names.push(addresses::resolve("bind", name.as_ref())?);
+        Ok(self)
+    }
+
+    /// Listens on an address for TLS: `https://` and `wss://`, beside what [`bind`](Self::bind) serves in the clear. May be
+    /// called again for more. [`Tls::reload`] exchanges the certificates while the server runs.
+    ///
+    /// # Errors
+    /// The name is none, or cannot be resolved.
+    #[cfg(feature = "tls")]
+    pub fn bind_tls(mut self, name: impl AsRef<str>, tls: &Tls) -> Result<Self, SetupError> {
+        self.tls.push((self.names.len(), tls.clone()));
+        self.names.push(addresses::resolve("bind_tls", name.as_ref())?);
         Ok(self)
     }
 
@@ -139,6 +156,11 @@ impl Builder {
     /// A setting that cannot be right, in itself or here, or an fd limit that the shards alone exceed.
     pub fn plan(&self) -> Result<Plan, SetupError> {
         self.config.check()?;
+        #[cfg(feature = "tls")]
+        if !self.tls.is_empty() && self.config.read_bytes_per_turn < READ_BYTES_MIN {
+            let right = format!("at least {READ_BYTES_MIN} where TLS is spoken: records are decrypted in it");
+            return Err(SetupError::setting("read_bytes_per_turn", self.config.read_bytes_per_turn, right));
+        }
         #[cfg(feature = "socketio")]
         self.io.check(&self.config)?;
         plan::plan(&self.config, self.names.iter().map(Vec::len).sum(), Host::read())
@@ -157,6 +179,12 @@ impl Builder {
     ) -> Result<Server, SetupError> {
         let plan = self.plan()?;
         let listeners = addresses::listen(&self.names, plan.shards, &self.config)?;
+        #[cfg(feature = "tls")]
+        let tls = {
+            let of = |name: usize| self.tls.iter().find(|(one, _)| *one == name).map(|(_, tls)| tls.clone());
+            listeners.iter().map(|(name, _)| of(*name)).collect()
+        };
+        let listeners = listeners.into_iter().map(|(_, listeners)| listeners).collect();
         let web = (!self.web.is_empty()).then(|| Arc::new(self.web));
         #[cfg(feature = "socketio")]
         let io = self.io.load(plan.shards, plan.max_connections)?;
@@ -175,6 +203,8 @@ impl Builder {
             self.config,
             plan,
             listeners,
+            #[cfg(feature = "tls")]
+            tls,
             #[cfg(feature = "socketio")]
             parser,
             make,

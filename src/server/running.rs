@@ -17,6 +17,8 @@ pub struct Server {
     handle: Handle,
     threads: Vec<JoinHandle<io::Result<()>>>,
     addresses: Vec<SocketAddr>,
+    #[cfg(feature = "tls")]
+    secure: Vec<SocketAddr>,
     plan: Plan,
 }
 
@@ -34,9 +36,17 @@ impl Server {
         handle: Handle,
         threads: Vec<JoinHandle<io::Result<()>>>,
         addresses: Vec<SocketAddr>,
+        #[cfg(feature = "tls")] secure: Vec<SocketAddr>,
         plan: Plan,
     ) -> Self {
-        Self { handle, threads, addresses, plan }
+        Self {
+            handle,
+            threads,
+            addresses,
+            #[cfg(feature = "tls")]
+            secure,
+            plan,
+        }
     }
 
     /// The end that other threads hold.
@@ -49,6 +59,13 @@ impl Server {
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Those of them that speak TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn secure_addrs(&self) -> &[SocketAddr] {
+        &self.secure
     }
 
     /// What it runs with.

@@ -67,7 +67,14 @@ impl Builder {
         let offload = Offload::start(0).map_err(|error| SetupError::host("start no thread", error, ""))?;
         // Streams of the kernel's cannot come here.
         let pack = Box::new(|_, _, _| Err(io::ErrorKind::Unsupported.into()));
-        let remote = shared.remote(wake, offload, pack, io.parser());
+        let remote = shared.remote(
+            wake,
+            offload,
+            pack,
+            #[cfg(feature = "tls")]
+            Vec::new(),
+            io.parser(),
+        );
         let seats =
             inboxes.into_iter().zip((0..shards).map(make_io)).enumerate().map(|(shard, (inbox, foreign))| {
                 let listeners =

@@ -15,6 +15,8 @@ use crate::core::census::Census;
 use crate::core::mail::Mail;
 use crate::core::mailbox::{Inbox, Outlet, mailbox};
 use crate::core::shard::Seed;
+#[cfg(feature = "tls")]
+use crate::core::tls::Tls;
 
 /// What a shard takes its mail from.
 pub(super) type ShardInbox<H> = Inbox<Mail<RawMail<H>>>;
@@ -49,6 +51,7 @@ impl<H: Handler> Shared<H> {
         wake: Wake,
         offload: Offload,
         pack: Pack,
+        #[cfg(feature = "tls")] tls: Vec<Tls>,
         #[cfg(feature = "socketio")] parser: Parser,
     ) -> Arc<Remote<H>> {
         Arc::new(Remote {
@@ -60,6 +63,8 @@ impl<H: Handler> Shared<H> {
             counters: self.counters.clone(),
             turn_us: self.turn_us.clone(),
             pack,
+            #[cfg(feature = "tls")]
+            tls,
             handed: AtomicU64::new(0),
             #[cfg(feature = "socketio")]
             parser,

@@ -17,6 +17,8 @@ use crate::base::config::{Config, FdTables};
 use crate::base::error::SetupError;
 use crate::core::epoll::{Epoll, EpollParts, Transport, pack_foreign};
 use crate::core::shard::{Seed, Shard, Turn};
+#[cfg(feature = "tls")]
+use crate::core::tls::{Sessions, Tls};
 use crate::sys::fd_table;
 use crate::sys::handoff::Handoff;
 use crate::sys::pin::pin_to_nth_core;
@@ -37,6 +39,7 @@ pub(super) fn start<H: Handler>(
     config: Config,
     plan: Plan,
     listeners: Vec<Vec<TcpListener>>,
+    #[cfg(feature = "tls")] tls: Vec<Option<Tls>>,
     #[cfg(feature = "socketio")] parser: Parser,
     make: impl Fn(usize, Arc<Remote<H>>) -> Raw<H> + Send + Sync + 'static,
 ) -> Result<Server, SetupError> {
@@ -47,6 +50,8 @@ pub(super) fn start<H: Handler>(
     let binds = listeners.len();
     let is_own = config.fd_tables == FdTables::Own;
     let offload_threads = config.offload_threads;
+    #[cfg(feature = "tls")]
+    let (handshakes, handshake_bytes) = (config.tls_handshakes_per_turn, config.tls_handshake_bytes_max);
     let (shared, inboxes) = Shared::new(config, plan.shards, plan.max_connections);
 
     let mut ios =
@@ -85,6 +90,8 @@ pub(super) fn start<H: Handler>(
         wake,
         offload,
         pack,
+        #[cfg(feature = "tls")]
+        distinct(&tls),
         #[cfg(feature = "socketio")]
         parser,
     );
@@ -112,6 +119,11 @@ pub(super) fn start<H: Handler>(
             vec![true; binds]
         };
         let seed = shared.seed(shard, inbox, plan.per_shard, listeners);
+        #[cfg(feature = "tls")]
+        {
+            io.tls.clone_from(&tls);
+            io.sessions = Sessions::new(handshakes, handshake_bytes, seed.counters.clone());
+        }
         let part = Part { seed, io, foreign: foreign.clone() };
         let (make, remote, ready) = (make.clone(), remote.clone(), ready.clone());
         let thread = thread::Builder::new()
@@ -136,7 +148,16 @@ pub(super) fn start<H: Handler>(
     // Every table has its own copy by now: the main thread's would keep the ports bound when the shards have ended.
     drop(kept);
     let handle = Handle::new(remote);
-    let server = Server::new(handle, threads, addresses, plan);
+    #[cfg(feature = "tls")]
+    let secure = addresses.iter().zip(&tls).filter(|(_, tls)| tls.is_some()).map(|(one, _)| *one).collect();
+    let server = Server::new(
+        handle,
+        threads,
+        addresses,
+        #[cfg(feature = "tls")]
+        secure,
+        plan,
+    );
     match started {
         Ok(up) if up.len() == plan.shards => {
             // Every shard is in its own table, and with it what owned these.
@@ -146,6 +167,18 @@ pub(super) fn start<H: Handler>(
         Ok(_) => Err(refused(io::Error::other("a shard's handler panicked before it was running"))),
         Err(error) => Err(refused(error)),
     }
+}
+
+/// Each of those that there are once, however many addresses speak it.
+#[cfg(feature = "tls")]
+fn distinct(tls: &[Option<Tls>]) -> Vec<Tls> {
+    let mut distinct: Vec<Tls> = Vec::new();
+    for one in tls.iter().flatten() {
+        if !distinct.iter().any(|known| known.is(one)) {
+            distinct.push(one.clone());
+        }
+    }
+    distinct
 }
 
 /// A shard's thread.

@@ -16,6 +16,8 @@ macro_rules! faults {
 faults! {
     /// A read brings part of what is there; the rest "arrives" right behind it.
     ShortRead = 300,
+    /// A read brings less than was asked for, and says that there may be more.
+    UnfinishedRead = 150,
     /// A read finds nothing yet; the bytes "arrive" right behind it.
     LateRead = 100,
     InterruptedRead = 60,

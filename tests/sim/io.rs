@@ -6,7 +6,7 @@
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 
-use throng::core::io::{Event, Io, Parcel};
+use throng::core::io::{Event, Got, Io, Parcel};
 
 use super::faults::Fault;
 use super::net::{End, Net, Shared};
@@ -168,19 +168,24 @@ impl Io for SimIo {
         Ok(())
     }
 
-    fn read(&mut self, stream: &Stream, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    fn read(&mut self, stream: &Stream, into: &mut [IoSliceMut<'_>]) -> io::Result<Got> {
         let net = &mut *self.net.borrow_mut();
         if net.strikes(Fault::InterruptedRead) {
             return Err(ErrorKind::Interrupted.into());
         }
         let one = &net.sockets[stream.0];
-        let mut most = one.to_server.len().min(into.iter().map(|slice| slice.len()).sum());
+        let offered = into.iter().map(|slice| slice.len()).sum();
+        let mut most = one.to_server.len().min(offered);
         if most > 0 && net.strikes(Fault::LateRead) {
             net.edge(stream.0);
             return Err(ErrorKind::WouldBlock.into());
         }
-        if most > 1 && net.strikes(Fault::ShortRead) {
-            most = net.random.within(1, most - 1);
+        let mut is_drained = most < offered;
+        if most > 0 && net.strikes(Fault::UnfinishedRead) {
+            // As of records that are decrypted: there is more, and no event will say so.
+            (most, is_drained) = (net.random.within(1, most), false);
+        } else if most > 1 && net.strikes(Fault::ShortRead) {
+            (most, is_drained) = (net.random.within(1, most - 1), true);
             net.edge(stream.0);
         }
         let now_us = net.now_us;
@@ -190,7 +195,7 @@ impl Io for SimIo {
             return match one.client {
                 End::Open => Err(ErrorKind::WouldBlock.into()),
                 _ if is_news => Err(refused(ECONNRESET)),
-                _ => Ok(0),
+                _ => Ok(Got { bytes: 0, is_drained: true }),
             };
         }
         let mut bytes = one.to_server.drain(..most);
@@ -200,7 +205,7 @@ impl Io for SimIo {
         drop(bytes);
         one.silence_us = one.silence_us.max(now_us - one.read_at_us);
         one.read_at_us = now_us;
-        Ok(most)
+        Ok(Got { bytes: most, is_drained })
     }
 
     fn write(&mut self, stream: &Stream, from: &[IoSlice<'_>]) -> io::Result<usize> {

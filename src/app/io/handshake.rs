@@ -15,6 +15,7 @@ pub struct Handshake {
     pub(super) auth: RawArgs,
     pub(super) address: SocketAddr,
     pub(super) time: SystemTime,
+    pub(super) is_secure: bool,
 }
 
 impl Handshake {
@@ -36,13 +37,19 @@ impl Handshake {
             head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
-        Self { head: head.into(), auth: Args::NONE.into(), address, time }
+        Self { head: head.into(), auth: Args::NONE.into(), address, time, is_secure: request.is_secure() }
     }
 
     /// The client's address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether it asked over TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     /// When it asked.
@@ -89,6 +96,8 @@ impl Handshake {
     /// ```
     pub fn request<T>(&self, look: impl FnOnce(&Request<'_>) -> T) -> T {
         let mut slots = HeaderSlots::new();
-        look(&Request::parse(&self.head, &mut slots).expect("it was parsed when it came"))
+        look(
+            &Request::parse(&self.head, &mut slots).expect("it was parsed when it came").over(self.is_secure),
+        )
     }
 }

@@ -47,6 +47,11 @@ impl<H: Handler> Conn<'_, H> {
         self.shard.core.peer_addr(self.key)
     }
 
+    /// Whether it speaks TLS: `wss://`.
+    pub fn is_secure(&self) -> bool {
+        self.shard.core.is_secure(self.key)
+    }
+
     /// What the handler keeps of this connection.
     ///
     /// # Panics

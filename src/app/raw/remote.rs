@@ -15,6 +15,8 @@ use crate::core::census::Census;
 use crate::core::io::Parcel;
 use crate::core::mail::Mail;
 use crate::core::mailbox::Outlet;
+#[cfg(feature = "tls")]
+use crate::core::tls::Tls;
 
 use super::handler::Handler;
 use super::offload::{Offload, Work};
@@ -36,6 +38,9 @@ pub(crate) struct Remote<H: Handler> {
     pub(crate) counters: Vec<Arc<Counters>>,
     pub(crate) turn_us: Vec<Arc<Mutex<Histogram<u32>>>>,
     pub(crate) pack: Pack,
+    /// What its listeners speak TLS with.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Vec<Tls>,
     /// How many WebSockets of other servers were handed over.
     pub(crate) handed: AtomicU64,
     #[cfg(feature = "socketio")]

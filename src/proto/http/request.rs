@@ -61,6 +61,7 @@ pub struct Request<'a> {
     fields: &'a [httparse::Header<'a>],
     framing: Framing,
     version_minor: u8,
+    is_secure: bool,
 }
 
 impl<'a> Request<'a> {
@@ -107,7 +108,17 @@ impl<'a> Request<'a> {
         // sends and what every origin rule lets pass.
         single(fields, "origin", <[u8]>::is_ascii)?;
         let framing = Framing::of(fields, version_minor)?;
-        Ok(Self { method, target, path, query, host: authority.or(host), fields, framing, version_minor })
+        Ok(Self {
+            method,
+            target,
+            path,
+            query,
+            host: authority.or(host),
+            fields,
+            framing,
+            version_minor,
+            is_secure: false,
+        })
     }
 
     /// The method, as sent: methods are case-sensitive (RFC 9110 §9.1).
@@ -160,6 +171,19 @@ impl<'a> Request<'a> {
     #[must_use]
     pub const fn version_minor(&self) -> u8 {
         self.version_minor
+    }
+
+    /// The same request, as it came in over TLS or not.
+    #[must_use]
+    pub const fn over(mut self, is_secure: bool) -> Self {
+        self.is_secure = is_secure;
+        self
+    }
+
+    /// Whether it came in over TLS: `https://`, or `wss://`.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     /// How the body is delimited.

@@ -1,0 +1,6 @@
+//! `wss://` and `https://` on real sockets, with clients of rustls.
+
+mod certs;
+mod client;
+mod echo;
+mod server;
