@@ -87,6 +87,8 @@ impl Io for Memory {
         Ok(())
     }
 
+    fn deafen_listeners(&mut self) {}
+
     fn close_listeners(&mut self) {}
 }
 

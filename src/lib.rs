@@ -99,6 +99,7 @@ pub use base::cause::{Cause, CloseReason};
 pub use base::config::{Config, FdTables, Origins};
 pub use base::error::{Full, SetupError};
 pub use base::id::ConnId;
+pub use core::drain::Cut;
 pub use core::service::Delivery;
 #[cfg(feature = "tls")]
 pub use core::tls::Tls;

@@ -275,13 +275,8 @@ fn printed(value: &str) -> String {
         let number: u64 = plain.strip_suffix(unit)?.trim().parse().ok()?;
         Some((number << shift).to_string())
     };
-    let worded = match value {
-        "on" => Some("true"),
-        "off" => Some("false"),
-        "any" => Some("Any"),
-        "shared" => Some("Shared"),
-        _ => None,
-    };
+    let words = [("on", "true"), ("off", "false"), ("any", "Any"), ("shared", "Shared"), ("0 s", "0ns")];
+    let worded = words.iter().find(|(word, _)| *word == value).map(|(_, debug)| *debug);
     scaled("KiB", 10)
         .or_else(|| scaled("MiB", 20))
         .or_else(|| worded.map(str::to_owned))

@@ -43,6 +43,7 @@ trait Shards: Send + Sync {
     fn stop(&self, grace: Duration);
     #[cfg(feature = "tls")]
     fn reload_tls(&self) -> Result<(), SetupError>;
+    fn drain(&self);
     fn count(&self) -> usize;
     fn metrics(&self) -> Metrics;
     #[cfg(feature = "socketio")]
@@ -132,7 +133,19 @@ impl Handle {
         self.0.adopt(stream, bytes, Post::new(value))
     }
 
-    /// Stops the server: no more connections are accepted, WebSockets are closed with 1001, and after `grace` whatever is
+    /// Ends the server gently, as the settings have it: for `drain_delay` it serves on while [`Builder::health`]'s `/readyz` says
+    /// 503; then it stops to listen, once what waits to be accepted is, and closes its connections over `drain_time` or at
+    /// `drain_rate`: WebSockets with 1001, behind all that is queued for them; Socket.IO's sessions by the end of their
+    /// transport, so that their clients come back by themselves; HTTP connections behind the answer that they are owed. What
+    /// is left at the end of `stop_grace` is cut. Returns at once; [`Server::wait`](crate::Server::wait) waits, and says what was
+    /// cut. A [`stop`](Self::stop) makes it quicker.
+    ///
+    /// [`Builder::health`]: crate::Builder::health
+    pub fn drain(&self) {
+        self.0.drain();
+    }
+
+    /// Stops the server at once: no more connections are accepted, WebSockets are closed with 1001, and after `grace` whatever is
     /// left is cut. Returns at once; [`Server::join`](crate::Server::join) waits.
     pub fn stop(&self, grace: Duration) {
         self.0.stop(grace);
@@ -278,6 +291,10 @@ impl<H: Handler> Shards for Remote<H> {
     fn reload_tls(&self) -> Result<(), SetupError> {
         let reloaded: Vec<_> = self.tls.iter().map(Tls::reload).collect();
         reloaded.into_iter().collect()
+    }
+
+    fn drain(&self) {
+        self.drain();
     }
 
     fn count(&self) -> usize {

@@ -81,6 +81,18 @@ pub struct Config {
     /// for every part of it that the peer takes.
     pub close_timeout: Duration,
 
+    /// How long a drain still serves everybody, after `/readyz` says 503: for load balancers that look only now and then. 0
+    /// (default): not at all.
+    pub drain_delay: Duration,
+    /// Over how long a drain closes the connections. 10 s; zero is at once. Fewer are closed sooner, see `drain_rate`.
+    pub drain_time: Duration,
+    /// Connections that a drain closes per second where that is sooner than `drain_time`. 2,000; 0 is no pace of its own. A
+    /// client that is closed comes back at once, to whoever serves now: this bounds that storm.
+    pub drain_rate: usize,
+    /// How long a drain may take in all; then whatever is left is cut. 0 (default): what `drain_delay`, `drain_time` and
+    /// `close_timeout` come to, and a second.
+    pub stop_grace: Duration,
+
     /// Queued bytes at which a `Pressured` connection is called drained and read again. 32 KiB.
     pub outbox_bytes_low: usize,
     /// Queued bytes above which `send` says `Pressured` and reading from that peer pauses. 64 KiB.
@@ -144,6 +156,10 @@ impl Default for Config {
             ping_interval: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(5),
+            drain_delay: Duration::ZERO,
+            drain_time: Duration::from_secs(10),
+            drain_rate: 2000,
+            stop_grace: Duration::ZERO,
             outbox_bytes_low: 32 << 10,
             outbox_bytes_high: 64 << 10,
             outbox_bytes_max: 2 << 20,
@@ -215,8 +231,24 @@ impl Config {
             let right = "origins as browsers send them: scheme and host in lower case, no path, https://example.org, or null";
             return Err(SetupError::setting("origins", wrong, right.to_owned()));
         }
+        within("drain_rate", self.drain_rate, 0, 1 << 30)?;
+        span("drain_delay", self.drain_delay, Duration::ZERO)?;
+        span("drain_time", self.drain_time, Duration::ZERO)?;
+        span("stop_grace", self.stop_grace, Duration::ZERO)?;
         span("silent_timeout", self.silent_timeout, Duration::ZERO)?;
         span("ping_interval", self.ping_interval, Duration::ZERO)
+    }
+}
+
+/// The last FIN of a drain is answered within a second, or its peer is gone.
+const LAST_FIN: Duration = Duration::from_secs(1);
+
+impl Config {
+    /// How long a drain takes at the most: `stop_grace`, or what its parts come to.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        let parts = self.drain_delay + self.drain_time + self.close_timeout + LAST_FIN;
+        if self.stop_grace.is_zero() { parts } else { self.stop_grace }
     }
 }
 
@@ -259,6 +291,14 @@ mod tests {
     #[test]
     fn the_defaults_are_right() {
         Config::default().check().unwrap();
+    }
+
+    #[test]
+    fn the_grace_is_what_its_parts_come_to_unless_it_is_set() {
+        let config = Config::default();
+        assert_eq!(config.grace(), Duration::from_secs(16));
+        assert_eq!(Config { drain_delay: Duration::from_secs(4), ..config.clone() }.grace().as_secs(), 20);
+        assert_eq!(Config { stop_grace: Duration::from_secs(3), ..config }.grace().as_secs(), 3);
     }
 
     #[test]

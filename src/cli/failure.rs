@@ -2,7 +2,7 @@
 
 use std::io;
 
-use throng::SetupError;
+use throng::{Cut, SetupError};
 
 /// The line without its `throng: `, and the exit code.
 #[derive(Debug)]
@@ -20,6 +20,12 @@ impl Failure {
     /// The host did not do what was asked of it: exit code 1.
     pub(super) fn failed(line: impl Into<String>) -> Self {
         Self { line: line.into(), code: 1 }
+    }
+
+    /// A stop's grace was over before its connections were: exit code 3.
+    pub(super) fn cut(cut: Cut) -> Self {
+        let line = format!("{} connections were cut at the end of the grace: {cut}", cut.total());
+        Self { line, code: 3 }
     }
 
     /// The host's own words for it.

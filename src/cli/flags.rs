@@ -39,10 +39,10 @@ Every flag is also an environment variable (--ping-interval: THRONG_PING_INTERVA
 logged (warn). Sizes are written 65536, 64 KiB or 1 MiB; times 500ms, 30s or 2m.
 
 Served: / and /chat are pages for browsers; a WebSocket on /topic/NAME gets what the topic's other members send, and on any
-other path it is an echo; /healthz answers ok. For the load generator are the WebSocket on /bench and Socket.IO's namespace
+other path it is an echo; /healthz answers ok, and /readyz so until the server ends. For the load generator are the WebSocket on /bench and Socket.IO's namespace
 /bench.
 
-Exit codes: 0 stopped by SIGINT or SIGTERM, 1 failed, 2 told something wrong.";
+Exit codes: 0 stopped by SIGINT or SIGTERM, 1 failed, 2 told something wrong, 3 stopped and connections were cut.";
 
 fn command() -> clap::Command {
     let defaults = Options::default();

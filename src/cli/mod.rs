@@ -25,7 +25,7 @@ mod value;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use throng::{Builder, Server};
 
@@ -35,7 +35,8 @@ use prepare::Prepared;
 use routes::Routes;
 use sources::Settled;
 
-/// What the program does from its first line to its exit code: 0, 1 where it failed, 2 where it was told something wrong.
+/// What the program does from its first line to its exit code: 0, 1 where it failed, 2 where it was told something wrong, 3 where it
+/// had to cut connections when it stopped.
 pub(crate) fn run() -> ExitCode {
     let done = Flags::read(std::env::args_os()).and_then(|flags| match flags.command {
         Command::Show(text) => {
@@ -75,14 +76,13 @@ fn serve(flags: &Flags) -> Result<(), Failure> {
     let (prepared, builder) = build(&settled)?;
     let server = builder
         .socket_io(chat::describe)
+        .health()
         .serve(|_shard| Routes::default())
         .map_err(|error| settled.name_source(error))?;
     for line in startup::lines(&settled, &prepared, &server) {
         say(&line);
     }
-    let config = &prepared.config;
-    let grace = config.close_timeout + Duration::from_secs(1);
-    signals::watch(signals, server.handle(), grace)
+    signals::watch(signals, server.handle(), &prepared.config)
         .map_err(|error| Failure::host("watch for signals", error))?;
     wait(server)
 }
@@ -90,9 +90,12 @@ fn serve(flags: &Flags) -> Result<(), Failure> {
 /// Waits for the end, and says what was done until then.
 fn wait(server: Server) -> Result<(), Failure> {
     let (handle, since) = (server.handle(), Instant::now());
-    let ended = server.join();
+    let ended = server.wait();
     say(&startup::totals(&handle.metrics(), since.elapsed()));
-    ended.map_err(Failure::from)
+    match ended.map_err(Failure::from)? {
+        cut if cut.total() == 0 => Ok(()),
+        cut => Err(Failure::cut(cut)),
+    }
 }
 
 fn build(settled: &Settled) -> Result<(Prepared, Builder), Failure> {

@@ -1,4 +1,4 @@
-//! What the binary serves: a page, an echo, topics, a sign of life.
+//! What the binary serves: a page, an echo, topics.
 //!
 //! One per shard. A WebSocket on a path that has none of its own is an echo: tutorials connect to `/`, RFC 6455's sample
 //! to `/chat`.
@@ -60,7 +60,6 @@ impl Handler for Routes {
         let response = match (request.path(), topic(request.path())) {
             ("/", _) => page(PAGE),
             ("/chat", _) => page(CHAT),
-            ("/healthz", _) => Response::text("ok").header("Cache-Control", "no-store"),
             ("/ws" | "/bench", _) | (_, Ok(Some(_))) => Response::refusal(Cause::UpgradeRequired),
             (_, Err(refusal)) => return refusal,
             _ => return Response::refusal(Cause::NotFound),

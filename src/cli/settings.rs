@@ -109,6 +109,12 @@ settings! {
     "Socket.IO":
     directory own.io_client_dir, "The official browser client's dist directory, served in place of throng's own";
 
+    "Ending":
+    time config.drain_delay, "After a signal: how long /readyz says 503 and everybody is still served";
+    time config.drain_time, "Then: over how long connections are closed; 0 is at once";
+    count config.drain_rate, "Connections closed per second, where that is sooner; 0 is no bound";
+    time config.stop_grace, "How long all of it may take, then the rest is cut; 0 is what its parts come to";
+
     "Queues":
     size config.outbox_bytes_low, "Queued for a peer: at this much it is read again";
     size config.outbox_bytes_high, "Queued for a peer: above this it is not read";

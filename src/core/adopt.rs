@@ -1,10 +1,10 @@
 //! Connections that change their shard, and those that were opened by another server.
 
-use crate::base::cause::{Cause, CloseReason};
+use crate::base::cause::Cause;
 use crate::base::id::Key;
 use crate::proto::ws::encode;
 
-use super::conn::{Arrived, Stage};
+use super::conn::Arrived;
 use super::exchange::Exchange;
 use super::io::Io;
 use super::mail::{Adopted, Adoption, Mail};
@@ -55,7 +55,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             Adopted::Request => self.core.table.is_full(),
             Adopted::WebSocket(_) => self.core.table.is_full() || self.core.census.is_full(),
         };
-        let stops = self.stop_by.is_some();
+        let stops = self.core.draining.is_closing;
         if is_full || stops {
             let cause = if stops { Cause::ServerStops } else { Cause::Full };
             match adopted {
@@ -80,22 +80,6 @@ impl<S: Service, I: Io> Shard<S, I> {
                 self.call_opened();
                 self.frames_of(key, bytes);
             }
-        }
-    }
-}
-
-impl<S: Service> super::core::Core<S> {
-    /// The server stops: a WebSocket is closed with 1001, a request that waits is refused, the rest is let go.
-    pub(super) fn stop_conn(&mut self, key: Key) {
-        let Some(conn) = self.table.conn(key) else { return };
-        match conn.stage {
-            Stage::Open => {
-                let reason = CloseReason::of(Cause::ServerStops);
-                self.close_for(key, reason, Cause::ServerStops.sentence());
-            }
-            Stage::Waiting => self.fail(key, Cause::NotAnswered),
-            Stage::Head => self.leave(key),
-            Stage::Closing | Stage::Leaving | Stage::Lingering | Stage::Dead => {}
         }
     }
 }

@@ -20,6 +20,7 @@ use super::census::Census;
 use super::conn::{Flags, Stage};
 use super::cork::Cork;
 use super::deadlines::Deadlines;
+use super::drain::Draining;
 use super::mail::{MAIL_BYTES, Mail};
 use super::mailbox::{Outlets, Posted};
 use super::outbox::{Outboxes, Unit, has_room};
@@ -64,6 +65,7 @@ pub struct Core<S: Service> {
     pub(super) gone: Vec<Ticket>,
     pub(super) tickets: u32,
     pub(super) assembly: Vec<u8>,
+    pub(super) draining: Draining,
     random: Random,
 }
 
@@ -113,6 +115,7 @@ impl<S: Service> Core<S> {
             gone: Vec::new(),
             tickets: 0,
             assembly: Vec::new(),
+            draining: Draining::default(),
             random: Random::default(),
         }
     }

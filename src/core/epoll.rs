@@ -14,6 +14,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::sys::handoff::Handoff;
+use crate::sys::listener::deafen;
 use crate::sys::reserve::Reserve;
 
 use super::io::{Event, Got, Io, Parcel};
@@ -375,6 +376,13 @@ impl Io for Epoll {
             self.sessions.put(stream.as_raw_fd(), session);
         }
         Ok(TcpStream::from_std(stream))
+    }
+
+    fn deafen_listeners(&mut self) {
+        for listener in &self.listeners {
+            // Where the kernel takes no filter, whoever comes in the moment of the end is reset, as without one.
+            let _filtered = deafen(listener);
+        }
     }
 
     fn close_listeners(&mut self) {

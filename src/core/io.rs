@@ -102,6 +102,9 @@ pub trait Io {
     /// Takes a stream out of what another shard, or the handle, packed. Not registered yet.
     fn unpack(&mut self, parcel: Parcel) -> io::Result<Self::Stream>;
 
+    /// Has every listener let in nobody new. What is in its queue, or has begun its handshake, can still be accepted.
+    fn deafen_listeners(&mut self);
+
     /// Closes every listener, for good.
     fn close_listeners(&mut self);
 }

@@ -175,7 +175,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.core.store.buffers.give(bytes);
         self.core.counters.end(cause);
         self.core.counters.connections_shed.add(1);
-        if written.is_err() || self.stop_by.is_some() {
+        if written.is_err() || (self.core.draining.is_closing && self.listeners.is_empty()) {
             return self.io.close(stream);
         }
         // Closed now, a request that is still on its way would reset the connection and take the answer with it.

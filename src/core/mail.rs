@@ -49,11 +49,13 @@ pub enum Mail<M> {
         /// How often its owner had asked when it had room.
         times: u64,
     },
-    /// Close every connection (1001), then end.
+    /// Close every connection at once (1001), then end.
     Stop {
         /// How long the closing handshakes may take, in milliseconds.
         grace_ms: u32,
     },
+    /// Close every connection in pace, as the settings have it, then end.
+    Drain,
 }
 
 /// Bytes that a message takes in a spill besides its payload: its entry, and the head and the rounding of its allocation.

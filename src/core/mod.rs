@@ -29,6 +29,7 @@ pub mod conn;
 pub mod core;
 pub mod cork;
 pub mod deadlines;
+pub mod drain;
 mod due;
 mod end;
 pub mod epoll;

@@ -1,4 +1,4 @@
-//! Step 8, and the end of the shard itself: what is over is taken out of the table, once.
+//! Step 8: what is over is taken out of the table, once.
 
 use crate::base::cause::Cause;
 use crate::base::id::Key;
@@ -52,36 +52,5 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
         self.discard(data);
         self.room_again();
-    }
-
-    /// Closes every connection, and lets the loop end when they are gone or `grace_ms` is over.
-    pub(super) fn stop(&mut self, grace_ms: u32) {
-        let by = self.core.now.wrapping_add(grace_ms);
-        if let Some(before) = self.stop_by {
-            // Told again, it may only have to be quicker.
-            if super::deadlines::reached(before, by) {
-                self.stop_by = Some(by);
-            }
-            return;
-        }
-        self.stop_by = Some(by);
-        self.listeners.clear();
-        self.io.close_listeners();
-        self.close_turned_away(usize::MAX);
-        self.guard(None, |service, core| service.stopping(core));
-        let keys: Vec<_> = self.core.table.keys().collect();
-        for key in keys {
-            self.core.stop_conn(key);
-        }
-    }
-
-    pub(super) fn has_ended(&mut self) -> bool {
-        let Some(by) = self.stop_by else { return false };
-        if !self.core.table.is_empty() && super::deadlines::reached(self.core.now, by) {
-            let keys: Vec<_> = self.core.table.keys().collect();
-            keys.into_iter().for_each(|key| self.core.vanish(key, Cause::ServerStops));
-            self.reap();
-        }
-        self.core.table.is_empty()
     }
 }

@@ -223,6 +223,10 @@ impl<S: Service> Core<S> {
     ) -> Result<Dispatched, Cause> {
         let accept = if request.is_upgrade() { Some(self.check_upgrade(request)?) } else { None };
         let manner = Manner { head_only: request.method() == "HEAD", keep_alive: request.keep_alive() };
+        if accept.is_some() && self.draining.is_closing {
+            self.turn_back(key, manner);
+            return Ok(Dispatched::Answered);
+        }
         match (service.request(self, key, request, body, accept.is_some()), accept) {
             (Reply::Respond(response), None) => self.respond(key, &response, manner),
             (Reply::Respond(response), Some(_)) => self.refuse_with(key, &response, manner),

@@ -43,6 +43,9 @@ impl<S: Service> Core<S> {
             (Reply::Respond(response), None) => self.respond(ticket.key, &response, awaited.manner),
             (Reply::Respond(response), Some(_)) => self.refuse_with(ticket.key, &response, awaited.manner),
             (Reply::Refuse(cause), _) => self.fail(ticket.key, cause),
+            (Reply::Upgrade { .. }, Some(_)) if self.draining.is_closing => {
+                self.turn_back(ticket.key, awaited.manner)
+            }
             (Reply::Upgrade { subprotocol }, Some(accept)) => {
                 self.upgrade(ticket.key, &accept, subprotocol.as_deref())
             }
@@ -55,14 +58,15 @@ impl<S: Service> Core<S> {
 
     /// Sends a response, and ends the connection behind it unless it may carry another request.
     pub(super) fn respond(&mut self, key: Key, response: &Response, manner: Manner) {
+        let keep_alive = manner.keep_alive && !self.draining.is_last(key, response.status_code());
         let mut bytes = self.store.buffers.take(512);
-        response.encode(&mut bytes, manner.head_only, manner.keep_alive);
+        response.encode(&mut bytes, manner.head_only, keep_alive);
         if bytes.len() > UNIT_BYTES_MAX {
             return self.fail(key, Cause::OutboxFull);
         }
         self.queue(key, Unit::own(bytes), false);
         let Some(conn) = self.table.conn_mut(key) else { return };
-        if manner.keep_alive {
+        if keep_alive {
             conn.flags.set(Flags::KEPT);
             self.watch_silence(key);
             self.pause_above_high(key);
@@ -77,6 +81,14 @@ impl<S: Service> Core<S> {
         self.respond(key, response, Manner { keep_alive: false, ..manner });
         if let Some(conn) = self.table.conn_mut(key) {
             conn.reason = CloseReason::of(Cause::Refused);
+        }
+    }
+
+    /// Refuses a WebSocket because the server stops: its client is to ask elsewhere.
+    pub(super) fn turn_back(&mut self, key: Key, manner: Manner) {
+        self.refuse_with(key, &Response::refusal(Cause::ServerStops), manner);
+        if let Some(conn) = self.table.conn_mut(key) {
+            conn.reason = CloseReason::of(Cause::ServerStops);
         }
     }
 

@@ -53,8 +53,10 @@ pub trait Service: Sized {
     /// A WebSocket that was opened is over. Exactly once; nothing can be sent to it any more, its data is still there.
     fn closed(&mut self, core: &mut Core<Self>, key: Key, reason: CloseReason);
 
-    /// The server stops: its connections are still there, and are closed next.
-    fn stopping(&mut self, _core: &mut Core<Self>) {}
+    /// The server stops: its connections are still there, and are closed next. Of what lives without a connection at most
+    /// `keep_permille` thousandths of what there was at the first of these calls are to stay, in the last one none. Called
+    /// again and again in a drain; nothing new may be begun.
+    fn stopping(&mut self, _core: &mut Core<Self>, _keep_permille: u32) {}
 
     /// A deferred request will not be answered any more: its peer is gone, or its time is over.
     fn gone(&mut self, core: &mut Core<Self>, ticket: Ticket);

@@ -29,6 +29,7 @@ use crate::base::metrics::Counters;
 use super::census::Census;
 use super::conn::{Arrived, Flags, Stage};
 use super::core::{Core, Parts};
+use super::drain::{Cut, Schedule};
 use super::io::{Event, Io};
 use super::listener::Listener;
 use super::mail::Mail;
@@ -83,6 +84,9 @@ pub struct Shard<S: Service, I: Io> {
     pub(super) events: Vec<Event>,
     /// When a stop must be over, once one was asked for.
     pub(super) stop_by: Option<u32>,
+    /// What a drain does until then.
+    pub(super) schedule: Option<Schedule>,
+    pub(super) cut: Cut,
     turn_us: Arc<Mutex<Histogram<u32>>>,
     /// Bytes read and written so far, and when that last changed: an idle shard gives its free buffers up.
     traffic: (u64, u32),
@@ -118,6 +122,8 @@ impl<S: Service, I: Io> Shard<S, I> {
             inbox: seed.inbox,
             events: Vec::with_capacity(1024),
             stop_by: None,
+            schedule: None,
+            cut: Cut::default(),
             turn_us: seed.turn_us,
             traffic: (0, 0),
         };
@@ -160,6 +166,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.accept_ready();
         self.more();
         self.mailbox();
+        self.drain_on();
         self.deadlines();
         self.timers();
         self.call_opened();
@@ -207,6 +214,7 @@ impl<S: Service, I: Io> Shard<S, I> {
 
     /// How long poll may wait: not at all while work is left over, else until something is due.
     fn timeout_ms(&mut self) -> Option<u64> {
+        let drained = self.until_drained();
         let core = &mut self.core;
         let is_left = !core.more.is_empty()
             || !core.dirty.is_empty()
@@ -225,9 +233,8 @@ impl<S: Service, I: Io> Shard<S, I> {
         let paused = self.listeners.iter().filter_map(|listener| listener.until_retry(core.now)).min();
         let turned_away =
             self.turned_away.front().map(|(_, until)| u64::from(until.wrapping_sub(core.now).min(1000)));
-        let stop = self.stop_by.map(|by| u64::from(by.wrapping_sub(core.now).min(1000)));
         let idle = (core.store.buffers.kept_bytes() > 0).then_some(u64::from(IDLE_MS));
-        [spill, due, timer, paused, turned_away, stop, idle].into_iter().flatten().min()
+        [spill, due, timer, paused, turned_away, drained, idle].into_iter().flatten().min()
     }
 
     /// Step 3, for one event.
@@ -321,6 +328,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             Mail::Cover { listener, times } => self.cover(listener, times),
             Mail::Uncover { listener, times } => self.uncover(listener, times),
             Mail::Stop { grace_ms } => self.stop(grace_ms),
+            Mail::Drain => self.drain(),
         }
     }
 

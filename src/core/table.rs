@@ -144,6 +144,11 @@ impl<D> Table<D> {
         self.heard[key.slot as usize]
     }
 
+    /// How many slots have ever been taken: no connection's number is as large.
+    pub(super) fn slots(&self) -> usize {
+        self.generations.len()
+    }
+
     /// The keys of all connections.
     pub fn keys(&self) -> impl Iterator<Item = Key> + '_ {
         self.conns.iter().map(|(slot, _)| Key { slot: slot as u32, generation: self.generations[slot] })

@@ -29,6 +29,7 @@ pub struct Builder {
     #[cfg(feature = "tls")]
     tls: Vec<(usize, Tls)>,
     web: Web,
+    has_health: bool,
     #[cfg(feature = "socketio")]
     pub(super) io: IoSetup,
 }
@@ -121,6 +122,16 @@ impl Builder {
         Ok(self)
     }
 
+    /// Answers GET and HEAD for `/healthz` and `/readyz`, before files, routes and the handler. `/healthz` is 200 for as long as
+    /// a shard answers at all: whoever restarts what hangs asks it. `/readyz` is 200 as well, until the server drains or stops
+    /// and from then on 503: whoever chooses where clients are sent asks that one. A handler with paths of its own for the same
+    /// asks [`Shard::is_draining`](crate::Shard::is_draining).
+    #[must_use]
+    pub fn health(mut self) -> Self {
+        self.has_health = true;
+        self
+    }
+
     /// Serves Socket.IO: `describe` is called once on each shard's thread and says what its namespaces do.
     ///
     /// ```no_run
@@ -185,13 +196,14 @@ impl Builder {
             listeners.iter().map(|(name, _)| of(*name)).collect()
         };
         let listeners = listeners.into_iter().map(|(_, listeners)| listeners).collect();
+        let has_health = self.has_health;
         let web = (!self.web.is_empty()).then(|| Arc::new(self.web));
         #[cfg(feature = "socketio")]
         let io = self.io.load(plan.shards, plan.max_connections)?;
         #[cfg(feature = "socketio")]
         let parser = io.parser();
         let make = move |shard, remote| {
-            let mut raw = Raw::new(handler(shard), remote);
+            let mut raw = Raw::new(handler(shard), remote).with_health(has_health);
             if let Some(web) = &web {
                 raw = raw.with_web(web.clone());
             }

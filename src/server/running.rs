@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::app::handle::Handle;
 use crate::base::error::SetupError;
+use crate::core::drain::Cut;
 
 use super::builder::Builder;
 use super::plan::Plan;
@@ -15,12 +16,15 @@ use super::plan::Plan;
 #[derive(Debug)]
 pub struct Server {
     handle: Handle,
-    threads: Vec<JoinHandle<io::Result<()>>>,
+    threads: Vec<Running>,
     addresses: Vec<SocketAddr>,
     #[cfg(feature = "tls")]
     secure: Vec<SocketAddr>,
     plan: Plan,
 }
+
+/// A shard's thread: what it has cut, or why it ended.
+pub(super) type Running = JoinHandle<io::Result<Cut>>;
 
 /// How long a dropped server lets its connections take to close.
 const DROP_GRACE: Duration = Duration::from_secs(1);
@@ -34,7 +38,7 @@ impl Server {
 
     pub(super) fn new(
         handle: Handle,
-        threads: Vec<JoinHandle<io::Result<()>>>,
+        threads: Vec<Running>,
         addresses: Vec<SocketAddr>,
         #[cfg(feature = "tls")] secure: Vec<SocketAddr>,
         plan: Plan,
@@ -77,15 +81,26 @@ impl Server {
     /// Waits until the server has stopped, which the [`Handle`] tells it to.
     ///
     /// # Errors
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Panics
+    /// As [`wait`](Self::wait).
+    pub fn join(self) -> Result<(), SetupError> {
+        self.wait().map(drop)
+    }
+
+    /// Waits until the server has stopped, and says which connections it had to cut at the end of its grace.
+    ///
+    /// # Errors
     /// A shard has ended because the kernel would not poll for it.
     ///
     /// # Panics
     /// If a shard's thread has panicked outside of any handler: that is a bug of throng's.
-    pub fn join(mut self) -> Result<(), SetupError> {
-        let (mut result, mut panic) = (Ok(()), None);
+    pub fn wait(mut self) -> Result<Cut, SetupError> {
+        let (mut result, mut panic) = (Ok(Cut::default()), None);
         for thread in std::mem::take(&mut self.threads) {
             match thread.join() {
-                Ok(Ok(())) => {}
+                Ok(Ok(cut)) => result = result.map(|sum| sum.and(cut)),
                 Ok(Err(error)) => {
                     result = Err(SetupError::host("run a shard", error, "see the kernel's log"));
                 }

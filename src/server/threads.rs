@@ -15,6 +15,7 @@ use crate::app::io::Parser;
 use crate::app::raw::{Handler, Offload, Raw, RawMail, Remote};
 use crate::base::config::{Config, FdTables};
 use crate::base::error::SetupError;
+use crate::core::drain::Cut;
 use crate::core::epoll::{Epoll, EpollParts, Transport, pack_foreign};
 use crate::core::shard::{Seed, Shard, Turn};
 #[cfg(feature = "tls")]
@@ -187,7 +188,7 @@ fn run<H: Handler>(
     make: &dyn Fn(usize, Arc<Remote<H>>) -> Raw<H>,
     remote: Arc<Remote<H>>,
     ready: Sender<io::Result<()>>,
-) -> io::Result<()> {
+) -> io::Result<Cut> {
     let mut others = StopOthers(Some(remote.clone()));
     let mut shard = match set_up(part, make, remote) {
         Ok(shard) => {
@@ -198,16 +199,17 @@ fn run<H: Handler>(
         }
         Err(error) => {
             let _told = ready.send(Err(error));
-            return Ok(());
+            return Ok(Cut::default());
         }
     };
     shard.start(|service, core| service.start(core));
     while shard.turn()? == Turn::Again {}
     // It was stopped, and so were the others.
     others.0 = None;
+    let cut = shard.cut();
     // All connections are gone. If dropping the handler panics, that is nobody's business any more but its own.
     let _panicked = catch_unwind(AssertUnwindSafe(|| drop(shard)));
-    Ok(())
+    Ok(cut)
 }
 
 /// Stops the other shards when one ends that was not stopped, whether by an error or by a panic: whoever joins the server is to

@@ -4,8 +4,9 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
 /// What a listener is set up with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +63,27 @@ pub fn listen_each(addr: SocketAddr, shards: usize, options: ListenOptions) -> i
     Ok(listeners)
 }
 
+/// Has a listener drop who would begin a connection from here on: the SYN is left unanswered, and the client sends it again
+/// a second later. By then the listener is closed, and another one on the port (`SO_REUSEPORT`) gets it. Without this,
+/// whoever came between the last accept and the close would be reset. A handshake under way goes on.
+///
+/// # Errors
+/// The kernel has no memory for the filter.
+pub fn deafen(listener: &impl AsFd) -> io::Result<()> {
+    // Classic BPF over the TCP header (filter(7)): load the flags' byte, and drop what has SYN and not ACK.
+    const LOAD_BYTE: u16 = 0x30;
+    const AND: u16 = 0x54;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    SockRef::from(listener).attach_filter(&[
+        SockFilter::new(LOAD_BYTE, 0, 0, 13),
+        SockFilter::new(AND, 0, 0, 0x12),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, 0x02),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ])
+}
+
 fn bind(addr: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = Socket::new(Domain::for_address(addr), kind, Some(Protocol::TCP))?;
@@ -79,7 +101,6 @@ fn bind(addr: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use socket2::SockRef;
     use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 
     const OPTIONS: ListenOptions =
@@ -152,6 +173,27 @@ mod tests {
             drop(client);
             assert_eq!(listen_each(addr, shards, OPTIONS).unwrap().len(), shards);
         }
+    }
+
+    #[test]
+    fn a_listener_that_is_deaf_keeps_its_queue_and_leaves_newcomers_to_another_on_its_port() {
+        let shared = ListenOptions { reuse_port: true, ..OPTIONS };
+        let old = listen(LOOPBACK.into(), shared).unwrap();
+        let addr = old.local_addr().unwrap();
+        let queued: Vec<_> = (0..20).map(|_| TcpStream::connect(addr).unwrap()).collect();
+        deafen(&old).unwrap();
+        let new = listen(addr, shared).unwrap();
+        let connecting: Vec<_> =
+            (0..20).map(|_| std::thread::spawn(move || TcpStream::connect(addr))).collect();
+        let accepted: Vec<_> = queued.iter().map(|_| accept(&old)).collect();
+        old.set_nonblocking(true).unwrap();
+        assert_eq!(old.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(old);
+        for connected in connecting {
+            connected.join().unwrap().unwrap();
+            drop(accept(&new));
+        }
+        drop((queued, accepted));
     }
 
     #[test]

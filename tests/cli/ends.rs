@@ -57,6 +57,30 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
+fn a_load_balancer_has_its_time_and_what_is_cut_is_said() {
+    let server = Running::start(&["--drain-delay", "700ms", "--drain-time", "0", "--stop-grace", "1500ms"]);
+    let silent = server.client("/");
+    server.signal(Signal::TERM);
+    while server.ask("GET /readyz", "").0 == 200 {}
+    assert_eq!(server.ask("GET /healthz", "").0, 200);
+    let mut late = server.client("/");
+    let Message::Close(Some(frame)) = late.read().unwrap() else { panic!("no close frame") };
+    assert_eq!(frame.code, CloseCode::Away);
+    while late.read().is_ok() {}
+    drop(late);
+    let (code, said) = server.end();
+    assert_eq!(code, Some(3), "{said}");
+    let lines: Vec<_> = said.lines().collect();
+    assert!(
+        lines[0].starts_with("SIGTERM: stopping; serving 700ms longer; connections have 1.5s in all"),
+        "{said}"
+    );
+    let cut = "throng: 1 connections were cut at the end of the grace: 0 requests, 0 owed answers, 1 WebSockets, 0 leaving";
+    assert_eq!(lines.last(), Some(&cut), "{said}");
+    drop(silent);
+}
+
+#[test]
 fn it_says_what_it_runs_with_and_what_to_try() {
     let arguments =
         ["--bind", "localhost:0", "--bind", "0.0.0.0:0", "--shards", "3", "--max-connections", "2_000"];

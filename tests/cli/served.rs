@@ -43,6 +43,8 @@ fn every_request_gets_its_status() {
     for (line, fields, expected, part) in [
         ("GET /healthz", "", 200, "ok"),
         ("HEAD /healthz", "", 200, "Content-Length: 2"),
+        ("GET /readyz", "", 200, "ready"),
+        ("POST /readyz", "", 405, "Allow: GET, HEAD"),
         ("GET /healthz?verbose", "", 200, "ok"),
         ("POST /", "", 405, "Allow: GET, HEAD"),
         ("DELETE /healthz", "", 405, "Allow: GET, HEAD"),

@@ -4,6 +4,7 @@
 mod admission;
 mod closing;
 mod connection;
+mod drain;
 mod handle;
 mod http;
 mod limits;

@@ -8,8 +8,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use throng::{
-    Admission, CloseReason, Config, Conn, ConnId, Handle, Handler, Message, Metrics, Opening, Pending, Post,
-    Request, Response, Server, Shard,
+    Admission, CloseReason, Config, Conn, ConnId, Cut, Handle, Handler, Message, Metrics, Opening, Pending,
+    Post, Request, Response, Server, Shard,
 };
 use tungstenite::WebSocket;
 use tungstenite::client::IntoClientRequest;
@@ -160,7 +160,7 @@ pub(crate) fn start(shards: usize, hooks: Hooks, configure: impl FnOnce(&mut Con
         config.max_connections = 500;
         configure(config);
     });
-    let server = builder.serve(move |_| Probe { hooks, events: events.clone() }).unwrap();
+    let server = builder.health().serve(move |_| Probe { hooks, events: events.clone() }).unwrap();
     let (handle, address) = (server.handle(), server.local_addrs()[0]);
     Fixture { server, events: received, kept: RefCell::default(), handle, address }
 }
@@ -302,6 +302,12 @@ impl Fixture {
         let mut stream = self.stream();
         stream.write_all(request.as_ref()).unwrap();
         rest_of(&mut stream)
+    }
+
+    /// Waits for a server that was told to end: what it has counted, and what it has cut.
+    pub(crate) fn end(self) -> (Metrics, Cut) {
+        let cut = self.server.wait().unwrap();
+        (self.handle.metrics(), cut)
     }
 
     /// Stops the server, waits for it, and gives what it has counted. Clients that are still there are not waited for.

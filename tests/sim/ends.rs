@@ -14,14 +14,13 @@ const ROUNDS_MAX: usize = 3000;
 impl World {
     /// After every step: nothing has gone wrong, and nobody sleeps who must not.
     pub(super) fn check(&mut self) -> Result<(), String> {
-        let net = &mut *self.net.borrow_mut();
-        let first = net.violations.first().cloned();
+        let first = self.net.borrow().violations.first().cloned();
         let first = first.or_else(|| self.ledger.borrow().violations.first().cloned());
         if let Some(first) = first {
             return Err(first);
         }
         for (shard, running) in self.shards.iter().enumerate() {
-            let poll = &net.polls[shard];
+            let poll = &self.net.borrow().polls[shard];
             let Some(running) = running.as_ref().filter(|_| poll.asleep_until.is_some() && !poll.is_woken)
             else {
                 continue;
@@ -30,7 +29,7 @@ impl World {
                 return Err(format!("shard {shard} sleeps, has mail, and nobody wakes it"));
             }
         }
-        Ok(())
+        self.check_pace()
     }
 
     /// After a shard's turn: no queue is above its limit.
@@ -58,7 +57,7 @@ impl World {
     }
 
     /// Lets everything happen that can, for `limit_us` of the simulated time: peers do what they must, at once.
-    fn settle(&mut self, limit_us: u64) -> Result<(), String> {
+    pub(super) fn settle(&mut self, limit_us: u64) -> Result<(), String> {
         let end_us = self.net.borrow().now_us + limit_us;
         let mut rounds = 0;
         loop {

@@ -57,6 +57,7 @@ faults! {
     OutboxFull = 0,
     ReadPaused = 0,
     Stop = 0,
+    Drain = 0,
     /// A full shard asks another one to accept from its listener.
     ListenerCovered = 0,
 }

@@ -299,6 +299,13 @@ impl Io for SimIo {
         Ok(Stream(socket))
     }
 
+    fn deafen_listeners(&mut self) {
+        let net = &mut *self.net.borrow_mut();
+        for &listener in &self.listeners {
+            net.backlogs[listener].is_closed = true;
+        }
+    }
+
     fn close_listeners(&mut self) {
         let net = &mut *self.net.borrow_mut();
         for &listener in &self.listeners {

@@ -10,6 +10,7 @@
 )]
 
 mod bytes;
+mod drain;
 mod ends;
 mod faults;
 mod io;

@@ -12,6 +12,7 @@ use throng::core::mail::Mail;
 use throng::core::mailbox::{Outlet, mailbox};
 use throng::core::shard::{Seed, Shard, Turn};
 
+use super::drain::Drain;
 use super::faults::{FAULTS, Fault, Faults};
 use super::io::{ASLEEP, SimIo};
 use super::ledger::Ledger;
@@ -72,6 +73,8 @@ pub struct World {
     pub steps: u64,
     /// When the last shard has ended.
     pub ended_us: u64,
+    /// The drain that is under way.
+    pub drain: Option<Drain>,
     peers_max: usize,
 }
 
@@ -101,6 +104,12 @@ fn draw_config(random: &mut Random) -> Config {
     config.mails_per_turn = random.within(1, 8);
     config.deliveries_per_turn = random.pick(&[1, 20, 65_536]);
     config.flushes_per_turn = random.within(1, 6);
+    let mut ms = |low, high| Duration::from_millis(random.within(low, high) as u64);
+    (config.drain_delay, config.drain_time, config.stop_grace) = (ms(0, 20), ms(0, 80), ms(5, 60));
+    config.drain_rate = random.pick(&[0, 50, 500, 5000]);
+    if random.chance(700) {
+        config.stop_grace = Duration::ZERO;
+    }
     config.check().expect("the settings drawn are right");
     // Smaller than anybody may set them, so that they fill.
     config.mailbox_slots = random.pick(&[2, 5, 16, 64]);
@@ -185,6 +194,7 @@ impl World {
             turns: 0,
             steps: 0,
             ended_us: 0,
+            drain: None,
             peers_max,
             random,
         }
@@ -285,7 +295,11 @@ impl seeds::Run for World {
             self.step()?;
         }
         self.settle_down()?;
-        if self.random.chance(500) { self.all_leave() } else { self.stop() }?;
+        match self.random.below(3) {
+            0 => self.all_leave(),
+            1 => self.stop(),
+            _ => self.drain(),
+        }?;
         self.check_empty()
     }
 

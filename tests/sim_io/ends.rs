@@ -289,12 +289,22 @@ impl World {
             }
         }
         self.ledger.borrow_mut().is_stopping = true;
-        let grace_ms = self.random.within(5, 60) as u64;
         let began_us = self.net.borrow().now_us;
-        self.handle.stop(Duration::from_millis(grace_ms));
-        self.settle(2_000_000)?;
+        let is_drained = self.random.chance(500);
+        let grace_ms = if is_drained {
+            self.config.grace().as_millis() as u64
+        } else {
+            self.random.within(5, 60) as u64
+        };
+        if is_drained {
+            self.ledger.borrow_mut().count(Row::Drained);
+            self.handle.drain();
+        } else {
+            self.handle.stop(Duration::from_millis(grace_ms));
+        }
+        self.settle(5_000_000)?;
         if let Some(late) = self.shards.iter().position(Option::is_some) {
-            return Err(format!("shard {late} has not ended two seconds after it was stopped"));
+            return Err(format!("shard {late} has not ended five seconds after it was stopped"));
         }
         let took_ms = self.ended_us.saturating_sub(began_us) / 1000;
         // A slow turn has up to 3 ms, and faults go on.

@@ -78,6 +78,7 @@ rows! {
     BroadcastDropped,
     PollingFull,
     MailSpilled,
+    Drained,
     StopWithPoll,
     StopDuringProbe,
 }

@@ -112,6 +112,9 @@ fn draw_config(random: &mut Random, shards: usize) -> Config {
     config.flushes_per_turn = random.within(1, 6);
     config.outbox_bytes_high = random.pick(&[1000, 10_000, 65_536]);
     config.outbox_bytes_low = config.outbox_bytes_high / 2;
+    let mut ms = |low, high| Duration::from_millis(random.within(low, high) as u64);
+    (config.drain_delay, config.drain_time) = (ms(0, 30), ms(0, 100));
+    config.drain_rate = random.pick(&[0, 100, 5000]);
     config.check().expect("the settings drawn are right");
     // Smaller than anybody may set them, so that they fill.
     config.mailbox_slots = random.pick(&[2, 5, 16, 64]);

@@ -5,6 +5,7 @@
 
 mod allow;
 mod files;
+pub(crate) mod health;
 mod media;
 mod open;
 mod pattern;

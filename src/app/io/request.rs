@@ -57,7 +57,7 @@ impl IoShard {
             }
             _ => self.judged(port, key, address, request, body, asks_upgrade),
         };
-        let reply = reply.unwrap_or_else(|error| Asked::Reply(Reply::Respond(refused(port, error))));
+        let reply = reply.unwrap_or_else(|error| Asked::Reply(Reply::Respond(self.refused(port, error))));
         let asked = match reply {
             Asked::Reply(Reply::Respond(response)) => {
                 Asked::Reply(Reply::Respond(self.state.dress(port, &manner, response)))
@@ -86,6 +86,9 @@ impl IoShard {
         if matches!(asks, Asks::Open { .. }) && self.state.census.is_full() {
             port.counters().io_sessions_refused.add(1);
             return Err(RequestError::Full);
+        }
+        if matches!(asks, Asks::Open { .. }) && self.polling_at_first.is_some() {
+            return Ok(Asked::Reply(Reply::Respond(Response::refusal(Cause::ServerStops))));
         }
         let handshake = || Box::new(Handshake::of(request, address, SystemTime::now()));
         match asks {
@@ -167,7 +170,7 @@ impl IoShard {
     pub(super) fn run_errand(&mut self, port: &mut dyn Port, errand: Errand) {
         let Errand { id, from, body } = errand;
         let response = self.done_at_home(port, &id, from, body.as_deref());
-        if let Some(response) = response.unwrap_or_else(|error| Some(refused(port, error))) {
+        if let Some(response) = response.unwrap_or_else(|error| Some(self.refused(port, error))) {
             self.state.answer(port, from, response);
         }
     }
@@ -321,14 +324,18 @@ impl IoShard {
             payload_bytes_max: config.max_payload,
         }
     }
-}
 
-/// The answer to a wrong request.
-fn refused(port: &dyn Port, error: RequestError) -> Response {
-    port.counters().io_requests_refused.add(1);
-    let response = Response::json(error.body()).status(error.status());
-    match error {
-        RequestError::Full => response.header("Retry-After", &RETRY_AFTER_SECONDS.to_string()),
-        _ => response,
+    /// The answer to a wrong request. To a server that stops, a session that is gone is one that it has ended: its client is to
+    /// come back, which python-socketio does not for 400.
+    fn refused(&self, port: &dyn Port, error: RequestError) -> Response {
+        port.counters().io_requests_refused.add(1);
+        let response = Response::json(error.body()).status(error.status());
+        match error {
+            RequestError::UnknownSession if self.polling_at_first.is_some() => {
+                Response::refusal(Cause::ServerStops)
+            }
+            RequestError::Full => response.header("Retry-After", &RETRY_AFTER_SECONDS.to_string()),
+            _ => response,
+        }
     }
 }

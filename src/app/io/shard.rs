@@ -47,8 +47,10 @@ pub(crate) struct IoShard {
     pub(super) scratch: String,
     /// Handlers that have panicked so far.
     pub(super) panics: u32,
-    /// The server stops.
+    /// The server stops, and waits for nobody's transport any more.
     pub(super) is_stopping: bool,
+    /// How many sessions polled when the server began to stop: from then on there are no new ones.
+    pub(super) polling_at_first: Option<usize>,
 }
 
 impl IoShard {
@@ -68,6 +70,7 @@ impl IoShard {
             scratch: String::new(),
             panics: 0,
             is_stopping: false,
+            polling_at_first: None,
         }
     }
 
@@ -303,13 +306,19 @@ impl IoShard {
         self.settle(port);
     }
 
-    /// The server stops: sessions that poll have no connection whose end would tell their sockets, and their clients.
-    pub(crate) fn stopping(&mut self, port: &mut dyn Port) {
-        self.is_stopping = true;
+    /// The server stops: sessions that poll have no connection whose end would tell their sockets, and their clients. So many
+    /// thousandths of what there was at first may stay.
+    pub(crate) fn stopping(&mut self, port: &mut dyn Port, keep_permille: u32) {
+        self.is_stopping = keep_permille == 0;
         let polling =
             self.state.sessions.iter().filter(|(_, session)| matches!(session.link, Link::Polling(_)));
         let slots: Vec<_> = polling.map(|(slot, _)| slot as u32).collect();
-        slots.into_iter().for_each(|slot| self.state.close_session(port, slot, Reason::ServerShuttingDown));
+        let at_first = *self.polling_at_first.get_or_insert(slots.len());
+        let keep = at_first * keep_permille as usize / 1000;
+        slots
+            .into_iter()
+            .skip(keep)
+            .for_each(|slot| self.state.close_session(port, slot, Reason::ServerShuttingDown));
         self.settle(port);
     }
 

@@ -112,6 +112,14 @@ impl<H: Handler> Remote<H> {
         }
     }
 
+    /// Tells every shard to close its connections in pace, and end.
+    pub(crate) fn drain(&self) {
+        for (shard, outlet) in self.outlets.iter().enumerate() {
+            outlet.put_owed(Mail::Drain);
+            self.wake_if_asleep(shard, outlet);
+        }
+    }
+
     fn put(&self, shard: usize, outlet: &Outlet<Mail<RawMail<H>>>, bytes: usize, mail: Mail<RawMail<H>>) {
         // A shard that is gone takes no mail: the server has stopped, and everybody was told.
         outlet.put(mail, bytes);

@@ -8,7 +8,7 @@ use slab::Slab;
 
 #[cfg(feature = "socketio")]
 use crate::app::handle::Handle;
-use crate::app::http::Web;
+use crate::app::http::{Web, health};
 #[cfg(feature = "socketio")]
 use crate::app::io::{Asked, IoAudit, IoMail, IoRemote, IoSetup, IoShard, Nowhere};
 use crate::base::cause::{Cause, CloseReason};
@@ -72,6 +72,7 @@ pub(crate) struct Raw<H: Handler> {
     handler: H,
     desk: Desk<H>,
     web: Option<Arc<Web>>,
+    has_health: bool,
     #[cfg(feature = "socketio")]
     io: Option<Box<IoShard>>,
 }
@@ -82,6 +83,7 @@ impl<H: Handler> Raw<H> {
             handler,
             desk: Desk { remote, jobs: Slab::new() },
             web: None,
+            has_health: false,
             #[cfg(feature = "socketio")]
             io: None,
         }
@@ -90,6 +92,12 @@ impl<H: Handler> Raw<H> {
     /// The same, with routes and files, which come before the handler's own requests.
     pub(crate) fn with_web(mut self, web: Arc<Web>) -> Self {
         self.web = Some(web);
+        self
+    }
+
+    /// The same, which says at `/healthz` that it lives and at `/readyz` whether clients may be sent here.
+    pub(crate) fn with_health(mut self, has_health: bool) -> Self {
+        self.has_health = has_health;
         self
     }
 
@@ -197,6 +205,11 @@ impl<H: Handler> Service for Raw<H> {
             return reply;
         }
         if !asks_upgrade {
+            if self.has_health
+                && let Some(response) = health::answer(request, !core.is_draining())
+            {
+                return Reply::Respond(response);
+            }
             if let Some(response) = self.web_request(core, request, body) {
                 return Reply::Respond(response);
             }
@@ -322,9 +335,9 @@ impl<H: Handler> Service for Raw<H> {
     }
 
     #[cfg(feature = "socketio")]
-    fn stopping(&mut self, core: &mut Core<Self>) {
+    fn stopping(&mut self, core: &mut Core<Self>, keep_permille: u32) {
         if let Some(io) = &mut self.io {
-            io.stopping(core);
+            io.stopping(core, keep_permille);
         }
     }
 

@@ -52,6 +52,12 @@ impl<H: Handler> Shard<'_, H> {
         self.core.config()
     }
 
+    /// Whether the server drains or stops: a load balancer should send nobody here any more.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.core.is_draining()
+    }
+
     /// How many connections this shard has.
     pub fn connections(&self) -> usize {
         self.core.connections()

@@ -96,6 +96,12 @@ impl Response {
         self
     }
 
+    /// Its status.
+    #[must_use]
+    pub const fn status_code(&self) -> u16 {
+        self.status
+    }
+
     /// The same with other content. Its type stays as it was.
     pub fn body(mut self, content: impl Into<Cow<'static, [u8]>>) -> Self {
         self.content = content.into();
