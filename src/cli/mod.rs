@@ -27,12 +27,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use throng::{Builder, Server};
+use throng::{Builder, Server, Tls};
 
 use failure::Failure;
 use flags::{Command, Flags};
 use prepare::Prepared;
 use routes::Routes;
+use settings::Own;
 use sources::Settled;
 
 /// What the program does from its first line to its exit code: 0, 1 where it failed, 2 where it was told something wrong, 3 where it
@@ -72,7 +73,8 @@ fn serve(flags: &Flags) -> Result<(), Failure> {
     start_log()?;
     // Before the shards start: with fd tables of their own they must find the signals' pipe in theirs. And before the
     // fds are counted that are left for connections.
-    let signals = signals::catch().map_err(|error| Failure::host("catch signals", error))?;
+    let signals = signals::catch(!settled.options.own.bind_tls.is_empty())
+        .map_err(|error| Failure::host("catch signals", error))?;
     let (prepared, builder) = build(&settled)?;
     let server = builder
         .socket_io(chat::describe)
@@ -109,7 +111,39 @@ fn build(settled: &Settled) -> Result<(Prepared, Builder), Failure> {
     for name in &settled.options.own.bind {
         builder = builder.bind(name).map_err(|error| settled.name_source(error))?;
     }
+    if let Some(tls) = tls(&settled.options.own)? {
+        for name in &settled.options.own.bind_tls {
+            builder = builder.bind_tls(name, &tls).map_err(|error| settled.name_source(error))?;
+        }
+    }
     prepare::prepare(&settled.options, builder).map_err(|error| settled.name_source(error))
+}
+
+/// The certificates to serve TLS with, if any address is to speak it.
+fn tls(own: &Own) -> Result<Option<Tls>, Failure> {
+    let wrong = |line: &str| Err(Failure::wrong(line.to_owned()));
+    match (own.bind_tls.is_empty(), own.tls_cert.len(), own.tls_key.len()) {
+        (true, 0, 0) => return Ok(None),
+        (true, ..) => {
+            return wrong("tls_cert and tls_key are for bind_tls; it must be the address to serve TLS on");
+        }
+        (false, 0, _) => return wrong("bind_tls needs a tls_cert, and its tls_key"),
+        (false, certs, keys) if certs != keys => {
+            return Err(Failure::wrong(format!(
+                "tls_key is {keys} of them; it must be as many as tls_cert, {certs}"
+            )));
+        }
+        _ => {}
+    }
+    let mut tls = None;
+    for (cert, key) in own.tls_cert.iter().zip(&own.tls_key) {
+        let more = match tls {
+            None => Tls::from_files(cert, key),
+            Some(tls) => Tls::and_files(tls, cert, key),
+        };
+        tls = Some(more.map_err(Failure::from)?);
+    }
+    Ok(tls)
 }
 
 /// What `THRONG_LOG` lets through goes to stderr: warnings and worse by default.

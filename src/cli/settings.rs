@@ -24,6 +24,11 @@ pub(super) struct Options {
 pub(super) struct Own {
     /// Where to listen.
     pub(super) bind: Vec<String>,
+    /// Where to listen for TLS.
+    pub(super) bind_tls: Vec<String>,
+    /// Certificates, and as many keys.
+    pub(super) tls_cert: Vec<String>,
+    pub(super) tls_key: Vec<String>,
     /// Which fd tables.
     pub(super) fd_tables: Tables,
     /// Where Socket.IO's official browser client lies, if it is to be served.
@@ -32,7 +37,14 @@ pub(super) struct Own {
 
 impl Default for Own {
     fn default() -> Self {
-        Self { bind: vec!["localhost:3000".to_owned()], fd_tables: Tables::Auto, io_client_dir: None }
+        Self {
+            bind: vec!["localhost:3000".to_owned()],
+            bind_tls: Vec::new(),
+            tls_cert: Vec::new(),
+            tls_key: Vec::new(),
+            fd_tables: Tables::Auto,
+            io_client_dir: None,
+        }
     }
 }
 
@@ -83,6 +95,9 @@ macro_rules! settings {
 settings! {
     "Connections":
     addresses own.bind, "Where to listen; repeatable. localhost is both 127.0.0.1 and ::1, port 0 is a free one";
+    further own.bind_tls, "Where to listen for https:// and wss://; repeatable";
+    files own.tls_cert, "A certificate chain in PEM; repeatable, the first is shown to whoever names no host. SIGHUP reads it again";
+    files own.tls_key, "The key of each --tls-cert, in their order";
     count config.shards, "Threads with a loop each; 0 is one per core";
     count config.max_connections, "Connections in all, beyond it 503; 0 is what the fd tables hold";
     tables own.fd_tables, "One fd table for all, or one per shard: shards × fd limit. auto: own only where needed";
@@ -164,7 +179,7 @@ mod tests {
         let printed = format!("{:?}", Config::default());
         let fields = printed.trim_start_matches("Config {").trim_end_matches('}').split(", ");
         let mut expected: BTreeSet<_> = fields.map(|field| field.split(':').next().unwrap().trim()).collect();
-        expected.extend(["bind", "io_client_dir"]);
+        expected.extend(["bind", "bind_tls", "tls_cert", "tls_key", "io_client_dir"]);
         let names: BTreeSet<_> = SETTINGS.iter().map(|setting| setting.name).collect();
         assert_eq!((names.len(), names), (SETTINGS.len(), expected));
     }
@@ -186,6 +201,7 @@ mod tests {
                 "TIME" => &[("0", "0"), ("2m", "\"120s\""), ("1 h", "\"3600s\""), ("1234ms", "\"1234ms\"")],
                 "on|off" => &[("off", "false"), ("true", "true")],
                 "HOST:PORT" => &[("[::]:1, a:2", "[\"[::]:1\", \"a:2\"]")],
+                "FILE" => &[("", "[]"), ("a.pem", "[\"a.pem\"]"), ("a, /b c", "[\"a\", \"/b c\"]")],
                 "ORIGIN" => &[("any", "\"any\""), ("https://a,null", "[\"https://a\", \"null\"]")],
                 "DIR" => &[("", "\"\""), ("dist", "\"dist\""), ("/a b/\"c\"", "'/a b/\"c\"'")],
                 "auto|shared|own" => &[("shared", "\"shared\""), ("own", "\"own\"")],

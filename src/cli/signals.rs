@@ -1,14 +1,19 @@
-//! SIGINT and SIGTERM: the first drains the server, the second ends it at once.
+//! SIGINT and SIGTERM: the first drains the server, the second ends it at once. SIGHUP: certificates are read again.
 
 use std::io;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use throng::{Config, Handle};
 
-/// Catches both from here on. Called before the shards start.
-pub(super) fn catch() -> io::Result<Signals> {
-    Signals::new([SIGINT, SIGTERM])
+/// Catches those that end it from here on, and SIGHUP where there is something to read again: elsewhere it ends the program
+/// with its terminal, as ever. Called before the shards start.
+pub(super) fn catch(has_certificates: bool) -> io::Result<Signals> {
+    let signals = Signals::new([SIGINT, SIGTERM])?;
+    if has_certificates {
+        signals.handle().add_signal(SIGHUP)?;
+    }
+    Ok(signals)
 }
 
 /// Drains the server at the first one, as the settings have it. The second ends the process as the signal would have, with
@@ -16,8 +21,14 @@ pub(super) fn catch() -> io::Result<Signals> {
 pub(super) fn watch(mut signals: Signals, handle: Handle, settings: &Config) -> io::Result<()> {
     let (delay, grace) = (settings.drain_delay, settings.grace());
     let told = move || {
-        for (count, signal) in signals.forever().enumerate() {
-            if count > 0 {
+        let mut stops = 0;
+        for signal in signals.forever() {
+            if signal == SIGHUP {
+                reload(&handle);
+                continue;
+            }
+            stops += 1;
+            if stops > 1 {
                 std::process::exit(128 + signal);
             }
             let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
@@ -30,4 +41,15 @@ pub(super) fn watch(mut signals: Signals, handle: Handle, settings: &Config) -> 
     };
     std::thread::Builder::new().name("throng-signals".to_owned()).spawn(told)?;
     Ok(())
+}
+
+/// A file that cannot be used is said, and nothing else changes.
+fn reload(handle: &Handle) {
+    match handle.reload_tls() {
+        Ok(()) => super::say("SIGHUP: new TLS connections get the certificates that the files hold now"),
+        Err(error) => {
+            tracing::error!(%error, "SIGHUP: the certificates stay as they were");
+            super::say(&format!("SIGHUP: the certificates stay as they were: {error}"));
+        }
+    }
 }

@@ -21,7 +21,11 @@ pub(super) fn lines(settled: &Settled, prepared: &Prepared, server: &Server) -> 
     let mut add = |what: &str, text: String| lines.push(format!("  {what:<12} {text}"));
 
     let addresses = server.local_addrs();
-    let urls: Vec<_> = addresses.iter().map(|address| format!("http://{}/", reachable(*address))).collect();
+    let url = |address: &SocketAddr| {
+        let scheme = if server.secure_addrs().contains(address) { "https" } else { "http" };
+        format!("{scheme}://{}/", reachable(*address))
+    };
+    let urls: Vec<_> = addresses.iter().map(url).collect();
     add("listening", urls.join(" "));
     add("shards", format!("{}; {}", plan.shards, more_shards(prepared, plan.shards)));
     add("fd tables", prepared.tables_in_words());

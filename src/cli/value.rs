@@ -118,6 +118,29 @@ pub(super) mod addresses {
     }
 }
 
+/// Addresses to listen on beside others, or none.
+pub(super) mod further {
+    pub(in crate::cli) use super::addresses::{FORM, show};
+
+    pub(in crate::cli) fn parse(text: &str) -> Option<Vec<String>> {
+        super::list_or_none(text)
+    }
+}
+
+/// Files, or none. Whether each has what it is for is for whoever reads it to say.
+pub(super) mod files {
+    pub(in crate::cli) const FORM: super::Form =
+        super::Form { is_list: true, ..super::scalar("FILE", "files, such as example.org.pem") };
+
+    pub(in crate::cli) fn parse(text: &str) -> Option<Vec<String>> {
+        super::list_or_none(text)
+    }
+
+    pub(in crate::cli) fn show(value: &[String]) -> String {
+        super::show_list(value)
+    }
+}
+
 /// Origins of pages that may connect.
 pub(super) mod origins {
     use throng::Origins;
@@ -199,6 +222,10 @@ fn scaled<T: TryFrom<u64>>(text: &str, units: &[(&str, u64)]) -> Option<T> {
 fn list(text: &str, is_right: impl Fn(&str) -> bool) -> Option<Vec<String>> {
     let items = text.split(',').map(str::trim);
     items.map(|item| is_right(item).then(|| item.to_owned())).collect()
+}
+
+fn list_or_none(text: &str) -> Option<Vec<String>> {
+    if text.is_empty() { Some(Vec::new()) } else { list(text, |item| !item.is_empty()) }
 }
 
 fn show_list(items: &[String]) -> String {

@@ -3,4 +3,5 @@
 mod ends;
 mod program;
 mod served;
+mod tls;
 mod told;
