@@ -3,4 +3,8 @@
 mod certs;
 mod client;
 mod echo;
+mod moves;
+mod reload;
 mod server;
+mod shakes;
+mod stalls;
