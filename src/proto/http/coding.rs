@@ -13,6 +13,12 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
 /// CRC-32 and length at the end.
 const TRAILER_BYTES: usize = 8;
 
+/// What content of so many bytes takes at the most once it is compressed: 9 bits for each byte with the fixed codes of RFC 1951
+/// §3.2.6, and headers of blocks.
+const fn deflated_bytes_max(len: usize) -> usize {
+    len + len / 7 + 64
+}
+
 /// Whether an `Accept-Encoding` takes gzip (RFC 9110 §12.5.3): it names it, or a star, with a weight above 0. Where there is
 /// none a client takes anything, and is sent it as it is: it may be a simple one.
 #[must_use]
@@ -56,11 +62,15 @@ impl Gzip {
     pub fn encode(&mut self, content: &[u8]) -> Option<Vec<u8>> {
         self.0.reset();
         let most = content.len().checked_sub(TRAILER_BYTES + 1)?;
-        let mut out = Vec::with_capacity(most.max(HEADER.len()));
+        let mut out = Vec::with_capacity(HEADER.len() + deflated_bytes_max(content.len()) + TRAILER_BYTES);
         out.extend_from_slice(&HEADER);
-        // It writes what there is room for and no more.
-        let status = self.0.compress_vec(content, &mut out, FlushCompress::Finish).ok()?;
-        if status != Status::StreamEnd || out.len() > most {
+        let status = self.0.compress_vec(content, &mut out, FlushCompress::Finish);
+        if !matches!(status, Ok(Status::StreamEnd)) {
+            // zlib-rs 0.6.8 panics, or writes nonsense, after the reset of a stream that was not taken to its end.
+            *self = Self::default();
+            return None;
+        }
+        if out.len() > most {
             return None;
         }
         let mut crc = Crc::new();
@@ -135,8 +145,12 @@ mod tests {
         .collect();
         for len in [0, 1, 9, 10, 100, 1024, 100_000] {
             assert_eq!(gzip.encode(&noise[..len]), None, "{len}");
+            // And it works after that.
+            let content = [&noise[..len], &[b'a'; 70_000]].concat();
+            let gzipped = gzip.encode(&content).unwrap();
+            let mut decoded = Vec::new();
+            flate2::read::GzDecoder::new(&gzipped[..]).read_to_end(&mut decoded).unwrap();
+            assert!(decoded == content, "after {len}");
         }
-        // And it works after that.
-        assert!(gzip.encode(&[b'a'; 1000]).is_some());
     }
 }
