@@ -43,6 +43,8 @@ pub struct Ws {
     /// Its probe was answered.
     is_probed: bool,
     is_refused: bool,
+    /// The server drains, and it was this connection's turn.
+    is_told_to_go: bool,
     assembled: Vec<u8>,
     opcode: u8,
 }
@@ -65,6 +67,7 @@ impl Client {
             began_us: cx.net.now_us,
             is_probed: false,
             is_refused: false,
+            is_told_to_go: false,
             assembled: Vec::new(),
             opcode: 0,
         }
@@ -283,6 +286,7 @@ impl Client {
                 }
             }
             8 => {
+                ws.is_told_to_go = cx.ledger.is_stopping && payload.starts_with(&1001_u16.to_be_bytes());
                 if ws.stage != Stage::Closing {
                     ws.stage = Stage::Closing;
                     self.frame(Opcode::Close, payload.get(..2).unwrap_or_default());
@@ -339,6 +343,9 @@ impl Client {
             && known.lives.iter().flatten().any(|life| life.is_connected && life.ended.is_none());
         // Where the core pings as well, a slow one may be given up for that.
         let has_time = cx.net.now_us - ws.began_us < cx.times.upgrade_us && cx.times.pong_us == 0;
+        // A drain goes over connections and over sessions that poll each in its own order: the WebSocket may be told before the
+        // session is, whose client polls on until then.
+        let has_time = has_time && !ws.is_told_to_go;
         let is_good = cx.times.good_since_us.is_some_and(|since| ws.began_us >= since);
         if ws.is_probed && is_alive && has_time && matches!(self.probe, Probe::Patient | Probe::Dozing) {
             return self.wrong(cx, "had time for its upgrade, and its WebSocket was closed");
