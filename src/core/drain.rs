@@ -121,7 +121,8 @@ impl Pace {
     fn new(config: &Config, shards: usize, count: usize, at: u32) -> Self {
         let mut span_ms = config.drain_time.as_millis() as u64;
         if config.drain_rate > 0 {
-            let by_rate = count as u64 * 1000 * shards as u64 / config.drain_rate as u64;
+            // Up to the next millisecond: the rate is not exceeded, however few they are.
+            let by_rate = (count as u64 * 1000 * shards as u64).div_ceil(config.drain_rate as u64);
             span_ms = span_ms.min(by_rate);
         }
         Self { at, span_ms: span_ms as u32, count, done: 0 }
@@ -372,6 +373,7 @@ mod tests {
             (1000, 1, 0, 10, 10_000),
             (1000, 1, 500, 0, 0),
             (0, 4, 500, 10, 0),
+            (13, 3, 5000, 10, 8),
         ] {
             assert_eq!(pace(count, shards, rate, seconds).span_ms, span_ms, "{count} {rate} {seconds}");
         }
