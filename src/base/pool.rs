@@ -128,9 +128,14 @@ impl Pool {
         buffer
     }
 
-    /// Makes room for `additional` more bytes, moving to the next size class where the buffer is too small.
+    /// Makes room for `additional` more bytes, moving to the next size class where the buffer is too small. Above the largest
+    /// class it grows by a quarter at least, in place where the allocator can: bytes that come one by one are copied some
+    /// five times each, however many they are, and a buffer is never more than a quarter larger than what is in it.
     pub fn grow(&mut self, buffer: &mut Vec<u8>, additional: usize) {
         let wanted = buffer.len() + additional;
+        if wanted > *CLASS_BYTES.end() && wanted > buffer.capacity() {
+            return buffer.reserve_exact(additional.max(buffer.len() / 4));
+        }
         if wanted > buffer.capacity() {
             let mut larger = self.take(wanted);
             extend(&mut larger, buffer);
@@ -258,5 +263,24 @@ mod tests {
         pool.grow(&mut buffer, 100_000);
         assert_eq!(buffer, b"abcd");
         assert!(buffer.capacity() >= 100_004);
+    }
+
+    #[test]
+    fn a_large_buffer_grows_in_proportion() {
+        let mut pool = Pool::new();
+        let mut buffer = pool.take(1);
+        let (mut moves, mut copied) = (0, 0);
+        for len in 1..=8 << 20 {
+            let capacity = buffer.capacity();
+            pool.grow(&mut buffer, 1);
+            buffer.push(7);
+            if buffer.capacity() != capacity {
+                moves += 1;
+                copied += len;
+            }
+        }
+        assert!(moves < 40 && copied < 6 * (8 << 20), "{moves} moves copy {copied} bytes");
+        assert!(buffer.capacity() <= buffer.len() / 4 * 5);
+        assert_eq!(pool.kept_bytes(), (1 << 20) - 64, "one of each class that it has left");
     }
 }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::scan::LOOKED_AT;
 use super::super::{HeadScan, HeaderSlots, LEADING_CRLFS_MAX, Request};
 use super::judge;
 
@@ -121,5 +122,24 @@ proptest! {
         let lines = stream[..length].iter().filter(|&&byte| byte == b'\n').count();
         let leading = lines - raw.headers.len() - 2;
         prop_assert!(leading <= LEADING_CRLFS_MAX);
+    }
+}
+
+/// However small the pieces are that a head comes in, the search looks at each byte once or twice.
+#[test]
+fn a_dribbled_head_of_8_mib_is_looked_at_once() {
+    const BYTES: usize = 8 << 20;
+    let line = format!("X: {}\r\n", "x".repeat(BYTES / 32));
+    let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", line.repeat(31)).into_bytes();
+    for piece in [1, 7, 1000] {
+        let mut scan = HeadScan::new();
+        LOOKED_AT.set(0);
+        let ends = (piece..head.len()).step_by(piece);
+        for end in ends {
+            assert_eq!(scan.find_within(&head[..end], 16 << 20), Ok(None));
+        }
+        assert_eq!(scan.find_within(&head, 16 << 20), Ok(Some(head.len())));
+        let looked_at = LOOKED_AT.get();
+        assert!(looked_at < 3 * head.len(), "{looked_at} bytes for {} in pieces of {piece}", head.len());
     }
 }
