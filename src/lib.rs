@@ -96,7 +96,7 @@ pub use app::http::{Allow, Files, Found, Params, Routes, Visit};
 pub use app::io;
 pub use app::raw::{Admission, Conn, Handler, Opening, Pending, Post, Shard, Timer};
 pub use base::cause::{Cause, CloseReason};
-pub use base::config::{Config, FdTables, Origins};
+pub use base::config::{Config, FdTables, Origins, WhenFull};
 pub use base::error::{Full, SetupError};
 pub use base::id::ConnId;
 pub use core::drain::Cut;

@@ -106,6 +106,8 @@ causes! {
     MethodNotAllowed, Status(405), "method_not_allowed", "this method is not served here";
     /// The request, head and body, did not arrive within `head_timeout`.
     HeadTimeout, Status(408), "head_timeout", "the request took too long";
+    /// The body came more slowly than `body_rate_min`.
+    BodyTooSlow, Status(408), "body_too_slow", "the request body comes too slowly";
     /// The body is larger than `body_bytes_max`.
     BodyTooLarge, Status(413), "body_too_large", "the request body is too large";
     /// A WebSocket version other than 13, or a plain request where only WebSocket is served.
@@ -122,6 +124,14 @@ causes! {
     NotAnswered, Status(503), "not_answered", "the application did not answer in time";
     /// `max_connections` is reached, or the fd table is full.
     Full, Status(503), "full", "the server is full";
+    /// `connections_per_ip_max` or `connections_per_prefix_max` is reached.
+    AddressFull, Status(503), "address_full", "too many connections from this address";
+    /// `handshakes_max` is reached.
+    HandshakesFull, Status(503), "handshakes_full", "too many connections have not asked for anything yet";
+    /// The shard's turns are longer than `turn_max`.
+    Overloaded, Status(503), "overloaded", "the server is overloaded";
+    /// The process has more memory than `memory_bytes_max`.
+    MemoryFull, Status(503), "memory_full", "the server has no memory to spare";
     /// An HTTP version other than 1.0 and 1.1.
     VersionNotSupported, Status(505), "version_not_supported", "this HTTP version is not supported";
     /// The application refused; it chose the status.

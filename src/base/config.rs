@@ -18,7 +18,8 @@ pub enum FdTables {
     Own,
 }
 
-/// Which `Origin` headers a WebSocket handshake may carry. Clients that are no browsers send none and are accepted.
+/// Which `Origin` headers a WebSocket handshake, and every request under Socket.IO's path, may carry. Clients that are no
+/// browsers send none and are accepted.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Origins {
@@ -27,6 +28,18 @@ pub enum Origins {
     Any,
     /// These, compared exactly (`https://example.org`, `http://localhost:8080`, `null` only if listed).
     Only(Vec<String>),
+}
+
+/// What becomes of new connections while there may be no more: at `max_connections`, `handshakes_max`, `turn_max` and
+/// `memory_bytes_max`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// Each is answered 503 with `Retry-After`.
+    #[default]
+    Refuse,
+    /// They wait in the kernel's queue, `backlog` of them, until there is room again.
+    Wait,
 }
 
 /// The settings of a server. All are checked once, when it is built.
@@ -44,6 +57,21 @@ pub struct Config {
     pub shards: usize,
     /// Connections in all. 0 (default): what the fd tables hold, up to 1,048,576. Beyond it a connection is answered 503.
     pub max_connections: usize,
+    /// What becomes of new connections above this and the other caps on all of them. Refused (default), or left waiting.
+    pub when_full: WhenFull,
+    /// Connections of one address, IPv4 or IPv6. 0 (default): any number. Beyond it 503. Behind a proxy that does not say
+    /// whose connection it is all of them have the proxy's address.
+    pub connections_per_ip_max: usize,
+    /// Connections of one IPv6 prefix of 64 bits. 0 (default): any number. Beyond it 503.
+    pub connections_per_prefix_max: usize,
+    /// Connections whose first request is not complete, on all shards. 0 (default): any number. Beyond it 503.
+    pub handshakes_max: usize,
+    /// While a shard's turns take longer than this, and 0.1 s behind each that did, it takes no new connections. Zero
+    /// (default) is off.
+    pub turn_max: Duration,
+    /// While the process has more bytes in memory than this it takes no new connections; looked at once a second. 0
+    /// (default) is off.
+    pub memory_bytes_max: usize,
     /// Shared (default) or own fd tables.
     pub fd_tables: FdTables,
     /// Pin each shard's thread to a core. Off by default: it helps only where nothing else runs on the host.
@@ -63,6 +91,12 @@ pub struct Config {
     pub head_timeout: Duration,
     /// Bytes of a request body. 1 MiB; beyond it 413.
     pub body_bytes_max: usize,
+    /// Bytes a second that a request body must bring on the average, once it has been on its way for `body_rate_grace`. 240;
+    /// below it 408; 0 is off. `head_timeout` ends all requests; this one the slow, where that is long for the sake of large
+    /// bodies.
+    pub body_rate_min: usize,
+    /// How long a body may be on its way before `body_rate_min` is asked of it. 5 s; it is looked at after one to two of these.
+    pub body_rate_grace: Duration,
     /// How long a connection may be silent where no ping watches over it: HTTP between requests, and WebSocket with
     /// `ping_interval` off. 75 s; zero is off.
     pub silent_timeout: Duration,
@@ -120,6 +154,8 @@ pub struct Config {
     pub tls_handshakes_per_turn: usize,
     /// Bytes kept of a TLS handshake whose messages are not whole. 16 KiB; beyond it the connection ends.
     pub tls_handshake_bytes_max: usize,
+    /// First requests of connections dealt with per turn, and as many again of those that had to wait. 128, about 2 ms.
+    pub handshakes_per_turn: usize,
     /// Bytes read from one connection per turn: the size of the shard's one read buffer. 256 KiB.
     pub read_bytes_per_turn: usize,
     /// Mailbox messages handled per turn. 1,024.
@@ -141,6 +177,12 @@ impl Default for Config {
         Self {
             shards: 0,
             max_connections: 0,
+            when_full: WhenFull::Refuse,
+            connections_per_ip_max: 0,
+            connections_per_prefix_max: 0,
+            handshakes_max: 0,
+            turn_max: Duration::ZERO,
+            memory_bytes_max: 0,
             fd_tables: FdTables::Shared,
             pin: false,
             backlog: 65_535,
@@ -149,6 +191,8 @@ impl Default for Config {
             head_bytes_max: 16 << 10,
             head_timeout: Duration::from_secs(10),
             body_bytes_max: 1 << 20,
+            body_rate_min: 240,
+            body_rate_grace: Duration::from_secs(5),
             silent_timeout: Duration::from_secs(75),
             admit_timeout: Duration::from_secs(10),
             message_bytes_max: 1 << 20,
@@ -171,6 +215,7 @@ impl Default for Config {
             accepts_per_turn: 64,
             tls_handshakes_per_turn: 8,
             tls_handshake_bytes_max: 16 << 10,
+            handshakes_per_turn: 128,
             read_bytes_per_turn: 256 << 10,
             mails_per_turn: 1024,
             deliveries_per_turn: 65_536,
@@ -193,9 +238,18 @@ impl Config {
     pub fn check(&self) -> Result<(), SetupError> {
         within("shards", self.shards, 0, 1024)?;
         within("max_connections", self.max_connections, 0, 1 << 30)?;
+        for (setting, value) in [
+            ("connections_per_ip_max", self.connections_per_ip_max),
+            ("connections_per_prefix_max", self.connections_per_prefix_max),
+            ("handshakes_max", self.handshakes_max),
+        ] {
+            within(setting, value, 0, 1 << 30)?;
+        }
+        within("memory_bytes_max", self.memory_bytes_max, 0, 1 << 44)?;
         within("backlog", self.backlog as usize, 1, 1 << 20)?;
-        within("head_bytes_max", self.head_bytes_max, 256, 1 << 20)?;
+        within("head_bytes_max", self.head_bytes_max, 256, 16 << 20)?;
         within("body_bytes_max", self.body_bytes_max, 0, 1 << 30)?;
+        within("body_rate_min", self.body_rate_min, 0, 1 << 30)?;
         within("message_bytes_max", self.message_bytes_max, 1, 1 << 30)?;
         within("fragments_max", self.fragments_max as usize, 1, u32::MAX as usize)?;
         within("outbox_bytes_max", self.outbox_bytes_max, 1, 1 << 30)?;
@@ -210,6 +264,7 @@ impl Config {
         within("accepts_per_turn", self.accepts_per_turn, 1, 1 << 16)?;
         within("tls_handshakes_per_turn", self.tls_handshakes_per_turn, 1, 1 << 16)?;
         within("tls_handshake_bytes_max", self.tls_handshake_bytes_max, 2 << 10, 32 << 10)?;
+        within("handshakes_per_turn", self.handshakes_per_turn, 1, 1 << 16)?;
         within("read_bytes_per_turn", self.read_bytes_per_turn, 4 << 10, 64 << 20)?;
         within("mails_per_turn", self.mails_per_turn, 1, 1 << 20)?;
         within("deliveries_per_turn", self.deliveries_per_turn, 1, 1 << 30)?;
@@ -218,6 +273,7 @@ impl Config {
         within("offload_jobs_max", self.offload_jobs_max, 1, 1 << 30)?;
         for (setting, value) in [
             ("head_timeout", self.head_timeout),
+            ("body_rate_grace", self.body_rate_grace),
             ("admit_timeout", self.admit_timeout),
             ("pong_timeout", self.pong_timeout),
             ("close_timeout", self.close_timeout),
@@ -235,6 +291,7 @@ impl Config {
         span("drain_delay", self.drain_delay, Duration::ZERO)?;
         span("drain_time", self.drain_time, Duration::ZERO)?;
         span("stop_grace", self.stop_grace, Duration::ZERO)?;
+        span("turn_max", self.turn_max, Duration::ZERO)?;
         span("silent_timeout", self.silent_timeout, Duration::ZERO)?;
         span("ping_interval", self.ping_interval, Duration::ZERO)
     }

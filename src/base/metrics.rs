@@ -75,9 +75,11 @@ counters! {
     io_sessions_closed,
     /// Socket.IO: sessions refused at `sessions_max`.
     io_sessions_refused,
+    /// Socket.IO: sessions refused at `sessions_per_ip_max`.
+    io_addresses_refused,
     /// Socket.IO: sessions closed at `connect_timeout`, in no namespace.
     io_connects_late,
-    /// Socket.IO: requests of origins that may not, where that is enforced.
+    /// Socket.IO: requests of origins that may not, by `origins` or where that is enforced.
     io_origins_refused,
     /// Socket.IO: requests that were refused: an unknown session, a wrong transport or method.
     io_requests_refused,

@@ -100,17 +100,25 @@ settings! {
     files own.tls_key, "The key of each --tls-cert, in their order";
     count config.shards, "Threads with a loop each; 0 is one per core";
     count config.max_connections, "Connections in all, beyond it 503; 0 is what the fd tables hold";
+    fullness config.when_full, "Above a cap on all connections: refuse new ones (503), or let them wait in the kernel's queue";
+    count config.connections_per_ip_max, "Connections of one address, beyond it 503; 0 is any number";
+    count config.connections_per_prefix_max, "Connections of one IPv6 /64, beyond it 503; 0 is any number";
+    count config.handshakes_max, "Connections without a complete request yet, beyond it 503; 0 is any number";
+    time config.turn_max, "While turns take longer, no new connections; 0 is off";
+    size config.memory_bytes_max, "With more in memory, no new connections; 0 is off";
     tables own.fd_tables, "One fd table for all, or one per shard: shards × fd limit. auto: own only where needed";
     switch config.pin, "Pin each shard to a core, on a host that does nothing else";
     count config.backlog, "The kernel's queue of connections not yet accepted, per listener";
     size config.notsent_lowat, "What the kernel buffers for a peer that does not read; 0 leaves its default";
 
     "HTTP":
-    origins config.origins, "A page's origin that may open WebSockets; repeatable. any: every page may";
+    origins config.origins, "A page's origin that may open WebSockets, or use Socket.IO; repeatable. any: every page may";
     size config.head_bytes_max, "A request head, beyond it 431";
     size config.tls_handshake_bytes_max, "What is kept of a TLS handshake that is not whole, beyond it the end";
     time config.head_timeout, "How long a request may take to arrive, head and body, then 408";
     size config.body_bytes_max, "A request body, beyond it 413";
+    size config.body_rate_min, "What a body must bring a second, on the average, else 408; 0 is off";
+    time config.body_rate_grace, "How long a body may take before that is asked of it";
     time config.silent_timeout, "How long a connection without pings may be silent; 0 is off";
     time config.admit_timeout, "How long a deferred admission may take, then 503";
 
@@ -143,6 +151,7 @@ settings! {
     "Work per turn":
     count config.accepts_per_turn, "Connections accepted per turn and listener";
     count config.tls_handshakes_per_turn, "TLS handshakes taken up per turn";
+    count config.handshakes_per_turn, "First requests dealt with per turn, and again of those that waited";
     size config.read_bytes_per_turn, "Bytes read of a connection per turn: the shard's one read buffer";
     count config.mails_per_turn, "Messages of other shards handled per turn";
     count config.deliveries_per_turn, "Messages queued for subscribers per turn, and again of other shards";
@@ -204,6 +213,7 @@ mod tests {
                 "FILE" => &[("", "[]"), ("a.pem", "[\"a.pem\"]"), ("a, /b c", "[\"a\", \"/b c\"]")],
                 "ORIGIN" => &[("any", "\"any\""), ("https://a,null", "[\"https://a\", \"null\"]")],
                 "DIR" => &[("", "\"\""), ("dist", "\"dist\""), ("/a b/\"c\"", "'/a b/\"c\"'")],
+                "refuse|wait" => &[("refuse", "\"refuse\""), ("wait", "\"wait\"")],
                 "auto|shared|own" => &[("shared", "\"shared\""), ("own", "\"own\"")],
                 other => panic!("a kind without samples: {other}"),
             }

@@ -185,6 +185,25 @@ pub(super) mod directory {
     }
 }
 
+/// What becomes of those there is no room for.
+pub(super) mod fullness {
+    use throng::WhenFull;
+
+    pub(in crate::cli) const FORM: super::Form = super::scalar("refuse|wait", "refuse or wait");
+
+    pub(in crate::cli) fn parse(text: &str) -> Option<WhenFull> {
+        match text {
+            "refuse" => Some(WhenFull::Refuse),
+            "wait" => Some(WhenFull::Wait),
+            _ => None,
+        }
+    }
+
+    pub(in crate::cli) fn show(value: &WhenFull) -> String {
+        format!("\"{}\"", if *value == WhenFull::Wait { "wait" } else { "refuse" })
+    }
+}
+
 /// Which fd tables, or whichever are needed.
 pub(super) mod tables {
     use crate::cli::settings::Tables;

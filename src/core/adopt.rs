@@ -64,6 +64,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             }
             return self.discard(adopted);
         }
+        self.core.address_moves_in(peer.ip());
         let Some(key) = self.take_in(stream, peer) else { return self.discard(adopted) };
         match adopted {
             Adopted::Request => {

@@ -11,6 +11,8 @@ use super::shard::Shard;
 pub struct Audit {
     /// Connections in the table.
     pub connections: usize,
+    /// Those whose first request is not complete.
+    pub handshakes: usize,
     /// Connections to flush, to read again, to reap: a shard with one of these must not sleep.
     pub unfinished: usize,
     /// Messages in the mailbox.
@@ -45,6 +47,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         let queued = core.table.keys().map(|key| core.queued_bytes(key));
         Audit {
             connections: core.table.len(),
+            handshakes: core.handshakes(),
             unfinished: core.dirty.len() + core.more.len() + core.dead.len(),
             mails: self.inbox.len(),
             spilled: core.outlets.spilled(),

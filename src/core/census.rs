@@ -1,18 +1,51 @@
 //! How many connections there are, on each shard: what all shards share. Socket.IO counts its sessions in another of these.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// What all shards of a server share: how many connections there are, per shard.
+use super::crowd::Crowd;
+
+/// What all shards of a server share: how many connections there are, per shard and, where that is limited, per address.
 #[derive(Debug)]
 pub struct Census {
     per_shard: Box<[AtomicUsize]>,
+    handshakes: Box<[AtomicUsize]>,
+    is_short_of_memory: AtomicBool,
+    /// How many of each address.
+    pub crowd: Crowd,
     max: usize,
 }
 
 impl Census {
     /// Nobody on any of `shards` shards, at most `max` in all.
     pub fn new(shards: usize, max: usize) -> Self {
-        Self { per_shard: (0..shards).map(|_| AtomicUsize::new(0)).collect(), max }
+        let zeros = || (0..shards).map(|_| AtomicUsize::new(0)).collect();
+        Self {
+            per_shard: zeros(),
+            handshakes: zeros(),
+            is_short_of_memory: AtomicBool::new(false),
+            crowd: Crowd::default(),
+            max,
+        }
+    }
+
+    /// Connections whose first request is not complete, on all shards, where `handshakes_max` has them counted.
+    pub fn handshakes(&self) -> usize {
+        self.handshakes.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Says how many of those there are on a shard. Only that shard calls this.
+    pub fn set_handshakes(&self, shard: usize, count: usize) {
+        self.handshakes[shard].store(count, Ordering::Relaxed);
+    }
+
+    /// Whether `memory_bytes_max` was passed when the first shard last looked.
+    pub fn is_short_of_memory(&self) -> bool {
+        self.is_short_of_memory.load(Ordering::Relaxed)
+    }
+
+    /// Says so. Only the first shard calls this.
+    pub fn set_short_of_memory(&self, is_short: bool) {
+        self.is_short_of_memory.store(is_short, Ordering::Relaxed);
     }
 
     /// Connections on all shards at some recent moment.

@@ -65,7 +65,7 @@ flags! {
     KEPT = 8,
     /// A streamed message is under way; other messages are held.
     STREAMING = 9,
-    /// A ping was sent and nothing was heard since.
+    /// A ping was sent, or our FIN, and nothing was heard since.
     PINGED = 10,
     /// A stall deadline is filed.
     STALL_FILED = 11,
@@ -108,7 +108,7 @@ impl Flags {
 pub struct Peer {
     word: u32,
     port: u16,
-    /// [`V6`](Self::V6), [`SECURE`](Self::SECURE).
+    /// [`V6`](Self::V6), [`SECURE`](Self::SECURE), [`NEW`](Self::NEW).
     marks: u8,
 }
 
@@ -117,6 +117,8 @@ impl Peer {
     const V6: u8 = 1;
     /// The connection speaks TLS.
     const SECURE: u8 = 2;
+    /// The connection's first request is not complete.
+    const NEW: u8 = 4;
 
     pub(super) fn new(
         address: SocketAddr,
@@ -142,6 +144,14 @@ impl Peer {
             return SocketAddr::V6(v6[self.word as usize]);
         }
         SocketAddr::new(IpAddr::V4(Ipv4Addr::from_bits(self.word)), self.port)
+    }
+
+    pub(super) const fn is_new(self) -> bool {
+        self.marks & Self::NEW != 0
+    }
+
+    pub(super) const fn set_new(&mut self, is_new: bool) {
+        self.marks = if is_new { self.marks | Self::NEW } else { self.marks & !Self::NEW };
     }
 
     pub(super) fn release(self, v6: &mut slab::Slab<std::net::SocketAddrV6>) {

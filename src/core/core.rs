@@ -21,9 +21,11 @@ use super::conn::{Flags, Stage};
 use super::cork::Cork;
 use super::deadlines::Deadlines;
 use super::drain::Draining;
+use super::gate::Gate;
 use super::mail::{MAIL_BYTES, Mail};
 use super::mailbox::{Outlets, Posted};
 use super::outbox::{Outboxes, Unit, has_room};
+use super::parts::Parts;
 use super::service::{Delivery, Service, Ticket};
 use super::table::Table;
 use super::timers::{TimerId, Timers};
@@ -34,6 +36,7 @@ pub struct Core<S: Service> {
     pub(super) config: Arc<Config>,
     pub(super) counters: Arc<Counters>,
     pub(super) census: Arc<Census>,
+    pub(super) gate: Gate,
     /// This turn's time, in microseconds and in wrapping milliseconds.
     pub(super) now_us: u64,
     pub(super) now: u32,
@@ -69,16 +72,6 @@ pub struct Core<S: Service> {
     random: Random,
 }
 
-/// How a core is put together.
-pub(super) struct Parts<M> {
-    pub(super) shard: u16,
-    pub(super) config: Arc<Config>,
-    pub(super) counters: Arc<Counters>,
-    pub(super) census: Arc<Census>,
-    pub(super) outlets: Outlets<Mail<M>>,
-    pub(super) capacity: usize,
-}
-
 impl<S: Service> Core<S> {
     pub(super) fn new(parts: Parts<S::Mail>, scratch: &[u8]) -> Self {
         let Parts { shard, config, counters, census, outlets, capacity } = parts;
@@ -92,6 +85,7 @@ impl<S: Service> Core<S> {
             config,
             counters,
             census,
+            gate: Gate::default(),
             now_us: 0,
             now: 0,
             table: Table::new(capacity),

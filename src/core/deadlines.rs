@@ -50,6 +50,14 @@ const _: () = assert!(size_of::<Entry>() == 12);
 pub struct Deadlines {
     filed: [VecDeque<Entry>; CLASSES.len()],
     duration_ms: [u32; CLASSES.len()],
+    /// From filing until an entry is looked at. The class's duration, but for a head's.
+    period_ms: [u32; CLASSES.len()],
+    body_grace_ms: u32,
+}
+
+/// Up to whole milliseconds: what is shorter than one is not off.
+fn millis(duration: std::time::Duration) -> u32 {
+    duration.as_micros().div_ceil(1000) as u32
 }
 
 /// Whether the wrapping moment `a` is at or after `b`.
@@ -70,10 +78,21 @@ impl Deadlines {
                 Class::Close => config.close_timeout,
                 Class::Stall => config.stall_timeout,
             };
-            // Up to whole milliseconds: what is shorter than one is not off.
-            duration.as_micros().div_ceil(1000) as u32
+            millis(duration)
         });
-        Self { filed: Default::default(), duration_ms }
+        let body_grace_ms = millis(config.body_rate_grace);
+        let mut period_ms = duration_ms;
+        if config.body_rate_min > 0 {
+            // A request is looked at for its body's pace as well: in equal parts of its time, none longer than the grace.
+            let head_ms = &mut period_ms[Class::Head as usize];
+            *head_ms = head_ms.div_ceil(head_ms.div_ceil(body_grace_ms));
+        }
+        Self { filed: Default::default(), duration_ms, period_ms, body_grace_ms }
+    }
+
+    /// How long a body may be on its way before it must have a pace, in milliseconds.
+    pub const fn body_grace_ms(&self) -> u32 {
+        self.body_grace_ms
     }
 
     /// Whether this kind of deadline is switched off.
@@ -81,10 +100,10 @@ impl Deadlines {
         self.duration_ms[class as usize] == 0
     }
 
-    /// Files a deadline for `key`, one duration of its class from `now`.
+    /// Files a deadline for `key`, one duration of its class from `now`, or the part of it after which it is looked at.
     pub fn file(&mut self, class: Class, key: Key, now: u32) {
         // A millisecond more, because `now` may be late by almost one: a deadline is never early.
-        let due = now.wrapping_add(self.duration_ms[class as usize]).wrapping_add(1);
+        let due = now.wrapping_add(self.period_ms[class as usize]).wrapping_add(1);
         self.filed[class as usize].push_back(Entry { due, slot: key.slot, generation: key.generation });
     }
 
@@ -177,14 +196,37 @@ mod tests {
     }
 
     #[test]
+    fn a_head_is_looked_at_in_equal_parts_of_its_time() {
+        let key = Key { slot: 1, generation: 1 };
+        for (head_ms, grace_ms, rate, period_ms) in [
+            (10_000, 5000, 1, 5000),
+            (7000, 5000, 1, 3500),
+            (5000, 5000, 1, 5000),
+            (80, 5000, 1, 80),
+            (9000, 1, 0, 9000),
+        ] {
+            let config = Config {
+                head_timeout: Duration::from_millis(head_ms),
+                body_rate_grace: Duration::from_millis(grace_ms),
+                body_rate_min: rate,
+                ..Config::default()
+            };
+            let mut deadlines = Deadlines::new(&config);
+            deadlines.file(Class::Head, key, 0);
+            assert_eq!(deadlines.until_next(0), Some(period_ms + 1), "{head_ms} {grace_ms}");
+            assert!(!deadlines.has_passed(Class::Head, 0, head_ms as u32));
+        }
+    }
+
+    #[test]
     fn classes_do_not_disturb_each_other() {
         let mut deadlines = deadlines(10_000);
         let key = Key { slot: 1, generation: 1 };
-        deadlines.file(Class::Head, key, 0);
+        deadlines.file(Class::Admit, key, 0);
         deadlines.file(Class::Close, key, 0);
         assert_eq!(deadlines.until_next(0), Some(5001));
         assert_eq!(deadlines.next_due(Class::Close, 5001), Some(key));
-        assert_eq!(deadlines.next_due(Class::Head, 5001), None);
+        assert_eq!(deadlines.next_due(Class::Admit, 5001), None);
         assert_eq!(deadlines.until_next(20_000), Some(0));
     }
 }

@@ -9,12 +9,15 @@ use crate::proto::ws::{Opcode, encode};
 
 use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
-use super::deadlines::{CLASSES, Class};
+use super::deadlines::{CLASSES, Class, reached};
 use super::exchange::Awaited;
 use super::io::Io;
 use super::outbox::Unit;
 use super::service::Service;
 use super::shard::Shard;
+
+/// How many times `close_timeout` a peer is read that goes on sending behind its last answer.
+const LINGERS_MAX: u32 = 6;
 
 impl<S: Service, I: Io> Shard<S, I> {
     /// Acts on every deadline that has come.
@@ -26,6 +29,14 @@ impl<S: Service, I: Io> Shard<S, I> {
                     self.core.due(class, key);
                 }
             }
+        }
+    }
+
+    /// Rings the timers that are due, behind the deadlines.
+    pub(super) fn timers(&mut self) {
+        while let Some((id, mut timer)) = self.core.timers.next_due(self.core.now_us) {
+            self.guard(None, |service, core| service.timer(core, &mut timer));
+            self.guard(None, |_, core| core.timers.put_back(id, timer));
         }
     }
 }
@@ -57,10 +68,26 @@ impl<S: Service> Core<S> {
             return;
         }
         // One that is kept waiting for its own answers to be taken is left to the stall deadline.
-        if !conn.flags.any(Flags::PAUSED) && self.deadlines.has_passed(Class::Head, since, self.now) {
-            return self.fail(key, Cause::HeadTimeout);
+        if !conn.flags.any(Flags::PAUSED) {
+            let body = match &conn.arrived {
+                Arrived::Http(exchange) => exchange.body.as_ref().map(|body| (body.since, body.bytes.len())),
+                _ => None,
+            };
+            if self.deadlines.has_passed(Class::Head, since, self.now) {
+                return self.fail(key, Cause::HeadTimeout);
+            }
+            if body.is_some_and(|(since, bytes)| self.is_too_slow(since, bytes)) {
+                return self.fail(key, Cause::BodyTooSlow);
+            }
         }
         self.watch_head(key);
+    }
+
+    /// Whether a body has had its grace and brings less than it must on the average. Only content counts.
+    fn is_too_slow(&self, since: u32, bytes: usize) -> bool {
+        let since_ms = self.now.wrapping_sub(since);
+        let wanted = self.config.body_rate_min as u64 * u64::from(since_ms) / 1000;
+        since_ms > self.deadlines.body_grace_ms() && (bytes as u64) < wanted
     }
 
     fn due_silent(&mut self, key: Key) {
@@ -165,9 +192,23 @@ impl<S: Service> Core<S> {
         {
             return self.deadlines.file(Class::Close, key, self.now);
         }
+        let is_lingering = conn.stage == Stage::Lingering && !conn.flags.any(Flags::OPENED);
+        if is_lingering && !conn.flags.any(Flags::PINGED) && !self.has_lingered(key) {
+            // It is still sending what nobody reads. Cut now it would be reset, and might not see why it was refused.
+            if let Some(conn) = self.table.conn_mut(key) {
+                conn.flags.set(Flags::PINGED);
+            }
+            return self.deadlines.file(Class::Close, key, self.now);
+        }
         // A connection ends once, and files this when its end begins: what began it stays its cause.
         self.counters.closes_cut.add(1);
         self.vanish(key, Cause::PeerVanished);
+    }
+
+    /// Whether a peer that was answered has sent on for as long as it may.
+    fn has_lingered(&self, key: Key) -> bool {
+        let close_ms = self.config.close_timeout.as_millis() as u32;
+        reached(self.now, self.table.heard(key).wrapping_add(close_ms.saturating_mul(LINGERS_MAX)))
     }
 
     fn due_stall(&mut self, key: Key) {

@@ -78,7 +78,12 @@ impl<S: Service> Core<S> {
         }
         if cause.status().is_some() || cause == Cause::HandlerPanicked {
             let mut bytes = self.store.buffers.take(512);
-            Response::refusal(cause).encode(&mut bytes, head_only, false);
+            let mut refusal = Response::refusal(cause);
+            if cause == Cause::MethodNotAllowed {
+                // Routes answer for themselves. What is refused here is a handshake that is no GET.
+                refusal = refusal.header("Allow", "GET");
+            }
+            refusal.encode(&mut bytes, head_only, false);
             self.queue(key, Unit::own(bytes), false);
         }
         self.leave(key);
@@ -133,6 +138,7 @@ impl<S: Service> Core<S> {
         if self.reading == Some(key) {
             self.is_halted = true;
         }
+        self.handshake_ends(key);
         if let Some(conn) = self.table.conn_mut(key) {
             conn.stage = stage;
             conn.flags.clear(Flags::PRESSURED.with(Flags::PAUSED));

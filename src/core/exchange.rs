@@ -26,6 +26,8 @@ pub struct Incoming {
     pub(super) decoder: Body,
     /// What is decoded of it.
     pub(super) bytes: Vec<u8>,
+    /// When it began, in the shard's milliseconds.
+    pub(super) since: u32,
 }
 
 /// What is needed to answer later.

@@ -83,6 +83,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             return;
         }
         conn.stage = Stage::Lingering;
+        conn.flags.set(Flags::PINGED);
         if let Some(stream) = self.streams[key.slot as usize].as_ref() {
             self.io.finish(stream);
         }

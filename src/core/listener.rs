@@ -1,6 +1,6 @@
 //! Accepting: within the turn's budget, up to the limits, and what happens at them.
 //!
-//! At `max_connections` a connection is answered 503. A shard whose own table is full stops its listener and asks the
+//! Above a cap (`gate.rs`) a connection is answered 503, or left in the kernel's queue. A shard whose own table is full stops its listener and asks the
 //! emptiest shard to accept from it, because the kernel goes on hashing connections to its queue (SO_REUSEPORT), where
 //! they would wait for ever. With the fd table full, some are shed by means of the reserve fd, then the listener rests
 //! for a moment: nothing spins.
@@ -9,6 +9,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 
 use crate::base::cause::{Cause, CloseReason};
+use crate::base::config::WhenFull;
 use crate::base::id::Key;
 use crate::proto::http::Response;
 
@@ -21,6 +22,9 @@ use super::shard::Shard;
 
 /// How long a listener rests when the fd table is full.
 const REST_MS: u32 = 100;
+
+/// How long one rests while its queue is left to wait for room. There may be some a moment later.
+const WAIT_MS: u32 = 10;
 
 /// How long a connection that was turned away is left open, so that its peer can read the answer.
 const LINGER_MS: u32 = 500;
@@ -108,15 +112,12 @@ impl<S: Service, I: Io> Shard<S, I> {
             if self.core.table.is_full() && self.pass_on(number) {
                 return;
             }
+            let refused = self.core.refuses();
+            if refused.is_some() && self.core.config.when_full == WhenFull::Wait {
+                return self.rest(number, WAIT_MS);
+            }
             match self.io.accept(number) {
-                Ok((stream, _)) if self.core.table.is_full() || self.core.census.is_full() => {
-                    self.turn_away(stream, Cause::Full)
-                }
-                Ok((stream, address)) => {
-                    if let Some(key) = self.take_in(stream, address) {
-                        self.core.watch_head(key);
-                    }
-                }
+                Ok((stream, address)) => self.let_in(stream, address, refused),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.listeners[number].is_ready = false;
                     return;
@@ -124,12 +125,25 @@ impl<S: Service, I: Io> Shard<S, I> {
                 Err(error) if is_exhausted(&error) => return self.shed(number),
                 // The peer gave up before it was accepted, or a signal came: the next one may be fine.
                 Err(error) if is_passing(&error) => {}
-                Err(_) => return self.rest(number),
+                Err(_) => return self.rest(number, REST_MS),
             }
         }
     }
 
-    /// Puts a stream into the table. `None`: the kernel would not watch it, and it is closed.
+    /// A connection was accepted: it is taken in, or told why not.
+    fn let_in(&mut self, stream: I::Stream, address: SocketAddr, refused: Option<Cause>) {
+        let core = &self.core;
+        let refused = refused.or_else(|| (!core.address_enters(address.ip())).then_some(Cause::AddressFull));
+        if let Some(cause) = refused {
+            return self.turn_away(stream, cause);
+        }
+        if let Some(key) = self.take_in(stream, address) {
+            self.core.handshake_begins(key);
+            self.core.watch_head(key);
+        }
+    }
+
+    /// Puts a stream whose address is counted into the table. `None`: the kernel would not watch it, and it is closed.
     pub(super) fn take_in(&mut self, mut stream: I::Stream, address: SocketAddr) -> Option<Key> {
         let is_secure = self.io.is_secure(&stream);
         let core = &mut self.core;
@@ -146,6 +160,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         });
         if self.io.register(&mut stream, key.to_token()).is_err() {
             core.table.remove(key);
+            core.address_leaves(address.ip());
             core.counters.connections_shed.add(1);
             self.io.close(stream);
             return None;
@@ -213,13 +228,13 @@ impl<S: Service, I: Io> Shard<S, I> {
             self.core.counters.connections_shed.add(1);
         }
         self.core.store.buffers.give(answer);
-        self.rest(number);
+        self.rest(number, REST_MS);
     }
 
     /// Leaves a listener alone for a while: to try it again at once would be to spin.
-    fn rest(&mut self, number: usize) {
+    fn rest(&mut self, number: usize, milliseconds: u32) {
         self.listen(number, false);
-        self.listeners[number].rests_until = Some(self.core.now.wrapping_add(REST_MS));
+        self.listeners[number].rests_until = Some(self.core.now.wrapping_add(milliseconds));
     }
 
     /// Tries the listeners again whose rest is over.

@@ -10,6 +10,7 @@
 //!  │ request   HTTP              batch   this turn's publishes │
 //!  │ flush     dirty → socket    outbox  what the kernel left  │
 //!  │ due       deadlines         mailbox from other shards     │
+//!  │ gate      who may come in   crowd   how many per address  │
 //!  └────────────┬──────────────────────────────────────────────┘
 //!              Io                     the seam below: epoll, or a simulated network
 //! ```
@@ -28,6 +29,7 @@ pub mod conn;
 )]
 pub mod core;
 pub mod cork;
+pub mod crowd;
 pub mod deadlines;
 pub mod drain;
 mod due;
@@ -35,11 +37,13 @@ mod end;
 pub mod epoll;
 pub mod exchange;
 mod flush;
+mod gate;
 pub mod io;
 pub mod listener;
 pub mod mail;
 pub mod mailbox;
 pub mod outbox;
+mod parts;
 pub mod publication;
 mod publish;
 mod read;

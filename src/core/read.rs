@@ -30,6 +30,10 @@ impl<S: Service, I: Io> Shard<S, I> {
             _ if conn.flags.any(Flags::PAUSED) => return,
             // Others have published so much that whatever this one publishes has to wait for the next turn.
             Stage::Head | Stage::Open if self.core.deliveries_left == 0 => return self.core.push_more(key),
+            // So many newcomers have asked for something that the others come next: a turn stays short.
+            Stage::Head if self.core.gate.handshakes_left == 0 && conn.peer.is_new() => {
+                return self.core.push_more(key);
+            }
             // A read earlier in this turn has filled the outbox, which was not flushed since.
             Stage::Head | Stage::Open if conn.queued as usize > self.core.config.outbox_bytes_high => {
                 return self.core.pause_above_high(key);
@@ -76,7 +80,10 @@ impl<S: Service, I: Io> Shard<S, I> {
                 };
             }
         }
-        self.core.table.hear(key, self.core.now);
+        if stage != Stage::Lingering {
+            // There it stays what it was, so that the close deadline can tell how long the peer has been at it.
+            self.core.table.hear(key, self.core.now);
+        }
         self.core.counters.bytes_in.add(n as u64);
         let rest = n.saturating_sub(wanted);
         match stage {

@@ -33,6 +33,9 @@ impl<S: Service, I: Io> Shard<S, I> {
     fn remove(&mut self, key: Key, cause: Cause) {
         let core = &mut self.core;
         core.hub.remove(key.slot);
+        if let Some(address) = core.table.address(key) {
+            core.address_leaves(address.ip());
+        }
         let Some(conn) = core.table.remove(key) else { return };
         let data = conn.data;
         core.batches.release(conn.batch, &mut core.store.buffers);

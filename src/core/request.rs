@@ -179,7 +179,7 @@ fn step<S: Service>(
             if bytes.len() == head_bytes && request.expects_continue() {
                 core.queue(key, Unit::own(CONTINUE.to_vec()), false);
             }
-            none.insert(Incoming { head_bytes, decoder, bytes: Vec::new() })
+            none.insert(Incoming { head_bytes, decoder, bytes: Vec::new(), since: core.now })
         }
     };
     let head_bytes = body.head_bytes;
@@ -221,6 +221,9 @@ impl<S: Service> Core<S> {
         request: &Request<'_>,
         body: &[u8],
     ) -> Result<Dispatched, Cause> {
+        if self.handshake_ends(key) {
+            self.gate.handshakes_left = self.gate.handshakes_left.saturating_sub(1);
+        }
         let accept = if request.is_upgrade() { Some(self.check_upgrade(request)?) } else { None };
         let manner = Manner { head_only: request.method() == "HEAD", keep_alive: request.keep_alive() };
         if accept.is_some() && self.draining.is_closing {
@@ -254,11 +257,14 @@ impl<S: Service> Core<S> {
 
     fn check_upgrade(&self, request: &Request<'_>) -> Result<Accept, Cause> {
         let accept = handshake::check(request)?;
+        if self.accepts_origin(request) { Ok(accept) } else { Err(Cause::OriginRefused) }
+    }
+
+    /// Whether a request names no origin, as clients that are no browsers do, or one that `origins` accepts.
+    pub fn accepts_origin(&self, request: &Request<'_>) -> bool {
         match (&self.config.origins, request.origin()) {
-            (Origins::Only(origins), Some(origin)) if !origins.iter().any(|accepted| accepted == origin) => {
-                Err(Cause::OriginRefused)
-            }
-            _ => Ok(accept),
+            (Origins::Only(origins), Some(origin)) => origins.iter().any(|accepted| accepted == origin),
+            _ => true,
         }
     }
 

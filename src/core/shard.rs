@@ -28,12 +28,13 @@ use crate::base::metrics::Counters;
 
 use super::census::Census;
 use super::conn::{Arrived, Flags, Stage};
-use super::core::{Core, Parts};
+use super::core::Core;
 use super::drain::{Cut, Schedule};
 use super::io::{Event, Io};
 use super::listener::Listener;
 use super::mail::Mail;
 use super::mailbox::{Inbox, Outlet, Outlets};
+use super::parts::Parts;
 use super::service::Service;
 
 /// Whether a shard goes on.
@@ -158,6 +159,7 @@ impl<S: Service, I: Io> Shard<S, I> {
     pub fn turn(&mut self) -> io::Result<Turn> {
         let began_us = self.poll()?;
         self.core.deliveries_left = self.core.config.deliveries_per_turn;
+        self.core.allow_handshakes();
         let events = std::mem::take(&mut self.events);
         for event in &events {
             self.event(*event);
@@ -185,6 +187,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.free_idle_buffers();
         self.core.counters.turns.add(1);
         let took_us = self.io.now().saturating_sub(began_us);
+        self.core.turn_took(took_us);
         if let Ok(mut lengths) = self.turn_us.lock() {
             lengths.saturating_record(took_us);
         }
@@ -234,7 +237,8 @@ impl<S: Service, I: Io> Shard<S, I> {
         let turned_away =
             self.turned_away.front().map(|(_, until)| u64::from(until.wrapping_sub(core.now).min(1000)));
         let idle = (core.store.buffers.kept_bytes() > 0).then_some(u64::from(IDLE_MS));
-        [spill, due, timer, paused, turned_away, drained, idle].into_iter().flatten().min()
+        let sample = core.until_sample();
+        [spill, due, timer, paused, turned_away, drained, idle, sample].into_iter().flatten().min()
     }
 
     /// Step 3, for one event.
@@ -268,6 +272,7 @@ impl<S: Service, I: Io> Shard<S, I> {
     fn more(&mut self) {
         // A budget of their own again, so that those who had to wait come first in the next turn.
         self.core.deliveries_left = self.core.config.deliveries_per_turn;
+        self.core.allow_handshakes();
         for _ in 0..self.core.more.len() {
             if self.core.deliveries_left == 0 {
                 break;
@@ -329,13 +334,6 @@ impl<S: Service, I: Io> Shard<S, I> {
             Mail::Uncover { listener, times } => self.uncover(listener, times),
             Mail::Stop { grace_ms } => self.stop(grace_ms),
             Mail::Drain => self.drain(),
-        }
-    }
-
-    fn timers(&mut self) {
-        while let Some((id, mut timer)) = self.core.timers.next_due(self.core.now_us) {
-            self.guard(None, |service, core| service.timer(core, &mut timer));
-            self.guard(None, |_, core| core.timers.put_back(id, timer));
         }
     }
 

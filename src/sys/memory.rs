@@ -23,6 +23,19 @@ pub fn user_memory(pid: u32) -> io::Result<UserMemory> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "smaps_rollup has no Rss or no Pss"))
 }
 
+/// Bytes that this process has in memory, shared pages counted in full: what the kernel counts anyway, so a few
+/// microseconds however large it is.
+///
+/// # Errors
+/// `/proc` is not mounted, or there is no fd left to read it by.
+pub fn resident_bytes() -> io::Result<u64> {
+    let counts = fs::read_to_string("/proc/self/statm")?;
+    let pages = counts.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    let pages =
+        pages.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "statm has no second number"))?;
+    Ok(pages * rustix::param::page_size() as u64)
+}
+
 /// Bytes of the whole machine's slab memory, where the kernel keeps its side of every socket.
 ///
 /// The kernel counts it late and frees it later still: of two readings the second means something a few tenths of a
@@ -58,6 +71,7 @@ mod tests {
         // Other tests allocate and free meanwhile, but no 32 MiB.
         assert!(after.rss_bytes >= before.rss_bytes + (32 << 20), "{before:?} {after:?}");
         assert!(after.pss_bytes <= after.rss_bytes && touched[0] == 7);
+        assert!(resident_bytes().unwrap() + (8 << 20) > after.rss_bytes);
         assert!(user_memory(u32::MAX).is_err());
         assert!(slab_bytes().unwrap() > 1 << 20);
     }

@@ -1,8 +1,8 @@
 //! How a run ends, and what must be true at every step, when all is quiet, and when all is over.
 
-use throng::Config;
 use throng::base::cause::Cause;
 use throng::core::mail::Mail;
+use throng::{Config, WhenFull};
 
 use super::faults::Fault;
 use super::net::{End, Net};
@@ -49,6 +49,13 @@ impl World {
         }
         if audit.fullest_spill_bytes > config.mailbox_bytes_max.max(10_000) {
             return Err(format!("shard {shard}: {} bytes are spilled", audit.fullest_spill_bytes));
+        }
+        let handshakes = self.census.handshakes();
+        if config.handshakes_max > 0 && handshakes > config.handshakes_max {
+            return Err(format!(
+                "{handshakes} have not asked yet, and {} is the limit",
+                config.handshakes_max
+            ));
         }
         if audit.connections > self.capacity || audit.streams > audit.connections {
             return Err(format!("shard {shard}: {audit:?}"));
@@ -147,8 +154,11 @@ impl World {
             }
         }
         let (net, ledger) = (&mut *self.net.borrow_mut(), &mut *self.ledger.borrow_mut());
-        net.check_quiet();
-        for peer in self.peers.iter_mut().filter(|peer| !peer.is_mute) {
+        let is_full = self.census.is_full()
+            || self.shards.iter().flatten().any(|running| running.audit().connections >= self.capacity);
+        let may_wait = is_full && self.config.when_full == WhenFull::Wait;
+        net.check_quiet(may_wait);
+        for peer in self.peers.iter_mut().filter(|peer| !peer.is_mute && !net.is_waiting(peer.socket)) {
             peer.check_quiet(net, ledger);
         }
         if let Some(owed) = ledger.owed.iter().find(|owed| !owed.is_answered && !owed.is_gone) {
@@ -223,7 +233,12 @@ impl World {
         for (shard, running) in self.shards.iter().enumerate() {
             if let Some(running) = running {
                 let audit = running.audit();
-                let left = audit.connections + audit.streams + audit.batches + audit.topics + audit.timers;
+                let left = audit.handshakes
+                    + audit.connections
+                    + audit.streams
+                    + audit.batches
+                    + audit.topics
+                    + audit.timers;
                 if left + audit.unfinished + audit.mails + audit.spilled > 0 {
                     return Err(format!("shard {shard}: all are gone and this is left: {audit:?}"));
                 }
@@ -262,6 +277,10 @@ impl World {
         {
             return Err(format!("fds are left open: {:?}", net.fds));
         }
+        let (blocks, handshakes) = (self.census.crowd.blocks(), self.census.handshakes());
+        if blocks + handshakes != 0 {
+            return Err(format!("all are gone: {blocks} addresses and {handshakes} handshakes are counted"));
+        }
         if self.census.total() != 0 {
             return Err(format!("the census counts {}", self.census.total()));
         }
@@ -270,6 +289,11 @@ impl World {
 }
 
 impl Net {
+    /// Whether it is in a listener's queue.
+    pub fn is_waiting(&self, socket: usize) -> bool {
+        self.backlogs.iter().any(|backlog| backlog.queue.contains(&socket))
+    }
+
     /// A connection was closed for silence: it must have been silent for as long as the limit says.
     pub fn check_end(&mut self, uid: u32, cause: Cause, config: &Config) {
         let Some(one) = self.sockets.iter().find(|one| one.uid == uid) else { return };
@@ -286,10 +310,11 @@ impl Net {
     }
 
     /// What must be true of every socket once nothing can happen any more.
-    pub fn check_quiet(&mut self) {
+    pub fn check_quiet(&mut self, may_wait: bool) {
         for backlog in 0..self.backlogs.len() {
             let waiting = self.backlogs[backlog].queue.len();
-            if waiting > 0 {
+            self.faults.count(Fault::Waits, if may_wait { waiting as u64 } else { 0 });
+            if waiting > 0 && !may_wait {
                 self.violation(format!("listener {backlog} has {waiting} in its queue and nobody accepts"));
             }
         }

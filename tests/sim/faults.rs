@@ -40,6 +40,12 @@ faults! {
     FdTableFull = 0,
     /// Turned away: the shard or the server is full.
     TurnedAway = 0,
+    /// Turned away: too many of its address, too many that have not asked yet, turns that are too long.
+    AddressFull = 0,
+    HandshakesFull = 0,
+    Overloaded = 0,
+    /// Left in the queue, because there was no room for it.
+    Waits = 0,
     Reset = 0,
     Fin = 0,
     FinWithData = 0,

@@ -118,10 +118,11 @@ impl Io for SimIo {
         }
         Self::hold(net, socket, self.table);
         let uid = net.sockets[socket].uid as u16;
+        // Some of them are neighbours.
         let address = if uid.is_multiple_of(3) {
-            ([0, 0, 0, 0, 0, 0, 0, 1], uid).into()
+            ([0x2001, 0xdb8, 0, uid % 4, 0, 0, 0, 1 + uid % 2], uid).into()
         } else {
-            ([127, 0, 0, 1], uid).into()
+            ([127, 0, 0, 1 + (uid % 8) as u8], uid).into()
         };
         Ok((Stream(socket), address))
     }

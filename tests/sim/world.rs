@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use throng::Config;
 use throng::base::metrics::Counters;
 use throng::core::census::Census;
 use throng::core::mail::Mail;
 use throng::core::mailbox::{Outlet, mailbox};
 use throng::core::shard::{Seed, Shard, Turn};
+use throng::{Config, WhenFull};
 
 use super::drain::Drain;
 use super::faults::{FAULTS, Fault, Faults};
@@ -101,6 +101,14 @@ fn draw_config(random: &mut Random) -> Config {
     config.topics_per_connection_max = random.pick(&[2, 100]);
     config.accepts_per_turn = random.within(1, 4);
     config.read_bytes_per_turn = random.pick(&[4096, 4096, 16_384, 65_536]);
+    config.handshakes_per_turn = random.within(1, 4);
+    config.connections_per_ip_max = random.pick(&[0, 0, 0, 3, 8]);
+    config.connections_per_prefix_max = random.pick(&[0, 0, 4, 10]);
+    config.handshakes_max = random.pick(&[0, 0, 3, 10]);
+    config.turn_max = random.pick(&[Duration::ZERO, Duration::ZERO, Duration::from_millis(1)]);
+    if random.chance(300) {
+        config.when_full = WhenFull::Wait;
+    }
     config.mails_per_turn = random.within(1, 8);
     config.deliveries_per_turn = random.pick(&[1, 20, 65_536]);
     config.flushes_per_turn = random.within(1, 6);
@@ -322,6 +330,9 @@ impl seeds::Run for World {
             (Fault::OutboxFull, "outbox_full"),
             (Fault::ReadPaused, "reads_paused"),
             (Fault::TurnedAway, "full"),
+            (Fault::AddressFull, "address_full"),
+            (Fault::HandshakesFull, "handshakes_full"),
+            (Fault::Overloaded, "overloaded"),
         ] {
             faults[fault as usize] += sum(counter);
         }

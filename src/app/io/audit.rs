@@ -8,6 +8,8 @@ use super::shard::IoShard;
 pub struct IoAudit {
     /// Sessions.
     pub sessions: usize,
+    /// Sessions whose address is counted.
+    pub addresses: usize,
     /// Sockets.
     pub sockets: usize,
     /// Sockets' data.
@@ -50,6 +52,7 @@ impl IoShard {
         let state = &self.state;
         let mut audit = IoAudit {
             sessions: state.sessions.len(),
+            addresses: state.addresses.len(),
             sockets: state.sockets.len(),
             held: state.held.len(),
             greetings: state.greetings.len(),

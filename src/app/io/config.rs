@@ -40,6 +40,9 @@ pub struct IoConfig {
     /// answered 503. A session that polls outlives its connections by `ping_interval` and `ping_timeout`, so a limit of the
     /// connections alone is none of the sessions.
     pub sessions_max: usize,
+    /// Sessions of one address, or of one IPv6 prefix of 64 bits, on all shards. 0 (default): any number; beyond it 503. A flood
+    /// of handshakes from one place fills `sessions_max` without it.
+    pub sessions_per_ip_max: usize,
     /// How long a client may be connected to no namespace. 45 s; then its session is closed.
     pub connect_timeout: Duration,
     /// Bytes of one request's body or one message (`maxHttpBufferSize`). 1,000,000; beyond it 413, or close 1009.
@@ -92,6 +95,7 @@ impl Default for IoConfig {
             ping_timeout: Duration::from_secs(20),
             upgrade_timeout: Duration::from_secs(10),
             sessions_max: 0,
+            sessions_per_ip_max: 0,
             connect_timeout: Duration::from_secs(45),
             max_payload: 1_000_000,
             packets_per_payload_max: 4096,

@@ -88,6 +88,7 @@ mod session;
 mod settle;
 mod setup;
 mod shard;
+mod shares;
 mod socket;
 mod space;
 mod state;

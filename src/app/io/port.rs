@@ -6,7 +6,7 @@ use crate::base::metrics::Counters;
 use crate::core::publication::Publication;
 use crate::core::service::{Delivery, Ticket};
 use crate::core::timers::TimerId;
-use crate::proto::http::Response;
+use crate::proto::http::{Request, Response};
 use crate::proto::ws::Message;
 
 use super::mail::IoMail;
@@ -19,6 +19,8 @@ pub(crate) trait Port {
     fn counters(&self) -> &Counters;
     /// The time of this turn, in microseconds since the shard began.
     fn now_us(&self) -> u64;
+    /// Whether a request names no origin, or one that is accepted.
+    fn accepts_origin(&self, request: &Request<'_>) -> bool;
     /// Bytes that nobody guesses, for an id.
     fn random(&mut self) -> [u8; 15];
     /// Sends a message on a WebSocket of this shard.

@@ -6,7 +6,7 @@ use crate::base::cause::Cause;
 use crate::base::id::Key;
 use crate::core::service::{Reply, Ticket};
 use crate::proto::engineio::{Asks, Open, PacketKind, Payload, RequestError, SessionId, Transport};
-use crate::proto::http::{RETRY_AFTER_SECONDS, Request, Response};
+use crate::proto::http::{Request, Response};
 use crate::proto::socketio::Decoder;
 
 use super::cors::preflight;
@@ -51,7 +51,7 @@ impl IoShard {
         }
         let reply = match request.method() {
             "OPTIONS" => Ok(Asked::Reply(Reply::Respond(preflight(request)))),
-            _ if is_refused => {
+            _ if is_refused || !port.accepts_origin(request) => {
                 port.counters().io_origins_refused.add(1);
                 Err(RequestError::Forbidden)
             }
@@ -83,9 +83,15 @@ impl IoShard {
     ) -> Result<Asked, RequestError> {
         let asks =
             Asks::parse(request.method(), request.query(), asks_upgrade, self.state.config.transports)?;
-        if matches!(asks, Asks::Open { .. }) && self.state.census.is_full() {
-            port.counters().io_sessions_refused.add(1);
-            return Err(RequestError::Full);
+        if matches!(asks, Asks::Open { .. }) {
+            if self.state.census.is_full() {
+                port.counters().io_sessions_refused.add(1);
+                return Err(RequestError::Full);
+            }
+            if !self.state.has_share(address.ip()) {
+                port.counters().io_addresses_refused.add(1);
+                return Err(RequestError::Full);
+            }
         }
         if matches!(asks, Asks::Open { .. }) && self.polling_at_first.is_some() {
             return Ok(Asked::Reply(Reply::Respond(Response::refusal(Cause::ServerStops))));
@@ -292,6 +298,7 @@ impl IoShard {
     /// A new session.
     pub(super) fn open(&mut self, port: &mut dyn Port, link: Link, handshake: Box<Handshake>) -> u32 {
         let state = &mut self.state;
+        let address = handshake.address.ip();
         state.serial = state.serial.wrapping_add(1);
         let session = Session {
             random: port.random(),
@@ -306,6 +313,7 @@ impl IoShard {
         };
         let slot = state.sessions.insert(session) as u32;
         state.census.set(state.shard, state.sessions.len());
+        state.session_opens(slot, address);
         port.counters().io_sessions_opened.add(1);
         state.file(port, Due::Ping, slot);
         state.file(port, Due::Connect, slot);
@@ -334,7 +342,6 @@ impl IoShard {
             RequestError::UnknownSession if self.polling_at_first.is_some() => {
                 Response::refusal(Cause::ServerStops)
             }
-            RequestError::Full => response.header("Retry-After", &RETRY_AFTER_SECONDS.to_string()),
             _ => response,
         }
     }

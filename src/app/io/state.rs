@@ -2,6 +2,7 @@
 //! while all of this is lent to it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -81,6 +82,8 @@ pub(crate) struct State {
     pub(super) sessions: Slab<Session>,
     /// How many of them there are on all shards.
     pub(super) census: Arc<Census>,
+    /// Whose each of them is, where an address has a limit.
+    pub(super) addresses: HashMap<u32, IpAddr>,
     pub(super) heartbeats: Heartbeats,
     pub(super) alarms: Alarms,
     /// The tick that is set, and when it is due.
@@ -132,6 +135,7 @@ impl State {
     pub(super) fn new(shard: usize, config: Arc<IoConfig>, census: Arc<Census>, remote: IoRemote) -> Self {
         Self {
             census,
+            addresses: HashMap::new(),
             remote,
             waiting: HashMap::new(),
             asked: BTreeMap::new(),

@@ -7,7 +7,7 @@ use crate::core::core::Core;
 use crate::core::publication::Publication;
 use crate::core::service::{Delivery, Reply, Ticket};
 use crate::core::timers::TimerId;
-use crate::proto::http::Response;
+use crate::proto::http::{Request, Response};
 use crate::proto::ws::Message;
 
 use super::handler::Handler;
@@ -24,6 +24,10 @@ impl<H: Handler> Port for Core<Raw<H>> {
 
     fn now_us(&self) -> u64 {
         Self::now_us(self)
+    }
+
+    fn accepts_origin(&self, request: &Request<'_>) -> bool {
+        Self::accepts_origin(self, request)
     }
 
     fn random(&mut self) -> [u8; 15] {

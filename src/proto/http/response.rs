@@ -36,6 +36,7 @@ pub struct Response {
     content_type: Cow<'static, str>,
     content: Cow<'static, [u8]>,
     names_upgrade: bool,
+    names_retry: bool,
 }
 
 impl Response {
@@ -47,6 +48,7 @@ impl Response {
             content_type: Cow::Borrowed(""),
             content: Cow::Borrowed(b""),
             names_upgrade: false,
+            names_retry: false,
         }
     }
 
@@ -67,7 +69,7 @@ impl Response {
 
     /// The answer to a request that is refused for this cause: the status of the table and its sentence as text.
     ///
-    /// 426 names what is spoken here, 503 when to come back (RFC 9110 §15.5.22, §15.6.4). 405 must name the methods
+    /// 426 names what is spoken here, and any 503 says when to come back (RFC 9110 §15.5.22, §15.6.4). 405 must name the methods
     /// that are served: whoever knows them adds `.header("Allow", "GET, HEAD")`. A cause that ends connections and
     /// refuses no requests becomes 503 where it says that the server goes away (close code 1001), else 500.
     pub fn refusal(cause: Cause) -> Self {
@@ -79,7 +81,6 @@ impl Response {
         let refusal = Self::text(cause.sentence()).status(status);
         match status {
             426 => refusal.header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13"),
-            503 => refusal.header("Retry-After", &RETRY_AFTER_SECONDS.to_string()),
             _ => refusal,
         }
     }
@@ -124,6 +125,7 @@ impl Response {
             return self;
         }
         self.names_upgrade |= name.eq_ignore_ascii_case("upgrade");
+        self.names_retry |= name.eq_ignore_ascii_case("retry-after");
         let name = if name.is_empty() { "-" } else { name };
         self.fields.extend(name.bytes().map(|byte| if is_token_byte(byte) { byte } else { b'-' }));
         self.fields.extend_from_slice(b": ");
@@ -169,6 +171,10 @@ impl Response {
         let upgrade = if self.names_upgrade { "Upgrade, " } else { "" };
         let persistence = if keep_alive { "keep-alive" } else { "close" };
         write!(out, "Connection: {upgrade}{persistence}\r\n")?;
+        if self.status == 503 && !self.names_retry {
+            // Whoever hears it without would come back at once, and all of them together.
+            write!(out, "Retry-After: {RETRY_AFTER_SECONDS}\r\n")?;
+        }
         out.extend_from_slice(&self.fields);
         out.extend_from_slice(b"\r\n");
         Ok(())
