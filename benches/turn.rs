@@ -87,6 +87,14 @@ impl Io for Memory {
         Ok(())
     }
 
+    fn peek(&mut self, _: &Self::Stream, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn skip(&mut self, _: &Self::Stream, _: &mut [u8]) -> io::Result<()> {
+        Ok(())
+    }
+
     fn deafen_listeners(&mut self) {}
 
     fn close_listeners(&mut self) {}

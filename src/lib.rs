@@ -96,9 +96,10 @@ pub use app::http::{Allow, Files, Found, Params, Routes, Visit};
 pub use app::io;
 pub use app::raw::{Admission, Conn, Handler, Opening, Pending, Post, Shard, Timer};
 pub use base::cause::{Cause, CloseReason};
-pub use base::config::{Config, FdTables, Origins, WhenFull};
+pub use base::config::{Config, FdTables, Forwarded, Origins, ProxyProtocol, WhenFull};
 pub use base::error::{Full, SetupError};
 pub use base::id::ConnId;
+pub use base::prefix::Prefix;
 pub use core::drain::Cut;
 pub use core::service::Delivery;
 #[cfg(feature = "tls")]

@@ -275,7 +275,14 @@ fn printed(value: &str) -> String {
         let number: u64 = plain.strip_suffix(unit)?.trim().parse().ok()?;
         Some((number << shift).to_string())
     };
-    let words = [("on", "true"), ("off", "false"), ("any", "Any"), ("shared", "Shared"), ("refuse", "Refuse"), ("0 s", "0ns")];
+    let words = [
+        ("on", "true"),
+        ("off", "false"),
+        ("any", "Any"),
+        ("shared", "Shared"),
+        ("refuse", "Refuse"),
+        ("0 s", "0ns"),
+    ];
     let worded = words.iter().find(|(word, _)| *word == value).map(|(_, debug)| *debug);
     scaled("KiB", 10)
         .or_else(|| scaled("MiB", 20))

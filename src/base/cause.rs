@@ -67,6 +67,8 @@ causes! {
     BadFrame, Close(1002), "bad_frame", "the frame breaks the protocol";
     /// A close frame with a code or a length that may not be sent.
     BadClose, Close(1002), "bad_close", "the close frame is malformed";
+    /// What a trusted proxy sent first is no PROXY protocol head, or none that is spoken here.
+    BadProxyHead, Silent, "bad_proxy_head", "the PROXY protocol head is malformed";
     /// Text that is not UTF-8.
     BadUtf8, Close(1007), "bad_utf8", "the text is not UTF-8";
     /// A message above `message_bytes_max`.

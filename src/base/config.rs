@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::error::SetupError;
+use super::prefix::Prefix;
 
 /// Which fd table a shard's sockets live in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,6 +41,35 @@ pub enum WhenFull {
     Refuse,
     /// They wait in the kernel's queue, `backlog` of them, until there is room again.
     Wait,
+}
+
+/// Which PROXY protocol head connections from `trusted_proxies` begin with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum ProxyProtocol {
+    /// None: the bytes are the client's.
+    #[default]
+    Off,
+    /// A line of text, version 1.
+    V1,
+    /// A binary head, version 2.
+    V2,
+    /// Either version.
+    Any,
+}
+
+/// Which fields of a request that a trusted proxy sends name its client. Only one kind: a proxy passes on what it does not
+/// write itself, and a client would choose its address by the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Forwarded {
+    /// None: the client is the peer.
+    #[default]
+    Off,
+    /// `X-Forwarded-For`, and `X-Forwarded-Proto` beside it.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Rfc7239,
 }
 
 /// The settings of a server. All are checked once, when it is built.
@@ -83,8 +113,22 @@ pub struct Config {
     /// costs about 0.1 MB of kernel memory instead of 4.5 MB. 0 leaves the kernel's default.
     pub notsent_lowat: u32,
 
+    /// `SO_REUSEPORT`: other servers of this user may listen on the same port, if they say so too, and the kernel spreads
+    /// clients over all of them. For a successor that is there before its predecessor drains. Off by default: a second
+    /// server by mistake would take half of the clients unnoticed.
+    pub reuse_port: bool,
+
     /// Which origins a browser may connect from.
     pub origins: Origins,
+    /// Addresses of proxies that may say who their client is. None by default.
+    pub trusted_proxies: Vec<Prefix>,
+    /// Whether connections from `trusted_proxies` begin with a PROXY protocol head. Off by default; where it is on, one that
+    /// does not is closed. From any other address no head is taken: it is no HTTP, and answered 400.
+    pub proxy_protocol: ProxyProtocol,
+    /// Bytes of a PROXY protocol head. 4 KiB; beyond it the connection is closed.
+    pub proxy_bytes_max: usize,
+    /// Which fields of requests from `trusted_proxies` name the client. Off by default.
+    pub forwarded: Forwarded,
     /// Bytes of a request head. 16 KiB; beyond it 431.
     pub head_bytes_max: usize,
     /// How long a request may take to arrive, head and body together, from accept or from its first byte. 10 s; then 408.
@@ -187,7 +231,12 @@ impl Default for Config {
             pin: false,
             backlog: 65_535,
             notsent_lowat: 16 << 10,
+            reuse_port: false,
             origins: Origins::Any,
+            trusted_proxies: Vec::new(),
+            proxy_protocol: ProxyProtocol::Off,
+            proxy_bytes_max: 4 << 10,
+            forwarded: Forwarded::Off,
             head_bytes_max: 16 << 10,
             head_timeout: Duration::from_secs(10),
             body_bytes_max: 1 << 20,
@@ -247,6 +296,13 @@ impl Config {
         }
         within("memory_bytes_max", self.memory_bytes_max, 0, 1 << 44)?;
         within("backlog", self.backlog as usize, 1, 1 << 20)?;
+        // Not more than the smallest read buffer, into which it is looked at.
+        within("proxy_bytes_max", self.proxy_bytes_max, 232, 4 << 10)?;
+        let names_clients = self.proxy_protocol != ProxyProtocol::Off || self.forwarded != Forwarded::Off;
+        if names_clients && self.trusted_proxies.is_empty() {
+            let right = "the addresses of the proxies that proxy_protocol and forwarded are to be taken from";
+            return Err(SetupError::setting("trusted_proxies", "empty", right.to_owned()));
+        }
         within("head_bytes_max", self.head_bytes_max, 256, 16 << 20)?;
         within("body_bytes_max", self.body_bytes_max, 0, 1 << 30)?;
         within("body_rate_min", self.body_rate_min, 0, 1 << 30)?;
@@ -369,6 +425,8 @@ mod tests {
             "{high}"
         );
         assert!(said(Config { head_timeout: Duration::ZERO, ..default() }).contains("head_timeout"));
+        let trusting = Config { forwarded: Forwarded::Rfc7239, ..default() };
+        assert!(said(trusting).starts_with("trusted_proxies is empty; it must be"));
         let origins = Origins::Only(vec!["https://a.example".to_owned(), "example.org".to_owned()]);
         assert!(said(Config { origins, ..default() }).starts_with("origins is example.org; it must be"));
         let long = Duration::from_secs(25 * 86_400);

@@ -31,6 +31,10 @@ counters! {
     connections_shed,
     /// Closing handshakes and last responses that were cut at `close_timeout`. Why they began stays the connection's cause.
     closes_cut,
+    /// Connections whose PROXY protocol head was taken.
+    proxy_heads,
+    /// Requests whose client a trusted proxy has named.
+    forwarded_requests,
     /// WebSocket handshakes completed.
     websockets_opened,
     /// WebSocket messages handed to a handler.

@@ -109,10 +109,15 @@ settings! {
     tables own.fd_tables, "One fd table for all, or one per shard: shards × fd limit. auto: own only where needed";
     switch config.pin, "Pin each shard to a core, on a host that does nothing else";
     count config.backlog, "The kernel's queue of connections not yet accepted, per listener";
+    switch config.reuse_port, "Share the port with other servers of this user that say so too: for a restart without a gap";
     size config.notsent_lowat, "What the kernel buffers for a peer that does not read; 0 leaves its default";
 
     "HTTP":
     origins config.origins, "A page's origin that may open WebSockets, or use Socket.IO; repeatable. any: every page may";
+    prefixes config.trusted_proxies, "Addresses of proxies that may say who their client is; repeatable";
+    proxy_protocol config.proxy_protocol, "Which PROXY protocol head connections from there begin with";
+    size config.proxy_bytes_max, "A PROXY protocol head, beyond it the connection is closed";
+    forwarded config.forwarded, "Which fields of requests from there name the client";
     size config.head_bytes_max, "A request head, beyond it 431";
     size config.tls_handshake_bytes_max, "What is kept of a TLS handshake that is not whole, beyond it the end";
     time config.head_timeout, "How long a request may take to arrive, head and body, then 408";
@@ -211,6 +216,15 @@ mod tests {
                 "on|off" => &[("off", "false"), ("true", "true")],
                 "HOST:PORT" => &[("[::]:1, a:2", "[\"[::]:1\", \"a:2\"]")],
                 "FILE" => &[("", "[]"), ("a.pem", "[\"a.pem\"]"), ("a, /b c", "[\"a\", \"/b c\"]")],
+                "PREFIX" => &[("", "[]"), ("10.0.0.0/8, ::1", "[\"10.0.0.0/8\", \"::1\"]")],
+                "off|v1|v2|any" => {
+                    &[("off", "\"off\""), ("v1", "\"v1\""), ("any", "\"any\""), ("v2", "\"v2\"")]
+                }
+                "off|x-forwarded-for|forwarded" => &[
+                    ("off", "\"off\""),
+                    ("forwarded", "\"forwarded\""),
+                    ("x-forwarded-for", "\"x-forwarded-for\""),
+                ],
                 "ORIGIN" => &[("any", "\"any\""), ("https://a,null", "[\"https://a\", \"null\"]")],
                 "DIR" => &[("", "\"\""), ("dist", "\"dist\""), ("/a b/\"c\"", "'/a b/\"c\"'")],
                 "refuse|wait" => &[("refuse", "\"refuse\""), ("wait", "\"wait\"")],
@@ -245,6 +259,9 @@ mod tests {
             ("pin", &["", "yes", "2"]),
             ("bind", &["", "a:1,"]),
             ("fd_tables", &["both"]),
+            ("trusted_proxies", &["10.0.0.1/8", "a", "::1,", "10.0.0.0/33"]),
+            ("proxy_protocol", &["", "on", "v3"]),
+            ("forwarded", &["", "on", "X-Forwarded-For"]),
             (
                 "origins",
                 &[

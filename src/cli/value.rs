@@ -169,6 +169,69 @@ pub(super) mod origins {
     }
 }
 
+/// Addresses, and prefixes of them.
+pub(super) mod prefixes {
+    use throng::Prefix;
+
+    pub(in crate::cli) const FORM: super::Form = super::Form {
+        is_list: true,
+        ..super::scalar("PREFIX", "addresses, or prefixes of them such as 10.0.0.0/8 or 2001:db8::/32")
+    };
+
+    pub(in crate::cli) fn parse(text: &str) -> Option<Vec<Prefix>> {
+        let texts = Some(text).filter(|text| !text.is_empty()).into_iter().flat_map(|text| text.split(','));
+        texts.map(|text| text.trim().parse().ok()).collect()
+    }
+
+    pub(in crate::cli) fn show(value: &[Prefix]) -> String {
+        super::show_list(&value.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+}
+
+/// Which PROXY protocol.
+pub(super) mod proxy_protocol {
+    use throng::ProxyProtocol;
+
+    const WORDS: [(&str, ProxyProtocol); 4] = [
+        ("off", ProxyProtocol::Off),
+        ("v1", ProxyProtocol::V1),
+        ("v2", ProxyProtocol::V2),
+        ("any", ProxyProtocol::Any),
+    ];
+
+    pub(in crate::cli) const FORM: super::Form = super::scalar("off|v1|v2|any", "off, v1, v2 or any");
+
+    pub(in crate::cli) fn parse(text: &str) -> Option<ProxyProtocol> {
+        super::meaning(&WORDS, text)
+    }
+
+    pub(in crate::cli) fn show(value: &ProxyProtocol) -> String {
+        super::word(&WORDS, *value)
+    }
+}
+
+/// Which fields name a proxy's client.
+pub(super) mod forwarded {
+    use throng::Forwarded;
+
+    const WORDS: [(&str, Forwarded); 3] = [
+        ("off", Forwarded::Off),
+        ("x-forwarded-for", Forwarded::XForwardedFor),
+        ("forwarded", Forwarded::Rfc7239),
+    ];
+
+    pub(in crate::cli) const FORM: super::Form =
+        super::scalar("off|x-forwarded-for|forwarded", "off, x-forwarded-for or forwarded");
+
+    pub(in crate::cli) fn parse(text: &str) -> Option<Forwarded> {
+        super::meaning(&WORDS, text)
+    }
+
+    pub(in crate::cli) fn show(value: &Forwarded) -> String {
+        super::word(&WORDS, *value)
+    }
+}
+
 /// A directory, or none. Whether it has what it is for is for whoever reads it to say.
 pub(super) mod directory {
     use std::path::PathBuf;
@@ -227,6 +290,15 @@ pub(super) mod tables {
         };
         format!("\"{word}\"")
     }
+}
+
+fn meaning<T: Copy>(words: &[(&str, T)], text: &str) -> Option<T> {
+    words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning)
+}
+
+fn word<T: PartialEq>(words: &[(&str, T)], value: T) -> String {
+    let word = words.iter().find(|(_, meaning)| *meaning == value).map_or("", |(word, _)| word);
+    format!("\"{word}\"")
 }
 
 /// A whole number and one of these units. Underscores may group its digits.

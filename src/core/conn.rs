@@ -167,6 +167,8 @@ pub enum Arrived {
     /// Nothing: the connection stands at a boundary. The only state of an idle one.
     #[default]
     Nothing,
+    /// Nothing, and a PROXY protocol head has to come first. It is left in the socket until it is complete.
+    Proxy,
     /// Part of a request, or a request that waits for its answer; or whole frames that wait for their turn.
     Http(Box<Exchange>),
     /// Part of a frame or of a fragmented message.

@@ -74,6 +74,10 @@ impl<S: Service> Core<S> {
                 _ => None,
             };
             if self.deadlines.has_passed(Class::Head, since, self.now) {
+                if matches!(conn.arrived, Arrived::Proxy) {
+                    // A proxy expects no answer before its own head, and what is spoken behind it may be TLS.
+                    return self.vanish(key, Cause::HeadTimeout);
+                }
                 return self.fail(key, Cause::HeadTimeout);
             }
             if body.is_some_and(|(since, bytes)| self.is_too_slow(since, bytes)) {

@@ -281,6 +281,16 @@ impl Io for Epoll {
         self.poll.registry().register(stream, Token(token as usize), Interest::READABLE | Interest::WRITABLE)
     }
 
+    fn peek(&mut self, stream: &TcpStream, into: &mut [u8]) -> io::Result<usize> {
+        stream.peek(into)
+    }
+
+    fn skip(&mut self, stream: &TcpStream, bytes: &mut [u8]) -> io::Result<()> {
+        // They lie in the kernel's buffer, so this is one call and never short.
+        let mut stream = stream;
+        stream.read_exact(bytes)
+    }
+
     #[inline]
     fn read(&mut self, stream: &TcpStream, into: &mut [IoSliceMut<'_>]) -> io::Result<Got> {
         #[cfg(feature = "tls")]

@@ -57,25 +57,27 @@ impl<S: Service> Core<S> {
     }
 
     /// Counts a connection of this address, as one that comes in: false where there are as many as there may be. Called
-    /// with whatever address a connection is known by; who comes from an address that is to be exempt is not put here,
-    /// neither now nor in [`address_leaves`](Self::address_leaves).
+    /// with whatever address a connection is known by.
     pub(super) fn address_enters(&self, address: IpAddr) -> bool {
+        self.shares_of(address).is_none_or(|shares| self.census.crowd.enter(address, shares))
+    }
+
+    /// What an address may have, where that is limited. A proxy that speaks for its clients has as many as they are.
+    fn shares_of(&self, address: IpAddr) -> Option<Shares> {
         let shares = self.config.shares();
-        shares.is_off() || self.census.crowd.enter(address, shares)
+        (!shares.is_off() && !self.is_trusted(address)).then_some(shares)
     }
 
     /// Counts a connection that is let in already: it comes from another shard, or server.
     pub(super) fn address_moves_in(&self, address: IpAddr) {
-        let shares = self.config.shares();
-        if !shares.is_off() {
+        if let Some(shares) = self.shares_of(address) {
             self.census.crowd.count(address, shares);
         }
     }
 
     /// A connection of this address is gone.
     pub(super) fn address_leaves(&self, address: IpAddr) {
-        let shares = self.config.shares();
-        if !shares.is_off() {
+        if let Some(shares) = self.shares_of(address) {
             self.census.crowd.leave(address, shares);
         }
     }

@@ -68,6 +68,12 @@ pub trait Io {
     /// Starts events of a stream, for reading and writing, edge-triggered, once for its life.
     fn register(&mut self, stream: &mut Self::Stream, token: u64) -> io::Result<()>;
 
+    /// Looks at the first bytes of what was never read from, and leaves them there. 0 is the end.
+    fn peek(&mut self, stream: &Self::Stream, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Takes as many bytes as were looked at and found to precede whatever is spoken: TLS sees none of them.
+    fn skip(&mut self, stream: &Self::Stream, bytes: &mut [u8]) -> io::Result<()>;
+
     /// Reads into the buffers, in order. `WouldBlock`: there is nothing, and an event will say when there is.
     /// `Interrupted`: there may be something, ask again in the next turn. `InvalidData`: the peer broke TLS, and was told.
     /// `InvalidInput`: it speaks HTTP where TLS is spoken, and what is written from here on goes out as it is.

@@ -138,6 +138,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             return self.turn_away(stream, cause);
         }
         if let Some(key) = self.take_in(stream, address) {
+            self.core.expect_proxy_head(key, address);
             self.core.handshake_begins(key);
             self.core.watch_head(key);
         }

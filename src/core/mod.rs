@@ -44,6 +44,7 @@ pub mod mail;
 pub mod mailbox;
 pub mod outbox;
 mod parts;
+mod proxied;
 pub mod publication;
 mod publish;
 mod read;

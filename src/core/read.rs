@@ -40,6 +40,10 @@ impl<S: Service, I: Io> Shard<S, I> {
             }
             _ => {}
         }
+        if matches!(conn.arrived, Arrived::Proxy) && !self.proxy_head(key) {
+            return;
+        }
+        let Some(conn) = self.core.table.conn_mut(key) else { return };
         let mut arrived = std::mem::take(&mut conn.arrived);
         let stage = conn.stage;
         let direct = match &mut arrived {
@@ -170,7 +174,7 @@ pub(super) fn decode<S: Service>(
     let conn = core.table.conn_mut(key)?;
     let carry = match std::mem::take(&mut conn.arrived) {
         Arrived::Frames(carry) => Some(carry),
-        Arrived::Nothing | Arrived::Http(_) => None,
+        Arrived::Nothing | Arrived::Proxy | Arrived::Http(_) => None,
     };
     core.is_halted = conn.stage != Stage::Open;
     core.reading = Some(key);

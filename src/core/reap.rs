@@ -43,7 +43,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             core.outboxes.give(outbox, &mut core.store.buffers);
         }
         match conn.arrived {
-            Arrived::Nothing => {}
+            Arrived::Nothing | Arrived::Proxy => {}
             Arrived::Http(exchange) => core.store.buffers.give(exchange.bytes),
             Arrived::Frames(carry) => core.store.give(carry),
         }

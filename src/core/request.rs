@@ -224,6 +224,7 @@ impl<S: Service> Core<S> {
         if self.handshake_ends(key) {
             self.gate.handshakes_left = self.gate.handshakes_left.saturating_sub(1);
         }
+        let request = &self.introduce(key, *request)?;
         let accept = if request.is_upgrade() { Some(self.check_upgrade(request)?) } else { None };
         let manner = Manner { head_only: request.method() == "HEAD", keep_alive: request.keep_alive() };
         if accept.is_some() && self.draining.is_closing {

@@ -134,6 +134,18 @@ impl<D> Table<D> {
         self.conn(key).is_some_and(|conn| conn.peer.is_secure())
     }
 
+    /// The peer has said whom it speaks for.
+    pub(super) fn set_peer(&mut self, key: Key, address: SocketAddr, is_secure: bool) {
+        if !self.contains(key) {
+            return;
+        }
+        let mut peer = Peer::new(address, is_secure, &mut self.v6);
+        let known = &mut self.conns[key.slot as usize].peer;
+        peer.set_new(known.is_new());
+        let before = std::mem::replace(known, peer);
+        before.release(&mut self.v6);
+    }
+
     #[inline]
     pub(super) fn hear(&mut self, key: Key, now: u32) {
         self.heard[key.slot as usize] = now;

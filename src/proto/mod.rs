@@ -3,6 +3,7 @@
 #[cfg(feature = "socketio")]
 pub mod engineio;
 pub mod http;
+pub mod proxy;
 #[cfg(feature = "socketio")]
 pub mod socketio;
 pub mod ws;

@@ -39,8 +39,11 @@ pub(super) fn listen(
     shards: usize,
     config: &Config,
 ) -> Result<Vec<(usize, Vec<TcpListener>)>, SetupError> {
-    let options =
-        ListenOptions { backlog: config.backlog, notsent_lowat: config.notsent_lowat, reuse_port: false };
+    let options = ListenOptions {
+        backlog: config.backlog,
+        notsent_lowat: config.notsent_lowat,
+        reuse_port: config.reuse_port,
+    };
     let mut listeners = Vec::new();
     for (name, addresses) in names.iter().enumerate() {
         let mut port = None;

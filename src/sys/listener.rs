@@ -40,15 +40,17 @@ pub fn listen(addr: SocketAddr, options: ListenOptions) -> io::Result<TcpListene
 
 /// Listens `shards` times on one address: a listener per shard, each with a queue of its own.
 ///
-/// With port 0 the first gets a free port and the others join it. With a given port it is first made sure that nobody
-/// listens there: `SO_REUSEPORT` alone would let a second server of the same user share the port unnoticed, and every
+/// Unless the port is to be shared with other servers (`reuse_port`), it is first made sure that nobody listens there.
+///
+/// With port 0 the first gets a free port and the others join it. `SO_REUSEPORT` alone would let a second server of the same user share the port unnoticed, and every
 /// other client would reach the wrong one. One shard needs no sharing and gets a plain listener.
 ///
 /// # Errors
 /// As [`listen`]; the port in use is [`AddrInUse`](io::ErrorKind::AddrInUse).
 pub fn listen_each(addr: SocketAddr, shards: usize, options: ListenOptions) -> io::Result<Vec<TcpListener>> {
-    let options = ListenOptions { reuse_port: shards > 1, ..options };
-    if options.reuse_port && addr.port() != 0 {
+    let is_shared = options.reuse_port;
+    let options = ListenOptions { reuse_port: is_shared || shards > 1, ..options };
+    if options.reuse_port && !is_shared && addr.port() != 0 {
         // A probe without SO_REUSEPORT: it conflicts with every socket that listens on the port. It never listens, so
         // no client can reach it, and it is gone before the real ones are bound.
         drop(bind(addr, false)?);
@@ -156,6 +158,17 @@ mod tests {
                 let refused = listen_each(anywhere, shards, OPTIONS).unwrap_err();
                 assert_eq!(refused.kind(), io::ErrorKind::AddrInUse, "{taken_by} then {shards} anywhere");
             }
+        }
+    }
+
+    #[test]
+    fn a_port_may_be_shared_where_both_servers_say_so() {
+        let shared = ListenOptions { reuse_port: true, ..OPTIONS };
+        for shards in [1, 2] {
+            let first = listen_each(LOOPBACK.into(), shards, shared).unwrap();
+            let addr = first[0].local_addr().unwrap();
+            assert_eq!(listen_each(addr, 2, shared).unwrap().len(), 2);
+            assert_eq!(listen_each(addr, 2, OPTIONS).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         }
     }
 

@@ -11,6 +11,7 @@ mod limits;
 mod panics;
 mod pressure;
 mod probe;
+mod proxied;
 mod streaming;
 mod timers;
 mod topics;

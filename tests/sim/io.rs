@@ -169,6 +169,36 @@ impl Io for SimIo {
         Ok(())
     }
 
+    fn peek(&mut self, stream: &Stream, into: &mut [u8]) -> io::Result<usize> {
+        let net = &mut *self.net.borrow_mut();
+        if net.strikes(Fault::InterruptedRead) {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        let one = &mut net.sockets[stream.0];
+        let mut most = one.to_server.len().min(into.len());
+        if most == 0 {
+            let is_news = one.client == End::Reset && one.tell_reset();
+            return match one.client {
+                End::Open => Err(ErrorKind::WouldBlock.into()),
+                _ if is_news => Err(refused(ECONNRESET)),
+                _ => Ok(0),
+            };
+        }
+        if most > 1 && net.strikes(Fault::ShortRead) {
+            most = net.random.within(1, most - 1);
+            net.edge(stream.0);
+        }
+        into.iter_mut().zip(&net.sockets[stream.0].to_server).take(most).for_each(|(to, from)| *to = *from);
+        Ok(most)
+    }
+
+    fn skip(&mut self, stream: &Stream, bytes: &mut [u8]) -> io::Result<()> {
+        let one = &mut self.net.borrow_mut().sockets[stream.0];
+        let n = bytes.len();
+        bytes.iter_mut().zip(one.to_server.drain(..n)).for_each(|(to, from)| *to = from);
+        Ok(())
+    }
+
     fn read(&mut self, stream: &Stream, into: &mut [IoSliceMut<'_>]) -> io::Result<Got> {
         let net = &mut *self.net.borrow_mut();
         if net.strikes(Fault::InterruptedRead) {

@@ -144,7 +144,7 @@ impl<H: Handler> Raw<H> {
         asks_upgrade: bool,
     ) -> Option<Reply> {
         let io = self.io.as_mut().filter(|io| io.serves(request.path()))?;
-        let Some(address) = core.peer_addr(key) else { return Some(Reply::Refuse(Cause::NotAnswered)) };
+        let Some(address) = request.peer_addr() else { return Some(Reply::Refuse(Cause::NotAnswered)) };
         match io.request(core, key, address, request, body, asks_upgrade) {
             Asked::Reply(reply) => Some(reply),
             Asked::WebSocket(slot, handshake) => {

@@ -13,6 +13,7 @@ mod body;
 mod coding;
 mod date;
 mod escape;
+pub(crate) mod forwarded;
 mod framing;
 mod grammar;
 mod precondition;

@@ -4,6 +4,7 @@
 //! other, it names at most one host and one origin. Called by the core with the bytes that
 //! [`HeadScan`](super::HeadScan) delimited.
 
+use ::core::net::SocketAddr;
 use std::borrow::Cow;
 
 use httparse::Status;
@@ -62,6 +63,7 @@ pub struct Request<'a> {
     framing: Framing,
     version_minor: u8,
     is_secure: bool,
+    client: Option<SocketAddr>,
 }
 
 impl<'a> Request<'a> {
@@ -118,6 +120,7 @@ impl<'a> Request<'a> {
             framing,
             version_minor,
             is_secure: false,
+            client: None,
         })
     }
 
@@ -202,6 +205,20 @@ impl<'a> Request<'a> {
     /// The values of all fields of this name, in order, as bytes: they need not be text.
     pub fn header_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+
+    /// The same, of this client.
+    #[must_use]
+    pub const fn of(mut self, client: SocketAddr) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// The client's address: the peer's, or, where that is one of `trusted_proxies`, the one it speaks for. `None` for a request
+    /// that came by no connection.
+    #[must_use]
+    pub const fn peer_addr(&self) -> Option<SocketAddr> {
+        self.client
     }
 
     /// All fields in order: name as sent, and value.
