@@ -6,19 +6,21 @@ use std::io::IoSlice;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use throng::Message;
 use throng::base::pool::Pool;
+use throng::base::slow::Mark;
+use throng::core::load::Load;
 use throng::core::outbox::{Outbox, PIECES_MAX, Unit};
 use throng::core::publication::Publication;
 
 const PAYLOAD: &[u8] = &[7; 125];
 
 /// Offers all there is in writes of `write` bytes, until the outbox is empty; returns the writes.
-fn drain(outbox: &mut Outbox, write: usize, pool: &mut Pool) -> usize {
+fn drain(outbox: &mut Outbox, write: usize, pool: &mut Pool, load: &mut Load) -> usize {
     let mut writes = 0;
     while !outbox.is_empty() {
         let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
         let filled = outbox.pieces(&mut pieces);
         let offered: usize = black_box(&pieces[..filled]).iter().map(|piece| piece.len()).sum();
-        outbox.advance(offered.min(write), pool);
+        outbox.advance(offered.min(write), pool, load);
         writes += 1;
     }
     writes
@@ -26,7 +28,7 @@ fn drain(outbox: &mut Outbox, write: usize, pool: &mut Pool) -> usize {
 
 fn outbox(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("outbox");
-    let shared = Publication::new("topic", Message::Binary(PAYLOAD), &mut Vec::new());
+    let shared = Publication::new("topic", Message::Binary(PAYLOAD), &mut Vec::new()).marked(Mark::KEEP);
     for (kind, units, write) in [
         ("own", 1, usize::MAX),
         ("own", 64, usize::MAX),
@@ -35,7 +37,7 @@ fn outbox(criterion: &mut Criterion) {
         ("shared", 64, usize::MAX),
         ("shared", 1024, usize::MAX),
     ] {
-        let (mut outbox, mut pool) = (Outbox::default(), Pool::new());
+        let (mut outbox, mut pool, mut load) = (Outbox::default(), Pool::new(), Load::default());
         let name = format!("{kind} x{units}{}", if write < usize::MAX { ", in writes of 1000" } else { "" });
         group.throughput(Throughput::Elements(units));
         group.bench_function(name, |bencher| {
@@ -49,9 +51,9 @@ fn outbox(criterion: &mut Criterion) {
                         }
                         _ => Unit::Shared(shared.clone()),
                     };
-                    outbox.push(unit, &mut pool);
+                    outbox.push(unit, false, &mut pool, &mut load);
                 }
-                drain(&mut outbox, write, &mut pool)
+                drain(&mut outbox, write, &mut pool, &mut load)
             });
         });
     }

@@ -94,12 +94,13 @@ pub mod sys;
 pub use app::http::{Allow, Files, Found, Params, Routes, Visit};
 #[cfg(feature = "socketio")]
 pub use app::io;
-pub use app::raw::{Admission, Conn, Handler, Opening, Pending, Post, Shard, Timer};
+pub use app::raw::{Admission, Conn, Handler, Opening, Pending, Post, Sending, Shard, Timer};
 pub use base::cause::{Cause, CloseReason};
 pub use base::config::{Config, FdTables, Forwarded, Origins, ProxyProtocol, WhenFull};
 pub use base::error::{Full, SetupError};
 pub use base::id::ConnId;
 pub use base::prefix::Prefix;
+pub use base::slow::SlowPolicy;
 pub use core::drain::Cut;
 pub use core::service::Delivery;
 #[cfg(feature = "tls")]
@@ -110,7 +111,7 @@ pub use proto::ws::Message;
 #[cfg(feature = "socketio")]
 #[doc(hidden)]
 pub use server::Seat;
-pub use server::{Builder, Handle, Metrics, Plan, Server};
+pub use server::{Builder, Handle, HandleSending, Metrics, Plan, Server};
 
 /// Compiles what the readme shows.
 #[cfg(doctest)]

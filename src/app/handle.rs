@@ -23,6 +23,7 @@ use crate::base::error::Full;
 use crate::base::error::SetupError;
 use crate::base::id::ConnId;
 use crate::base::metrics::Counters;
+use crate::base::slow::Mark;
 use crate::core::mail::{Adopted, Adoption, MAIL_BYTES, Mail};
 use crate::core::publication::Publication;
 #[cfg(feature = "tls")]
@@ -36,7 +37,7 @@ pub struct Handle(Arc<dyn Shards>);
 /// What the handle asks, without naming the handler's type.
 trait Shards: Send + Sync {
     fn publish(&self, publication: Publication) -> Result<(), Full>;
-    fn send(&self, id: ConnId, message: Message<'_>) -> Result<(), Full>;
+    fn send(&self, id: ConnId, message: Message<'_>, mark: Mark) -> Result<(), Full>;
     fn close(&self, id: ConnId, code: u16, reason: &str) -> Result<(), Full>;
     fn post(&self, id: ConnId, post: Post) -> Result<(), Full>;
     fn adopt(&self, stream: TcpStream, bytes: Vec<u8>, post: Post) -> std::io::Result<()>;
@@ -102,7 +103,34 @@ impl Handle {
     /// # Errors
     /// [`Full`]: its shard's mailbox has no room.
     pub fn send<'m>(&self, id: ConnId, message: impl Into<Message<'m>>) -> Result<(), Full> {
-        self.0.send(id, message.into())
+        self.0.send(id, message.into(), Mark::UNSET)
+    }
+
+    /// A message that is dropped where it does not fit.
+    pub fn drop_new(&self) -> HandleSending<'_> {
+        HandleSending { handle: self, mark: Mark::NEW }
+    }
+
+    /// A message for which older ones of its kind are dropped where it does not fit.
+    pub fn drop_oldest(&self) -> HandleSending<'_> {
+        HandleSending { handle: self, mark: Mark::OLDEST }
+    }
+
+    /// A message that takes the place of the one sent before with this key, where that has not begun to leave: see
+    /// [`Shard::latest_only`](crate::Shard::latest_only).
+    ///
+    /// ```
+    /// # fn tick(server: &throng::Handle) -> Result<(), throng::Full> {
+    /// server.latest_only("EURUSD").publish("prices", "EURUSD 1.0842")
+    /// # }
+    /// ```
+    pub fn latest_only(&self, key: impl AsRef<str>) -> HandleSending<'_> {
+        HandleSending { handle: self, mark: Mark::latest("", key.as_ref()) }
+    }
+
+    /// A message that is not dropped, whatever a connection's policy is.
+    pub fn or_close(&self) -> HandleSending<'_> {
+        HandleSending { handle: self, mark: Mark::KEEP }
     }
 
     /// Closes a connection with a code and a reason (at most 123 bytes of it).
@@ -204,6 +232,33 @@ impl Handle {
     }
 }
 
+/// A message on its way from a [`Handle`], with a policy of its own, which beats that of the connections it goes to.
+#[must_use = "nothing is sent before send or publish"]
+#[derive(Debug)]
+pub struct HandleSending<'s> {
+    handle: &'s Handle,
+    mark: Mark,
+}
+
+impl HandleSending<'_> {
+    /// Sends it to a topic's subscribers, as [`Handle::publish`] does.
+    ///
+    /// # Errors
+    /// [`Full`]: a mailbox has no room, and nobody gets it.
+    pub fn publish<'m>(self, topic: &str, message: impl Into<Message<'m>>) -> Result<(), Full> {
+        let publication = Publication::new(topic, message.into(), &mut Vec::new());
+        self.handle.0.publish(publication.marked(self.mark))
+    }
+
+    /// Sends it to a connection, as [`Handle::send`] does.
+    ///
+    /// # Errors
+    /// [`Full`]: its shard's mailbox has no room.
+    pub fn send<'m>(self, id: ConnId, message: impl Into<Message<'m>>) -> Result<(), Full> {
+        self.handle.0.send(id, message.into(), self.mark)
+    }
+}
+
 #[cfg(feature = "socketio")]
 impl Broadcasting for Handle {
     fn broadcast(&self, broadcast: Broadcast) -> bool {
@@ -249,8 +304,9 @@ impl<H: Handler> Shards for Remote<H> {
         self.mail_all(publication.bytes() + MAIL_BYTES, || Mail::Publish(publication.clone()))
     }
 
-    fn send(&self, id: ConnId, message: Message<'_>) -> Result<(), Full> {
-        let mail = Mail::Send { key: id.key, opcode: message.opcode(), payload: message.as_bytes().to_vec() };
+    fn send(&self, id: ConnId, message: Message<'_>, mark: Mark) -> Result<(), Full> {
+        let payload = message.as_bytes().to_vec();
+        let mail = Mail::Send { key: id.key, opcode: message.opcode(), mark, payload };
         self.mail(id.shard(), message.len() + MAIL_BYTES, mail)
     }
 

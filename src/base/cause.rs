@@ -83,6 +83,8 @@ causes! {
     SilentTimeout, Silent, "silent_timeout", "silent for too long";
     /// The outbox passed `outbox_bytes_max`.
     OutboxFull, Close(1008), "outbox_full", "reads too slowly: too much is queued";
+    /// The outboxes of its shard came to `outboxes_bytes_max`, and it held more than its share.
+    OutboxesFull, Close(1008), "outboxes_full", "reads too slowly: too much is queued for all";
     /// The outbox was not empty and nothing was taken from it for `stall_timeout`.
     Stalled, Close(1008), "stalled", "reads nothing: sending has stalled";
     /// A handler panicked while it worked for this connection.

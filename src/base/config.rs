@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::error::SetupError;
 use super::prefix::Prefix;
+use super::slow::SlowPolicy;
 
 /// Which fd table a shard's sockets live in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -175,9 +176,15 @@ pub struct Config {
     pub outbox_bytes_low: usize,
     /// Queued bytes above which `send` says `Pressured` and reading from that peer pauses. 64 KiB.
     pub outbox_bytes_high: usize,
-    /// Queued bytes beyond which a connection is closed (1008). 2 MiB. One message of up to 1 GiB always fits an empty
-    /// outbox.
+    /// Queued bytes, and 64 for each message's entry, beyond which `slow_policy` decides: unless it drops, the connection is closed
+    /// (1008). 2 MiB. One message of up to 1 GiB always fits an empty outbox.
     pub outbox_bytes_max: usize,
+    /// What becomes of messages that do not fit, unless the connection or the message says otherwise. `Close`.
+    pub slow_policy: SlowPolicy,
+    /// Bytes that those who read too slowly may make a shard hold together: their buffers, shared frames once, 64 bytes for each
+    /// message's entry. 24 MiB; beyond it those who hold more than their fair share are shortened by policy or closed (1008),
+    /// until an eighth is free.
+    pub outboxes_bytes_max: usize,
     /// How long a peer may take nothing while something is queued. 30 s; then close 1008.
     pub stall_timeout: Duration,
 
@@ -256,6 +263,8 @@ impl Default for Config {
             outbox_bytes_low: 32 << 10,
             outbox_bytes_high: 64 << 10,
             outbox_bytes_max: 2 << 20,
+            slow_policy: SlowPolicy::Close,
+            outboxes_bytes_max: 24 << 20,
             stall_timeout: Duration::from_secs(30),
             mailbox_slots: 4096,
             mailbox_bytes_max: 64 << 20,
@@ -313,6 +322,7 @@ impl Config {
         at_most("outbox_bytes_high", high, "outbox_bytes_max", max)?;
         at_most("outbox_bytes_low", low, "outbox_bytes_high", high)?;
         within("outbox_bytes_high", high, 1, max)?;
+        within("outboxes_bytes_max", self.outboxes_bytes_max, 1 << 10, 1 << 40)?;
         within("mailbox_slots", self.mailbox_slots, 16, 1 << 20)?;
         within("mailbox_bytes_max", self.mailbox_bytes_max, 1 << 10, 1 << 34)?;
         within("topics_per_connection_max", self.topics_per_connection_max, 0, 1 << 20)?;

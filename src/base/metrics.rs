@@ -53,6 +53,15 @@ counters! {
     mails_spilled,
     /// Sends that were refused: the connection was gone, closing or its outbox full, or its shard too far behind.
     sends_dropped,
+    /// Messages that did not fit and were dropped, their connection staying: `DropNew`, and whatever of `DropOldest` nothing else
+    /// could make room for.
+    units_dropped_new,
+    /// Queued messages dropped for newer ones: `DropOldest`.
+    units_dropped_oldest,
+    /// Queued messages that a newer one with their key took the place of: `LatestOnly`.
+    units_replaced,
+    /// Times the outboxes of slow readers came to `outboxes_bytes_max`, so that those with most were shortened or closed.
+    outboxes_relieved,
     /// Events, answers and posts for a connection that is gone. Deadlines are not counted: every connection leaves some.
     stale_keys,
     /// Pings sent.

@@ -9,3 +9,4 @@ pub mod id;
 pub mod metrics;
 pub mod pool;
 pub mod prefix;
+pub mod slow;

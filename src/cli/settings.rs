@@ -146,7 +146,9 @@ settings! {
     "Queues":
     size config.outbox_bytes_low, "Queued for a peer: at this much it is read again";
     size config.outbox_bytes_high, "Queued for a peer: above this it is not read";
-    size config.outbox_bytes_max, "Queued for a peer: beyond it close 1008";
+    size config.outbox_bytes_max, "Queued for a peer: beyond it slow-policy decides";
+    policy config.slow_policy, "What does not fit: close (1008), drop-new, drop-oldest, or of each topic latest-only";
+    size config.outboxes_bytes_max, "Held for all slow readers of a shard: beyond it those with most are shortened or closed";
     time config.stall_timeout, "How long a peer may take nothing of what is queued, then close 1008";
     count config.mailbox_slots, "Messages waiting in a shard's mailbox";
     size config.mailbox_bytes_max, "Publishes and sends waiting for a shard: beyond it threads get Full, shards hold as much again and then drop";
@@ -228,6 +230,7 @@ mod tests {
                 "ORIGIN" => &[("any", "\"any\""), ("https://a,null", "[\"https://a\", \"null\"]")],
                 "DIR" => &[("", "\"\""), ("dist", "\"dist\""), ("/a b/\"c\"", "'/a b/\"c\"'")],
                 "refuse|wait" => &[("refuse", "\"refuse\""), ("wait", "\"wait\"")],
+                "POLICY" => &[("drop-new", "\"drop-new\""), ("latest-only", "\"latest-only\"")],
                 "auto|shared|own" => &[("shared", "\"shared\""), ("own", "\"own\"")],
                 other => panic!("a kind without samples: {other}"),
             }

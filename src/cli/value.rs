@@ -267,6 +267,30 @@ pub(super) mod fullness {
     }
 }
 
+/// What becomes of messages to those who read too slowly.
+pub(super) mod policy {
+    use throng::SlowPolicy;
+
+    const WORDS: [(&str, SlowPolicy); 4] = [
+        ("close", SlowPolicy::Close),
+        ("drop-new", SlowPolicy::DropNew),
+        ("drop-oldest", SlowPolicy::DropOldest),
+        ("latest-only", SlowPolicy::LatestOnly),
+    ];
+
+    pub(in crate::cli) const FORM: super::Form =
+        super::scalar("POLICY", "close, drop-new, drop-oldest or latest-only");
+
+    pub(in crate::cli) fn parse(text: &str) -> Option<SlowPolicy> {
+        WORDS.iter().find(|(word, _)| *word == text).map(|(_, policy)| *policy)
+    }
+
+    pub(in crate::cli) fn show(value: &SlowPolicy) -> String {
+        let word = WORDS.iter().find(|(_, policy)| policy == value).map(|(word, _)| *word);
+        format!("\"{}\"", word.unwrap_or_default())
+    }
+}
+
 /// Which fd tables, or whichever are needed.
 pub(super) mod tables {
     use crate::cli::settings::Tables;

@@ -42,6 +42,10 @@ struct Batch {
     users: u32,
     /// The batch that continued this one last: where the next subscriber will most likely go too.
     next: BatchId,
+    /// Where the last user of this one went for whom a publication took another's place, and that one's address. This batch is one
+    /// of its users, so it is there as long.
+    conflated: BatchId,
+    conflated_by: usize,
     joined: Vec<u8>,
 }
 
@@ -51,6 +55,8 @@ pub struct Batches {
     batches: slab::Slab<Batch>,
     /// The batch that continued the empty one last.
     first: BatchId,
+    /// Batches that one more user has left, to be released with the next one.
+    forgotten: Vec<BatchId>,
     /// How often bytes were joined: once per batch, not per delivery.
     joins: u64,
 }
@@ -74,18 +80,70 @@ impl Batches {
     /// Moves one user from `at` to the batch that continues it with `publication`.
     #[inline]
     pub fn advance(&mut self, at: BatchId, publication: &Publication) -> BatchId {
-        let next = if at.is_empty() { self.first } else { self.of(at).next };
-        let to = if !next.is_empty() && self.of(next).publication.is(publication) {
-            next
-        } else {
-            self.continue_with(at, publication)
-        };
+        let to = self.step(at, publication);
         self.of_mut(to).users += 1;
         if !at.is_empty() {
             // `to` refers to `at`, so this user is never its last.
             self.of_mut(at).users -= 1;
         }
         to
+    }
+
+    /// The batch that continues `at` with `publication`, which may have no user yet.
+    #[inline]
+    fn step(&mut self, at: BatchId, publication: &Publication) -> BatchId {
+        let next = if at.is_empty() { self.first } else { self.of(at).next };
+        if !next.is_empty() && self.of(next).publication.is(publication) {
+            return next;
+        }
+        self.continue_with(at, publication)
+    }
+
+    /// Moves one user from `at` to the batch in which `publication` has taken the place of the one with its key; or to the one
+    /// that continues `at` with it, where there is none. Says which, and how many bytes that batch has.
+    pub fn conflate(
+        &mut self,
+        at: BatchId,
+        publication: &Publication,
+        pool: &mut Pool,
+    ) -> (BatchId, bool, usize) {
+        let (to, is_replaced) = match self.conflated(at, publication) {
+            Some(to) => {
+                self.of_mut(to).users += 1;
+                self.release(at, pool);
+                (to, true)
+            }
+            None => (self.advance(at, publication), false),
+        };
+        (to, is_replaced, self.of(to).bytes)
+    }
+
+    /// The batch that is `at` but for one publication, which `publication` replaces, if there is one with its key.
+    fn conflated(&mut self, at: BatchId, publication: &Publication) -> Option<BatchId> {
+        if at.is_empty() {
+            return None;
+        }
+        let batch = self.of(at);
+        if batch.conflated_by == publication.address() {
+            return Some(batch.conflated);
+        }
+        if !batch.next.is_empty() && self.of(batch.next).publication.is(publication) {
+            return None;
+        }
+        let from = self.backwards(at).position(|older| older.mark() == publication.mark())?;
+        let mut later: Vec<_> = self.backwards(at).take(from).cloned().collect();
+        let mut to = at;
+        (0..=from).for_each(|_| to = self.of(to).before);
+        to = self.step(to, publication);
+        while let Some(next) = later.pop() {
+            to = self.step(to, &next);
+        }
+        self.of_mut(to).users += 1;
+        let batch = self.of_mut(at);
+        batch.conflated_by = publication.address();
+        let before = std::mem::replace(&mut batch.conflated, to);
+        self.forgotten.push(before);
+        Some(to)
     }
 
     fn continue_with(&mut self, at: BatchId, publication: &Publication) -> BatchId {
@@ -96,6 +154,8 @@ impl Batches {
             bytes: bytes + publication.frame().len(),
             users: 0,
             next: BatchId::EMPTY,
+            conflated: BatchId::EMPTY,
+            conflated_by: 0,
             joined: Vec::new(),
         };
         let to = BatchId(self.batches.insert(batch) as u32 + 1);
@@ -111,6 +171,15 @@ impl Batches {
 
     /// Takes one user away; the batch goes with its last, and so do those before it.
     pub fn release(&mut self, at: BatchId, pool: &mut Pool) {
+        self.release_chain(at, pool);
+        // Not by recursion: each of a thousand publications in a turn may have taken another's place.
+        while let Some(at) = self.forgotten.pop() {
+            self.release_chain(at, pool);
+        }
+    }
+
+    #[inline]
+    fn release_chain(&mut self, at: BatchId, pool: &mut Pool) {
         let mut at = at;
         while !at.is_empty() {
             let batch = self.of_mut(at);
@@ -120,6 +189,9 @@ impl Batches {
             }
             let batch = self.batches.remove(at.0 as usize - 1);
             pool.give(batch.joined);
+            if !batch.conflated.is_empty() {
+                self.forgotten.push(batch.conflated);
+            }
             let next =
                 if batch.before.is_empty() { &mut self.first } else { &mut self.of_mut(batch.before).next };
             if *next == at {
@@ -240,6 +312,41 @@ mod tests {
         let again = batches.advance(BatchId::EMPTY, &b);
         assert_eq!(batches.joined(again, &mut pool).unwrap(), b.frame());
         batches.release(again, &mut pool);
+    }
+
+    #[test]
+    fn a_publication_takes_the_place_of_the_one_with_its_key_for_everybody_at_once() {
+        let (mut batches, mut pool) = (Batches::new(), Pool::new());
+        let key = crate::base::slow::Mark::latest("", "key");
+        let [a1, a2, a3] = ["a1", "a22", "a3"].map(|text| publication(text).marked(key));
+        let (b, c) = (publication("b"), publication("c"));
+        let mut users = [BatchId::EMPTY; 1000];
+        let all = [&b, &a1, &c, &a2, &a3];
+        for (publication, is_replacing) in all.into_iter().zip([false, false, false, true, true]) {
+            for (n, at) in users.iter_mut().enumerate() {
+                if std::ptr::eq(publication, &c) && n % 2 == 0 {
+                    continue;
+                }
+                let (to, is_replaced, bytes) = if publication.mark() == key {
+                    batches.conflate(*at, publication, &mut pool)
+                } else {
+                    let to = batches.advance(*at, publication);
+                    (to, false, batches.of(to).bytes)
+                };
+                *at = to;
+                assert_eq!(
+                    (is_replaced, bytes),
+                    (is_replacing, batches.backwards(to).map(|one| one.frame().len()).sum())
+                );
+            }
+        }
+        for (n, at) in users.into_iter().enumerate() {
+            let expected = if n % 2 == 0 { frames(&[&b, &a3]) } else { frames(&[&b, &a3, &c]) };
+            assert_eq!(batches.joined(at, &mut pool).unwrap(), expected);
+            batches.release(at, &mut pool);
+        }
+        assert_eq!(batches.joins(), 2, "the two kinds of users stay together");
+        assert!(batches.is_empty(), "{}", batches.len());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::base::cause::CloseReason;
+use crate::base::slow::SlowPolicy;
 use crate::proto::ws::Carry;
 
 use super::batch::BatchId;
@@ -75,6 +76,8 @@ flags! {
     SILENT_FILED = 13,
     /// An admission deadline is filed.
     ADMIT_FILED = 14,
+    /// Its policy is to get only the latest of each topic, so nothing of it is corked or batched.
+    LATEST_ONLY = 15,
 }
 
 impl Flags {
@@ -110,6 +113,8 @@ pub struct Peer {
     port: u16,
     /// [`V6`](Self::V6), [`SECURE`](Self::SECURE), [`NEW`](Self::NEW).
     marks: u8,
+    /// What becomes of messages that it is too slow for. No address, but here is a byte that would else be padding.
+    pub(super) policy: SlowPolicy,
 }
 
 impl Peer {
@@ -125,11 +130,11 @@ impl Peer {
         is_secure: bool,
         v6: &mut slab::Slab<std::net::SocketAddrV6>,
     ) -> Self {
-        let secure = if is_secure { Self::SECURE } else { 0 };
+        let (secure, policy) = (if is_secure { Self::SECURE } else { 0 }, SlowPolicy::Close);
         match address {
-            SocketAddr::V4(v4) => Self { word: v4.ip().to_bits(), port: v4.port(), marks: secure },
+            SocketAddr::V4(v4) => Self { word: v4.ip().to_bits(), port: v4.port(), marks: secure, policy },
             SocketAddr::V6(long) => {
-                Self { word: v6.insert(long) as u32, port: long.port(), marks: secure | Self::V6 }
+                Self { word: v6.insert(long) as u32, port: long.port(), marks: secure | Self::V6, policy }
             }
         }
     }
@@ -190,6 +195,17 @@ pub struct Conn<D> {
     pub(super) arrived: Arrived,
     pub(super) outbox: Option<Box<Outbox>>,
     pub(super) data: D,
+}
+
+impl<D> Conn<D> {
+    /// Says what becomes of messages that the peer is too slow for.
+    pub(super) fn set_policy(&mut self, policy: SlowPolicy) {
+        self.peer.policy = policy;
+        self.flags.clear(Flags::LATEST_ONLY);
+        if policy == SlowPolicy::LatestOnly {
+            self.flags.set(Flags::LATEST_ONLY);
+        }
+    }
 }
 
 #[cfg(test)]

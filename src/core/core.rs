@@ -7,24 +7,24 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::base::cause::Cause;
 use crate::base::config::Config;
 use crate::base::id::{ConnId, Key};
 use crate::base::metrics::Counters;
+use crate::base::slow::Mark;
 use crate::hub::Hub;
 use crate::proto::ws::{Message, Opcode, Store, encode};
 use crate::sys::random::Random;
 
 use super::batch::{BatchId, Batches};
 use super::census::Census;
-use super::conn::{Flags, Stage};
+use super::conn::Stage;
 use super::cork::Cork;
 use super::deadlines::Deadlines;
 use super::drain::Draining;
 use super::gate::Gate;
 use super::mail::{MAIL_BYTES, Mail};
 use super::mailbox::{Outlets, Posted};
-use super::outbox::{Outboxes, Unit, has_room};
+use super::outbox::{Outboxes, Unit};
 use super::parts::Parts;
 use super::service::{Delivery, Service, Ticket};
 use super::table::Table;
@@ -81,6 +81,7 @@ impl<S: Service> Core<S> {
         let cork = Cork::new(copied, config.outbox_bytes_max, scratch);
         Self {
             shard,
+            table: Table::new(capacity, config.slow_policy),
             deadlines: Deadlines::new(&config),
             config,
             counters,
@@ -88,7 +89,6 @@ impl<S: Service> Core<S> {
             gate: Gate::default(),
             now_us: 0,
             now: 0,
-            table: Table::new(capacity),
             store: Store::default(),
             cork,
             is_halted: false,
@@ -176,13 +176,6 @@ impl<S: Service> Core<S> {
         self.random.bytes()
     }
 
-    /// Bytes queued for a connection and not yet taken by the kernel.
-    pub fn queued_bytes(&self, key: Key) -> usize {
-        // What is corked for the connection that is being read is as good as queued, even where the cork takes no more.
-        let corked = if self.reading == Some(key) { self.cork.bytes() } else { 0 };
-        self.table.conn(key).map_or(0, |conn| conn.queued as usize) + corked
-    }
-
     /// Sends a message to a connection.
     #[inline]
     pub fn send(&mut self, key: Key, message: Message<'_>) -> Delivery {
@@ -192,110 +185,37 @@ impl<S: Service> Core<S> {
             }
             return self.pressured(key);
         }
-        self.send_queued(key, message)
+        self.send_queued(key, message, Mark::UNSET)
+    }
+
+    /// Sends a message with a wish of its own what becomes of it if the peer is too slow.
+    pub fn send_marked(&mut self, key: Key, message: Message<'_>, mark: Mark) -> Delivery {
+        // In the cork it would stand beyond its successor's reach.
+        if !mark.is_latest() && self.cork.is_open_for(key) {
+            return self.send(key, message);
+        }
+        self.send_queued(key, message, mark)
     }
 
     /// Queues a message that is not corked; for a connection that is not open it is counted as dropped.
-    fn send_queued(&mut self, key: Key, message: Message<'_>) -> Delivery {
+    fn send_queued(&mut self, key: Key, message: Message<'_>, mark: Mark) -> Delivery {
         if !self.is_open(key) {
             self.counters.sends_dropped.add(1);
             return Delivery::Dropped;
         }
         let mut bytes = self.store.buffers.take(message.len() + 14);
         encode::append(&mut bytes, message);
-        self.queue_message(key, Unit::own(bytes))
-    }
-
-    /// Sends a heartbeat that is a message: it is never what there is too much of. There is one under way at the most.
-    pub fn send_heartbeat(&mut self, key: Key, message: Message<'_>) {
-        let Some(conn) = self.table.conn(key).filter(|conn| conn.stage == Stage::Open) else { return };
-        let is_held = conn.flags.any(Flags::STREAMING);
-        let mut bytes = self.store.buffers.take(message.len() + 14);
-        encode::append(&mut bytes, message);
-        self.queue(key, Unit::own(bytes), is_held);
-    }
-
-    /// Puts a unit that is a message into the outbox of an open connection, within its limit.
-    pub(super) fn queue_message(&mut self, key: Key, unit: Unit) -> Delivery {
-        if !has_room(&self.config, self.queued_bytes(key), unit.len()) {
-            unit.retire(&mut self.store.buffers);
-            self.fail(key, Cause::OutboxFull);
-            self.counters.sends_dropped.add(1);
-            return Delivery::Dropped;
-        }
-        let Some(conn) = self.table.conn(key) else { return Delivery::Dropped };
-        let is_held = conn.flags.any(Flags::STREAMING);
-        self.queue(key, unit, is_held);
-        let Some(conn) = self.table.conn(key) else { return Delivery::Dropped };
-        if conn.queued as usize <= self.config.outbox_bytes_high {
-            Delivery::Queued
-        } else {
-            self.pressured(key)
-        }
-    }
-
-    /// Puts a unit into the outbox, whatever is in it: control frames and protocol answers are never refused.
-    pub(super) fn queue(&mut self, key: Key, unit: Unit, is_held: bool) {
-        if self.cork.is_open_for(key) {
-            // What is corked was said before: it goes out first, and nothing more goes in behind the unit.
-            self.cork.stop();
-        }
-        self.unbatch(key);
-        let now = self.now;
-        let Some(conn) = self.table.conn_mut(key) else { return unit.retire(&mut self.store.buffers) };
-        conn.queued = conn.queued.saturating_add(unit.len() as u32);
-        let outbox = conn.outbox.get_or_insert_with(|| {
-            let mut outbox = self.outboxes.take();
-            outbox.moved_at = now;
-            outbox
-        });
-        if is_held {
-            outbox.hold(unit, &mut self.store.buffers)
-        } else {
-            outbox.push(unit, &mut self.store.buffers)
-        }
-        self.mark_dirty(key);
-    }
-
-    /// Turns what publishes have queued into units of an outbox, so that other units can follow them.
-    pub(super) fn unbatch(&mut self, key: Key) {
-        let Some(conn) = self.table.conn_mut(key) else { return };
-        if conn.batch.is_empty() {
-            return;
-        }
-        let batch = std::mem::take(&mut conn.batch);
-        let mut outbox = self.outboxes.take();
-        outbox.moved_at = self.now;
-        let mut units: Vec<_> = self.batches.backwards(batch).cloned().collect();
-        while let Some(publication) = units.pop() {
-            outbox.push(Unit::Shared(publication), &mut self.store.buffers);
-        }
-        conn.outbox = Some(outbox);
-        self.batches.release(batch, &mut self.store.buffers);
-    }
-
-    pub(super) fn mark_dirty(&mut self, key: Key) {
-        let Some(conn) = self.table.conn_mut(key) else { return };
-        if !conn.flags.any(Flags::DIRTY.with(Flags::BLOCKED)) {
-            conn.flags.set(Flags::DIRTY);
-            self.dirty.push_back(key);
-        }
-    }
-
-    fn pressured(&mut self, key: Key) -> Delivery {
-        if let Some(conn) = self.table.conn_mut(key) {
-            conn.flags.set(Flags::PRESSURED);
-        }
-        Delivery::Pressured
+        self.queue_message(key, Unit::own(bytes).marked(mark))
     }
 
     /// Sends a message to a connection of another shard. `Queued` says that it is on its way there.
-    pub fn send_to(&mut self, id: ConnId, message: Message<'_>) -> Delivery {
+    pub fn send_to(&mut self, id: ConnId, message: Message<'_>, mark: Mark) -> Delivery {
         if id.shard() >= self.outlets.shards() {
             self.counters.sends_dropped.add(1);
             return Delivery::Dropped;
         }
-        let mail = Mail::Send { key: id.key, opcode: message.opcode(), payload: message.as_bytes().to_vec() };
+        let payload = message.as_bytes().to_vec();
+        let mail = Mail::Send { key: id.key, opcode: message.opcode(), mark, payload };
         match self.outlets.send_droppable(id.shard(), mail, message.len() + MAIL_BYTES) {
             Posted::Sent => Delivery::Queued,
             Posted::Spilled => {
@@ -310,12 +230,12 @@ impl<S: Service> Core<S> {
     }
 
     /// Sends a payload that came by mail.
-    pub(super) fn send_payload(&mut self, key: Key, opcode: Opcode, payload: &[u8]) {
+    pub(super) fn send_payload(&mut self, key: Key, opcode: Opcode, mark: Mark, payload: &[u8]) {
         let message = match opcode {
             Opcode::Text => Message::Text(std::str::from_utf8(payload).unwrap_or_default()),
             _ => Message::Binary(payload),
         };
-        self.send(key, message);
+        self.send_marked(key, message, mark);
     }
 
     /// Sends the service of another shard, or of this one, a message. It arrives in order, and is never dropped.

@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use crate::base::id::Key;
 use crate::base::pool::{Pool, copy, extend};
+use crate::base::slow::Mark;
 use crate::proto::ws::encode;
 use crate::proto::ws::{Message, Opcode};
 
@@ -249,10 +250,12 @@ impl Cork {
                     let (from, end) = (range.start + skip, range.end);
                     carried.take().map(|mut bytes| {
                         bytes.truncate(end);
-                        Unit::Own { bytes, from }
+                        Unit::Own { bytes, from, mark: Mark::KEEP }
                     })
                 }
-                Piece::Shared(publication) if skip == 0 => Some(Unit::Shared(publication.clone())),
+                Piece::Shared(publication) if skip == 0 => {
+                    Some(Unit::Shared(publication.clone().marked(Mark::KEEP)))
+                }
                 _ => None,
             };
             units.push(moved.unwrap_or_else(|| {

@@ -56,7 +56,7 @@ impl<S: Service> Core<S> {
         }
         let was_open = conn.stage == Stage::Open;
         self.end_data(key, Stage::Leaving);
-        if matches!(cause, Cause::OutboxFull | Cause::Stalled) {
+        if matches!(cause, Cause::OutboxFull | Cause::OutboxesFull | Cause::Stalled) {
             // It does not read: what it has not begun to get would only stand before the close frame.
             self.drop_unbegun(key);
         }
@@ -147,7 +147,7 @@ impl<S: Service> Core<S> {
                 // and no other message.
                 conn.flags.clear(Flags::STREAMING);
                 if let Some(outbox) = &mut conn.outbox {
-                    conn.queued -= outbox.drop_held(&mut self.store.buffers) as u32;
+                    conn.queued -= outbox.drop_held(&mut self.store.buffers, &mut self.outboxes.load) as u32;
                 }
             }
             let has_rest = matches!(conn.arrived, Arrived::Http(_));
@@ -169,7 +169,7 @@ impl<S: Service> Core<S> {
         self.unbatch(key);
         let Some(conn) = self.table.conn_mut(key) else { return };
         if let Some(outbox) = &mut conn.outbox {
-            let dropped = outbox.drop_unbegun(&mut self.store.buffers);
+            let dropped = outbox.drop_unbegun(&mut self.store.buffers, &mut self.outboxes.load);
             conn.queued -= dropped as u32;
         }
     }

@@ -106,7 +106,7 @@ impl<S: Service> Core<S> {
         conn.queued += bytes as u32;
         let outbox = conn.outbox.get_or_insert_with(|| self.outboxes.take());
         outbox.moved_at = now;
-        outbox.push_begun(units.drain(..));
+        outbox.push_begun(units.drain(..), &mut self.outboxes.load);
         self.block(key);
     }
 
@@ -114,6 +114,9 @@ impl<S: Service> Core<S> {
     fn block(&mut self, key: Key) {
         let Some(conn) = self.table.conn_mut(key) else { return };
         conn.flags.set(Flags::BLOCKED);
+        if let Some(outbox) = &mut conn.outbox {
+            outbox.become_load(&mut self.outboxes.load);
+        }
         if !conn.flags.any(Flags::STALL_FILED) {
             conn.flags.set(Flags::STALL_FILED);
             self.deadlines.file(Class::Stall, key, self.now);
@@ -126,7 +129,7 @@ impl<S: Service> Core<S> {
         let Some(conn) = self.table.conn_mut(key) else { return };
         conn.queued -= bytes as u32;
         let Some(outbox) = &mut conn.outbox else { return };
-        outbox.advance(bytes, &mut self.store.buffers);
+        outbox.advance(bytes, &mut self.store.buffers, &mut self.outboxes.load);
         if bytes > 0 {
             outbox.moved_at = now;
         }

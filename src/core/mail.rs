@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::base::id::Key;
+use crate::base::slow::Mark;
 use crate::proto::ws::Opcode;
 
 use super::io::Parcel;
@@ -19,6 +20,8 @@ pub enum Mail<M> {
         key: Key,
         /// Text (checked by the sender) or binary.
         opcode: Opcode,
+        /// What becomes of it if its reader is too slow.
+        mark: Mark,
         /// The payload.
         payload: Vec<u8>,
     },

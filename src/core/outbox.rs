@@ -1,67 +1,17 @@
 //! What a connection still has to get, once the kernel did not take everything at once: units, in order.
 //!
-//! A unit is one message with all its frames. Owns the order and the progress in the first unit; knows no socket. It exists only while something is queued; boxes go round in [`Outboxes`].
+//! Owns the order and the progress in the first unit, and counts what it holds; knows no socket and no limit but that of one
+//! unit. It exists only while something is queued; boxes go round in [`Outboxes`].
 
-use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use crate::base::config::Config;
 use crate::base::pool::Pool;
 
-use super::publication::Publication;
-
-/// One message with all its frames.
-#[derive(Debug)]
-pub enum Unit {
-    /// This connection's own bytes, those of the buffer from `from` on.
-    Own {
-        /// The buffer.
-        bytes: Vec<u8>,
-        /// Where the unit begins in it.
-        from: usize,
-    },
-    /// A publication's frame, shared.
-    Shared(Publication),
-}
-
-impl Unit {
-    /// A unit of a whole buffer.
-    pub fn own(bytes: Vec<u8>) -> Self {
-        Self::Own { bytes, from: 0 }
-    }
-
-    /// How many bytes it is.
-    pub fn len(&self) -> usize {
-        self.bytes().len()
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Own { bytes, from } => &bytes[*from..],
-            Self::Shared(publication) => publication.frame(),
-        }
-    }
-
-    /// The same bytes, shared with nobody.
-    fn into_own(self, pool: &mut Pool) -> Self {
-        let Self::Shared(publication) = self else { return self };
-        let mut bytes = pool.take(publication.frame().len());
-        bytes.extend_from_slice(publication.frame());
-        Self::own(bytes)
-    }
-
-    /// Gives its buffer back.
-    pub(super) fn retire(self, pool: &mut Pool) {
-        if let Self::Own { bytes, .. } = self {
-            pool.give(bytes);
-        }
-    }
-}
+use super::load::Load;
+use super::unit::UNIT_BYTES;
+pub use super::unit::Unit;
+use super::units::Units;
 
 /// Pieces that one vectored write is given at most: past 64 the kernel's own work per byte dominates.
 pub const PIECES_MAX: usize = 64;
@@ -79,15 +29,20 @@ pub(super) fn has_room(config: &Config, queued: usize, bytes: usize) -> bool {
 /// The queue of one connection.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    units: VecDeque<Unit>,
+    units: Units,
     /// Bytes of the first unit that are sent.
     sent: usize,
     /// Units at the front that belong to a message of which something is sent, so that they must follow it.
     begun: usize,
     /// Messages that wait for a streamed one to finish.
-    held: VecDeque<Unit>,
+    held: Units,
     /// When the kernel last took bytes, in the shard's milliseconds.
     pub(super) moved_at: u32,
+    /// Whether the kernel has refused bytes of it, so that it is part of the shard's load.
+    is_load: bool,
+    /// What it holds alone, and of frames that it shares.
+    own: usize,
+    shared: usize,
 }
 
 impl Outbox {
@@ -101,14 +56,86 @@ impl Outbox {
         self.units.is_empty()
     }
 
-    /// Queues a unit behind all others.
-    pub fn push(&mut self, unit: Unit, pool: &mut Pool) {
-        append(&mut self.units, unit, pool);
+    /// Whether the kernel has refused bytes of it.
+    pub(super) const fn is_load(&self) -> bool {
+        self.is_load
     }
 
-    /// Queues a unit until the streamed message is finished.
-    pub fn hold(&mut self, unit: Unit, pool: &mut Pool) {
-        append(&mut self.held, unit, pool);
+    /// What it holds alone, and of frames that it shares.
+    pub(super) const fn holds(&self) -> (usize, usize) {
+        (self.own, self.shared)
+    }
+
+    /// What it takes besides its bytes, for the connection's limit: a flood of small units would else hold several times what
+    /// is counted.
+    pub(super) fn overhead(&self) -> usize {
+        (self.units.len() + self.held.len()) * UNIT_BYTES
+    }
+
+    /// From here on it is part of the shard's load.
+    pub(super) fn become_load(&mut self, load: &mut Load) {
+        if !std::mem::replace(&mut self.is_load, true) {
+            load.own += self.own;
+            for unit in self.units.iter().chain(self.held.iter()) {
+                if let Unit::Shared(publication) = unit {
+                    load.share(publication);
+                }
+            }
+        }
+    }
+
+    /// Counts a unit that comes in.
+    fn count(&mut self, unit: &Unit, load: &mut Load) {
+        self.own += unit.cost();
+        if let Unit::Shared(publication) = unit {
+            self.shared += publication.bytes();
+        }
+        if self.is_load {
+            load.own += unit.cost();
+            if let Unit::Shared(publication) = unit {
+                load.share(publication);
+            }
+        }
+    }
+
+    /// Counts a unit that is gone.
+    fn uncount(&mut self, unit: &Unit, load: &mut Load) {
+        self.own -= unit.cost();
+        if let Unit::Shared(publication) = unit {
+            self.shared -= publication.bytes();
+        }
+        if self.is_load {
+            load.own -= unit.cost();
+            if let Unit::Shared(publication) = unit {
+                load.unshare(publication);
+            }
+        }
+    }
+
+    /// Counts a unit that is gone, and gives its buffer back. Returns its length.
+    fn retire(&mut self, unit: Unit, pool: &mut Pool, load: &mut Load) -> usize {
+        let bytes = unit.len();
+        self.uncount(&unit, load);
+        unit.retire(pool);
+        bytes
+    }
+
+    /// Queues a unit behind all others, or behind those that wait until the streamed message is finished.
+    pub fn push(&mut self, unit: Unit, is_held: bool, pool: &mut Pool, load: &mut Load) {
+        let units = if is_held { &mut self.held } else { &mut self.units };
+        let unit = match units.join(unit, pool) {
+            Ok(grown) => {
+                self.own += grown;
+                if self.is_load {
+                    load.own += grown;
+                }
+                return;
+            }
+            Err(unit) => unit,
+        };
+        self.count(&unit, load);
+        let units = if is_held { &mut self.held } else { &mut self.units };
+        units.push(unit);
     }
 
     /// Queues what was held: the streamed message is finished.
@@ -117,30 +144,71 @@ impl Outbox {
     }
 
     /// Drops what was held: the streamed message will not be finished. Returns how many bytes that were.
-    pub fn drop_held(&mut self, pool: &mut Pool) -> usize {
-        retire_all(self.held.drain(..), pool)
+    pub fn drop_held(&mut self, pool: &mut Pool, load: &mut Load) -> usize {
+        let mut held = std::mem::take(&mut self.held);
+        held.take_rest(0).map(|unit| self.retire(unit, pool, load)).sum()
     }
 
     /// Queues before all others what is left of something whose first bytes are sent. Nothing of the others may be.
-    pub fn push_begun(&mut self, units: impl ExactSizeIterator<Item = Unit>) {
+    pub fn push_begun(&mut self, units: impl ExactSizeIterator<Item = Unit>, load: &mut Load) {
         debug_assert!(self.sent == 0 && self.begun == 0);
         self.begun = units.len();
-        self.units.extend(units);
-        self.units.rotate_right(self.begun);
+        let units: Vec<_> = units.collect();
+        units.iter().for_each(|unit| self.count(unit, load));
+        self.units.push_front(units.into_iter());
+    }
+
+    /// How many units at the front must stay.
+    fn begun(&self) -> usize {
+        self.begun.max(usize::from(self.sent > 0)).min(self.units.len())
+    }
+
+    /// Puts a unit in the place of the one with its key, if that waits and is not begun. Returns how many bytes left, or the unit.
+    pub(super) fn replace(&mut self, unit: Unit, pool: &mut Pool, load: &mut Load) -> Result<usize, Unit> {
+        self.count(&unit, load);
+        let begun = self.begun();
+        match self.held.replace(unit, 0).or_else(|unit| self.units.replace(unit, begun)) {
+            Ok(old) => Ok(self.retire(old, pool, load)),
+            Err(unit) => {
+                // Counted in advance, so that its buffer is lent to one place alone.
+                self.uncount(&unit, load);
+                Err(unit)
+            }
+        }
+    }
+
+    /// Bytes that may be dropped for newer ones.
+    pub(super) fn oldest_bytes(&self) -> usize {
+        self.units.oldest_bytes(self.begun()) + self.held.oldest_bytes(0)
+    }
+
+    /// Drops the oldest unit that may be dropped for newer ones. Returns how many bytes that were, 0 if there is none.
+    pub(super) fn drop_oldest(&mut self, pool: &mut Pool, load: &mut Load) -> usize {
+        let begun = self.begun();
+        let unit = self.units.take_oldest(begun).or_else(|| self.held.take_oldest(0));
+        unit.map_or(0, |unit| self.retire(unit, pool, load))
+    }
+
+    /// Drops the newest unit that was to be dropped if it did not fit. Returns how many bytes that were, 0 if there is none.
+    pub(super) fn drop_newest(&mut self, pool: &mut Pool, load: &mut Load) -> usize {
+        let begun = self.begun();
+        let unit = self.held.take_newest(0).or_else(|| self.units.take_newest(begun));
+        unit.map_or(0, |unit| self.retire(unit, pool, load))
     }
 
     /// Drops every unit of which nothing is sent, for a peer that is to be told only that it is over. Returns how many
     /// bytes that were.
-    pub fn drop_unbegun(&mut self, pool: &mut Pool) -> usize {
-        self.unhold();
-        let begun = self.begun.max(usize::from(self.sent > 0)).min(self.units.len());
-        retire_all(self.units.drain(begun..), pool)
+    pub fn drop_unbegun(&mut self, pool: &mut Pool, load: &mut Load) -> usize {
+        let begun = self.begun();
+        let held = self.drop_held(pool, load);
+        let rest: Vec<_> = self.units.take_rest(begun).collect();
+        held + rest.into_iter().map(|unit| self.retire(unit, pool, load)).sum::<usize>()
     }
 
     /// The pieces to send next.
     pub fn pieces<'a>(&'a self, pieces: &mut [IoSlice<'a>; PIECES_MAX]) -> usize {
         let mut filled = 0;
-        for (piece, unit) in pieces.iter_mut().zip(&self.units) {
+        for (piece, unit) in pieces.iter_mut().zip(self.units.iter()) {
             let skip = if filled == 0 { self.sent } else { 0 };
             *piece = IoSlice::new(&unit.bytes()[skip..]);
             filled += 1;
@@ -149,71 +217,33 @@ impl Outbox {
     }
 
     /// Takes note that `bytes` more were sent, and retires the units that are complete.
-    pub fn advance(&mut self, bytes: usize, pool: &mut Pool) {
+    pub fn advance(&mut self, bytes: usize, pool: &mut Pool, load: &mut Load) {
         let mut left = self.sent + bytes;
         while let Some(first) = self.units.front() {
-            let length = first.bytes().len();
+            let length = first.len();
             if left < length {
                 break;
             }
             left -= length;
             self.begun = self.begun.saturating_sub(1);
-            if let Some(unit) = self.units.pop_front() {
-                unit.retire(pool);
+            if let Some(unit) = self.units.pop()
+                && length > 0
+            {
+                self.retire(unit, pool, load);
             }
         }
         self.sent = left;
     }
 
     /// Gives every buffer back.
-    pub fn clear(&mut self, pool: &mut Pool) {
-        self.unhold();
-        retire_all(self.units.drain(..), pool);
+    pub fn clear(&mut self, pool: &mut Pool, load: &mut Load) {
         (self.sent, self.begun) = (0, 0);
-        if self.units.capacity() > UNITS_KEPT {
-            self.units = VecDeque::new();
-        }
-        if self.held.capacity() > 0 {
-            self.held = VecDeque::new();
-        }
+        self.drop_unbegun(pool, load);
+        debug_assert!(self.own == 0 && self.shared == 0);
+        self.is_load = false;
+        self.units.clear(UNITS_KEPT);
+        self.held.clear(0);
     }
-}
-
-/// Bytes up to which a connection's own unit is copied behind the one before it. Apart it would take a buffer of 64 bytes
-/// at least and an entry of 32: a peer that sends pings of no payload and reads no answer would be held 48 times what is
-/// counted, 6 MB for 130 KB. And a write takes 64 pieces, so two-byte answers would leave 128 bytes at a time.
-const JOINED_BYTES_MAX: usize = 512;
-
-/// Bytes up to which a publication is copied instead of shared: sharing costs it an entry of its own.
-const UNSHARED_BYTES_MAX: usize = size_of::<Unit>();
-
-/// Bytes that a buffer of joined units grows to.
-const TAIL_BYTES_MAX: usize = 4 << 10;
-
-/// Puts a unit at the end, into the buffer of the one before it where both are small.
-fn append(units: &mut VecDeque<Unit>, unit: Unit, pool: &mut Pool) {
-    let most = if matches!(unit, Unit::Own { .. }) { JOINED_BYTES_MAX } else { UNSHARED_BYTES_MAX };
-    if unit.len() > most {
-        return units.push_back(unit);
-    }
-    match units.back_mut() {
-        Some(Unit::Own { bytes, .. }) if bytes.len() + unit.len() <= TAIL_BYTES_MAX => {
-            pool.grow(bytes, unit.len());
-            bytes.extend_from_slice(unit.bytes());
-            unit.retire(pool);
-        }
-        _ => units.push_back(unit.into_own(pool)),
-    }
-}
-
-/// Gives the buffers of these units back. Returns how many bytes they were.
-fn retire_all(units: impl Iterator<Item = Unit>, pool: &mut Pool) -> usize {
-    let retired = units.map(|unit| {
-        let bytes = unit.len();
-        unit.retire(pool);
-        bytes
-    });
-    retired.sum()
 }
 
 /// Room for units that an outbox keeps while it goes round.
@@ -222,35 +252,49 @@ const UNITS_KEPT: usize = 32;
 /// Outboxes kept for the next connection that needs one.
 const OUTBOXES_KEPT: usize = 256;
 
-/// A shard's free list of outboxes.
-#[expect(clippy::vec_box, reason = "the box is what is kept: a connection holds it as it is")]
+/// A shard's outboxes: those that are free, and what those that are not make it hold.
 #[derive(Debug, Default)]
-pub struct Outboxes(Vec<Box<Outbox>>);
+pub struct Outboxes {
+    #[expect(clippy::vec_box, reason = "the box is what is kept: a connection holds it as it is")]
+    free: Vec<Box<Outbox>>,
+    /// What slow readers make the shard hold.
+    pub(super) load: Load,
+}
 
 impl Outboxes {
     /// An empty outbox.
     pub fn take(&mut self) -> Box<Outbox> {
-        self.0.pop().unwrap_or_default()
+        self.free.pop().unwrap_or_default()
     }
 
     /// Takes one back, whatever is in it.
     pub fn give(&mut self, mut outbox: Box<Outbox>, pool: &mut Pool) {
-        outbox.clear(pool);
-        if self.0.len() < OUTBOXES_KEPT {
-            self.0.push(outbox);
+        outbox.clear(pool, &mut self.load);
+        if self.free.len() < OUTBOXES_KEPT {
+            self.free.push(outbox);
         }
+    }
+
+    /// Frees what is kept; called when a shard has been idle.
+    pub fn shrink(&mut self) {
+        self.free = Vec::new();
+        self.load.shrink();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::publication::Publication;
+    use super::super::unit::{JOINED_BYTES_MAX, TAIL_BYTES_MAX};
     use super::*;
+    use crate::base::slow::Mark;
     use crate::proto::ws::Message;
 
     /// Sends an outbox in steps of every size; what is sent is what was queued.
     #[test]
     fn bytes_leave_in_order_whatever_the_kernel_takes() {
-        let publication = |bytes| Publication::new("t", Message::Binary(bytes), &mut Vec::new());
+        let publication =
+            |bytes| Publication::new("t", Message::Binary(bytes), &mut Vec::new()).marked(Mark::KEEP);
         let (short, long) = (publication(b"short"), publication(&[7; 100]));
         let units = || {
             [
@@ -265,8 +309,9 @@ mod tests {
         };
         let whole: Vec<u8> = units().iter().flat_map(|unit| unit.bytes().to_vec()).collect();
         for step in 1..=whole.len() {
-            let (mut outbox, mut pool, mut sent) = (Outbox::default(), Pool::new(), Vec::new());
-            units().into_iter().for_each(|unit| outbox.push(unit, &mut pool));
+            let (mut outbox, mut pool, mut load) = (Outbox::default(), Pool::new(), Load::default());
+            let mut sent = Vec::new();
+            units().into_iter().for_each(|unit| outbox.push(unit, false, &mut pool, &mut load));
             assert_eq!(outbox.units.len(), 4, "small ones are joined, to a larger one too");
             while !outbox.is_empty() {
                 let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
@@ -274,7 +319,7 @@ mod tests {
                 let offered: Vec<u8> = pieces[..filled].iter().flat_map(|piece| piece.to_vec()).collect();
                 let taken = step.min(offered.len());
                 sent.extend_from_slice(&offered[..taken]);
-                outbox.advance(taken, &mut pool);
+                outbox.advance(taken, &mut pool, &mut load);
             }
             assert_eq!(sent, whole, "in steps of {step}");
             assert_eq!(outbox.sent, 0);
@@ -284,17 +329,17 @@ mod tests {
     /// What a peer is held that asks for a lot of little and takes none of it.
     #[test]
     fn tiny_units_cost_little_more_than_their_bytes() {
-        let shared = Publication::new("t", Message::Text(""), &mut Vec::new());
+        let shared = Publication::new("t", Message::Text(""), &mut Vec::new()).marked(Mark::KEEP);
         let pong = |pool: &mut Pool| {
             let mut bytes = pool.take(2);
             bytes.extend_from_slice(&[0x8a, 0]);
             Unit::own(bytes)
         };
         for is_shared in [false, true] {
-            let (mut outbox, mut pool) = (Outbox::default(), Pool::new());
+            let (mut outbox, mut pool, mut load) = (Outbox::default(), Pool::new(), Load::default());
             for _ in 0..40_000 {
                 let unit = if is_shared { Unit::Shared(shared.clone()) } else { pong(&mut pool) };
-                outbox.push(unit, &mut pool);
+                outbox.push(unit, false, &mut pool, &mut load);
             }
             let held: usize = outbox.units.iter().map(|unit| size_of_val(unit) + unit.len()).sum();
             assert!((80_000..90_000).contains(&held), "{held}");
@@ -309,17 +354,18 @@ mod tests {
 
     #[test]
     fn a_begun_unit_goes_on_where_it_stopped_and_before_the_others() {
-        let (mut outbox, mut pool) = (Outbox::default(), Pool::new());
-        outbox.push(Unit::own(b"later".to_vec()), &mut pool);
-        outbox.push_begun([Unit::Own { bytes: b"begun".to_vec(), from: 2 }].into_iter());
+        let (mut outbox, mut pool, mut load) = (Outbox::default(), Pool::new(), Load::default());
+        outbox.push(Unit::own(b"later".to_vec()), false, &mut pool, &mut load);
+        let begun = Unit::Own { bytes: b"begun".to_vec(), from: 2, mark: Mark::KEEP };
+        outbox.push_begun([begun].into_iter(), &mut load);
         let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
         let filled = outbox.pieces(&mut pieces);
         assert_eq!(
             pieces[..filled].iter().map(|piece| &**piece).collect::<Vec<_>>(),
             [&b"gun"[..], b"later"]
         );
-        assert_eq!(outbox.drop_unbegun(&mut pool), 5, "all but what was begun");
-        outbox.advance(3, &mut pool);
+        assert_eq!(outbox.drop_unbegun(&mut pool, &mut load), 5, "all but what was begun");
+        outbox.advance(3, &mut pool, &mut load);
         assert!(outbox.is_empty());
     }
 
@@ -342,11 +388,11 @@ mod tests {
 
     #[test]
     fn held_messages_follow_the_streamed_one() {
-        let (mut outbox, mut pool) = (Outbox::default(), Pool::new());
-        outbox.push(Unit::own(b"part".to_vec()), &mut pool);
-        outbox.hold(Unit::own(b"held".to_vec()), &mut pool);
-        outbox.push(Unit::own(b"last".to_vec()), &mut pool);
-        outbox.advance(8, &mut pool);
+        let (mut outbox, mut pool, mut load) = (Outbox::default(), Pool::new(), Load::default());
+        outbox.push(Unit::own(b"part".to_vec()), false, &mut pool, &mut load);
+        outbox.push(Unit::own(b"held".to_vec()), true, &mut pool, &mut load);
+        outbox.push(Unit::own(b"last".to_vec()), false, &mut pool, &mut load);
+        outbox.advance(8, &mut pool, &mut load);
         assert!(outbox.is_idle() && !outbox.is_empty());
         outbox.unhold();
         let mut pieces = [IoSlice::new(&[]); PIECES_MAX];

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::base::slow::Mark;
 use crate::proto::ws::{Message, encode};
 
 /// A message on its way to a topic's subscribers. Cloning costs one atomic increment.
@@ -11,6 +12,7 @@ use crate::proto::ws::{Message, encode};
 pub struct Publication {
     bytes: Arc<[u8]>,
     frame_at: u32,
+    mark: Mark,
 }
 
 impl Publication {
@@ -19,16 +21,45 @@ impl Publication {
         assembly.clear();
         assembly.extend_from_slice(topic.as_bytes());
         encode::append(assembly, message);
-        let publication = Self { bytes: assembly.as_slice().into(), frame_at: topic.len() as u32 };
+        let bytes = assembly.as_slice().into();
+        let publication = Self { bytes, frame_at: topic.len() as u32, mark: Mark::UNSET };
         if assembly.capacity() > ASSEMBLY_KEPT_BYTES {
             *assembly = Vec::new();
         }
         publication
     }
 
-    /// Shares frames that are encoded already, for a service that finds the subscribers by itself.
-    pub fn of_frames(frames: &[u8]) -> Self {
-        Self { bytes: frames.into(), frame_at: 0 }
+    /// Shares frames that are encoded already, for a service that finds the subscribers by itself: those of `bytes` from
+    /// `frame_at` on, behind what they are about.
+    pub fn of_frames(bytes: &[u8], frame_at: usize) -> Self {
+        Self { bytes: bytes.into(), frame_at: frame_at as u32, mark: Mark::UNSET }
+    }
+
+    /// The same with this mark.
+    #[must_use]
+    pub const fn marked(mut self, mark: Mark) -> Self {
+        self.mark = mark;
+        self
+    }
+
+    pub(super) const fn set_mark(&mut self, mark: Mark) {
+        self.mark = mark;
+    }
+
+    /// What becomes of it where a subscriber reads too slowly.
+    #[inline]
+    pub const fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// The mark that it has for those who get only the latest of each topic.
+    pub(super) fn topic_mark(&self) -> Mark {
+        Mark::latest("", self.topic())
+    }
+
+    /// Where it lies: no two that are alive have the same.
+    pub(super) fn address(&self) -> usize {
+        self.bytes.as_ptr() as usize
     }
 
     /// The topic's name.

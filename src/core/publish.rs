@@ -1,6 +1,7 @@
 //! Topics, as a service uses them: subscribing, and publishing to the subscribers of all shards.
 
 use crate::base::id::Key;
+use crate::base::slow::Mark;
 use crate::hub::{Hub, Subscribed};
 use crate::proto::ws::Message;
 
@@ -42,7 +43,18 @@ impl<S: Service> Core<S> {
     /// Subscribers here have it queued when this returns. False: the spill to at least one other shard was full, and
     /// its subscribers do not get it.
     pub fn publish(&mut self, topic: &str, message: Message<'_>, except: Option<Key>) -> bool {
-        let publication = Publication::new(topic, message, &mut self.assembly);
+        self.publish_marked(topic, message, Mark::UNSET, except)
+    }
+
+    /// The same with a wish of its own what becomes of it for subscribers that are too slow.
+    pub fn publish_marked(
+        &mut self,
+        topic: &str,
+        message: Message<'_>,
+        mark: Mark,
+        except: Option<Key>,
+    ) -> bool {
+        let publication = Publication::new(topic, message, &mut self.assembly).marked(mark);
         self.deliver(&publication, except);
         let mut is_everywhere = true;
         for shard in (0..self.outlets.shards()).filter(|&shard| shard != self.shard as usize) {
@@ -65,9 +77,18 @@ impl<S: Service> Core<S> {
         let hub = std::mem::take(&mut self.hub);
         let except = except.map(|key| key.slot);
         let mut deliveries = 0;
-        for slot in hub.members(publication.topic()).filter(|&slot| Some(slot) != except) {
-            deliveries += 1;
-            self.deliver_to(slot, publication);
+        let members = hub.members(publication.topic()).filter(|&slot| Some(slot) != except);
+        // Two loops, so that those publications that replace nothing do not ask so for each subscriber.
+        if publication.mark().is_latest() {
+            for slot in members {
+                deliveries += 1;
+                self.deliver_latest_to(slot, publication);
+            }
+        } else {
+            for slot in members {
+                deliveries += 1;
+                self.deliver_to(slot, publication);
+            }
         }
         self.hub = hub;
         self.counters.publishes.add(1);
@@ -84,6 +105,9 @@ impl<S: Service> Core<S> {
             self.counters.deliveries.add(1);
             self.deliveries_left = self.deliveries_left.saturating_sub(1);
             self.is_fanned_out = self.deliveries_left == 0;
+            if publication.mark().is_latest() {
+                return self.deliver_latest_to(key.slot, publication);
+            }
             self.deliver_to(key.slot, publication);
         }
     }
@@ -92,9 +116,9 @@ impl<S: Service> Core<S> {
     fn deliver_to(&mut self, slot: u32, publication: &Publication) {
         let frame_bytes = publication.frame().len();
         let Some((key, conn)) = self.table.at(slot) else { return };
-        let is_held = conn.flags.any(Flags::STREAMING);
+        let is_apart = conn.flags.any(Flags::STREAMING.with(Flags::LATEST_ONLY));
         let takes_batch =
-            conn.outbox.is_none() && conn.stage == Stage::Open && !is_held && !self.cork.is_open_for(key);
+            conn.outbox.is_none() && conn.stage == Stage::Open && !is_apart && !self.cork.is_open_for(key);
         if takes_batch && has_room(&self.config, conn.queued as usize, frame_bytes) {
             conn.queued += frame_bytes as u32;
             conn.batch = self.batches.advance(conn.batch, publication);
@@ -105,6 +129,26 @@ impl<S: Service> Core<S> {
         } else if !(self.cork.is_open_for(key) && self.cork.push_shared(publication))
             && conn.stage == Stage::Open
         {
+            self.queue_message(key, Unit::Shared(publication.clone()));
+        }
+    }
+
+    /// The same with a publication that takes the place of the one with its key, in a batch as in an outbox.
+    fn deliver_latest_to(&mut self, slot: u32, publication: &Publication) {
+        let frame_bytes = publication.frame().len();
+        let Some((key, conn)) = self.table.at(slot) else { return };
+        let is_apart = conn.flags.any(Flags::STREAMING.with(Flags::LATEST_ONLY));
+        let takes_batch = conn.outbox.is_none() && !is_apart && !self.cork.is_open_for(key);
+        if conn.stage != Stage::Open {
+            return;
+        }
+        if takes_batch && has_room(&self.config, conn.queued as usize, frame_bytes) {
+            let (batch, is_replaced, bytes) =
+                self.batches.conflate(conn.batch, publication, &mut self.store.buffers);
+            (conn.batch, conn.queued) = (batch, bytes as u32);
+            self.counters.units_replaced.add(u64::from(is_replaced));
+            self.mark_dirty(key);
+        } else {
             self.queue_message(key, Unit::Shared(publication.clone()));
         }
     }

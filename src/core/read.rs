@@ -233,7 +233,7 @@ impl<S: Service> Core<S> {
     /// Opens the cork for a connection if nothing is queued that it would overtake.
     pub(super) fn cork_for(&mut self, key: Key, scratch: &[u8]) {
         self.store.carried = 0..0;
-        let may_speak = |flags: Flags| !flags.any(Flags::STREAMING);
+        let may_speak = |flags: Flags| !flags.any(Flags::STREAMING.with(Flags::LATEST_ONLY));
         if self
             .table
             .conn(key)

@@ -103,14 +103,16 @@ impl Ticket {
 
 /// What became of a message that was sent to a connection.
 ///
-/// It may be ignored: a dropped message means that the close is on its way to `on_close`, and is counted; a pressured
-/// peer is reported drained by `on_drain`.
+/// It may be ignored: a dropped message is counted, and means that the close is on its way to `on_close` or that the policy
+/// in force drops rather than closes; a pressured peer, and one whose message was dropped by policy, is reported drained by
+/// `on_drain`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Delivery {
-    /// It is on its way.
+    /// It is on its way. Under `DropOldest` and `LatestOnly` a newer message may yet take its place.
     Queued,
-    /// It is on its way, behind more than `outbox_bytes_high` bytes. Wait for `on_drain` before sending much more.
+    /// The same, behind more than `outbox_bytes_high` bytes. Wait for `on_drain` before sending much more.
     Pressured,
-    /// It is not: the connection is gone or closing.
+    /// It is not: the connection is gone or closing; or it stays, and by `DropNew`, or by `DropOldest` where nothing older could
+    /// make room, this one message is dropped.
     Dropped,
 }

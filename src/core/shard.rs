@@ -173,6 +173,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.timers();
         self.call_opened();
         self.flush_dirty();
+        self.core.relieve_if_full();
         self.call_drained();
         self.reap();
         self.retry_listeners();
@@ -326,7 +327,7 @@ impl<S: Service, I: Io> Shard<S, I> {
     fn mail(&mut self, mail: Mail<S::Mail>) {
         match mail {
             Mail::Publish(publication) => self.core.deliver(&publication, None),
-            Mail::Send { key, opcode, payload } => self.core.send_payload(key, opcode, &payload),
+            Mail::Send { key, opcode, mark, payload } => self.core.send_payload(key, opcode, mark, &payload),
             Mail::Close { key, code, reason } => self.core.close(key, code, &reason),
             Mail::Service(mail) => self.guard(None, |service, core| service.mail(core, mail)),
             Mail::Adopt(adoption) => self.adopt(*adoption),
@@ -379,6 +380,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             && super::deadlines::reached(core.now, self.traffic.1.wrapping_add(IDLE_MS))
         {
             core.store.buffers.shrink();
+            core.outboxes.shrink();
         }
     }
 }

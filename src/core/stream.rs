@@ -10,7 +10,7 @@ use crate::proto::ws::{Opcode, encode};
 
 use super::conn::Flags;
 use super::core::Core;
-use super::outbox::{Unit, has_room};
+use super::outbox::Unit;
 use super::service::{Delivery, Service};
 
 impl<S: Service> Core<S> {
@@ -21,7 +21,7 @@ impl<S: Service> Core<S> {
             self.counters.sends_dropped.add(1);
             return Delivery::Dropped;
         }
-        if !has_room(&self.config, self.queued_bytes(key), part.len()) {
+        if !self.has_room_for(key, part.len()) && !self.make_room(key, part.len()) {
             self.fail(key, Cause::OutboxFull);
             self.counters.sends_dropped.add(1);
             return Delivery::Dropped;

@@ -10,6 +10,7 @@ use slab::Slab;
 
 use super::conn::{Conn, Peer};
 use crate::base::id::Key;
+use crate::base::slow::SlowPolicy;
 
 /// The connections of a shard. `D` is what the service keeps of each.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub struct Table<D> {
     heard: Vec<u32>,
     v6: Slab<SocketAddrV6>,
     capacity: usize,
+    policy: SlowPolicy,
 }
 
 /// An idle echo connection is one cache line; `Conn` with 16 bytes for the service fills it.
@@ -33,14 +35,15 @@ enum Entry<T> {
 }
 
 impl<D> Table<D> {
-    /// An empty table for at most `capacity` connections.
-    pub fn new(capacity: usize) -> Self {
+    /// An empty table for at most `capacity` connections, which begin with this policy.
+    pub fn new(capacity: usize, policy: SlowPolicy) -> Self {
         Self {
             conns: Slab::with_capacity(capacity),
             generations: Vec::with_capacity(capacity),
             heard: Vec::with_capacity(capacity),
             v6: Slab::new(),
             capacity,
+            policy,
         }
     }
 
@@ -73,7 +76,9 @@ impl<D> Table<D> {
         conn: impl FnOnce(Peer) -> Conn<D>,
     ) -> Key {
         let peer = Peer::new(address, is_secure, &mut self.v6);
-        let slot = self.conns.insert(conn(peer));
+        let mut conn = conn(peer);
+        conn.set_policy(self.policy);
+        let slot = self.conns.insert(conn);
         if slot == self.generations.len() {
             self.generations.push(1);
             self.heard.push(now);
@@ -189,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_key_is_stale_once_its_connection_is_gone_whoever_comes_after() {
-        let mut table = Table::new(2);
+        let mut table = Table::new(2, SlowPolicy::LatestOnly);
         let first = insert(&mut table);
         assert!(table.contains(first) && !table.is_full());
         assert!(table.remove(first).is_some());
@@ -198,13 +203,13 @@ mod tests {
         assert!(
             table.conn(first).is_none() && table.conn_mut(first).is_none() && table.remove(first).is_none()
         );
-        assert!(table.conn(second).is_some());
+        assert!(table.conn(second).is_some_and(|conn| conn.flags.any(Flags::LATEST_ONLY)));
         assert_eq!(table.address(second), Some("127.0.0.1:9".parse().unwrap()));
     }
 
     #[test]
     fn generation_0_is_never_a_connection() {
-        let mut table = Table::new(1);
+        let mut table = Table::new(1, SlowPolicy::Close);
         let key = insert(&mut table);
         table.generations[0] = u32::MAX;
         let last = Key { slot: 0, generation: u32::MAX };

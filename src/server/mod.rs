@@ -17,7 +17,7 @@ mod seats;
 mod shared;
 mod threads;
 
-pub use crate::app::handle::{Handle, Metrics};
+pub use crate::app::handle::{Handle, HandleSending, Metrics};
 pub use builder::Builder;
 pub use plan::Plan;
 pub use running::Server;

@@ -12,6 +12,7 @@ mod panics;
 mod pressure;
 mod probe;
 mod proxied;
+mod slow;
 mod streaming;
 mod timers;
 mod topics;

@@ -11,7 +11,7 @@ use tungstenite::Message;
 use super::probe::{Client, Fixture, Hooks, PATIENCE, frame, start, text, with_shards};
 
 /// A WebSocket whose kernel takes little for it: the server's outbox grows as soon as it does not read.
-fn slow(fixture: &Fixture) -> (Client, ConnId) {
+pub(crate) fn slow(fixture: &Fixture) -> (Client, ConnId) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     socket.connect(&fixture.address.into()).unwrap();

@@ -1,5 +1,6 @@
 //! What other threads do to the shards: the handle's publishes, letters, closes and adoptions.
 
+use throng::base::slow::Mark;
 use throng::core::io::Parcel;
 use throng::core::mail::{Adopted, Adoption, MAIL_BYTES, Mail};
 use throng::core::publication::Publication;
@@ -89,7 +90,7 @@ impl World {
         let is_put = self.put(
             &mut self.net.borrow_mut(),
             id.shard(),
-            Mail::Send { key, opcode: Opcode::Text, payload },
+            Mail::Send { key, opcode: Opcode::Text, mark: Mark::UNSET, payload },
         );
         letters.push(is_put);
     }

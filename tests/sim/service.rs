@@ -3,6 +3,7 @@
 use throng::Subscribed;
 use throng::base::cause::CloseReason;
 use throng::base::id::Key;
+use throng::base::slow::Mark;
 use throng::core::core::Core;
 use throng::core::service::{Delivery, Reply, Service, Ticket};
 use throng::proto::http::{Request, Response};
@@ -95,7 +96,7 @@ impl SimService {
         };
         let Some(id) = id else { return };
         let words = message(b't', &[from, to, number], 30);
-        let delivery = core.send_to(id, as_message(&words, true));
+        let delivery = core.send_to(id, as_message(&words, true), Mark::UNSET);
         self.ledger.borrow_mut().letters.entry((from, to)).or_default().push(delivery != Delivery::Dropped);
     }
 

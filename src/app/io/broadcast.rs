@@ -52,7 +52,7 @@ pub(super) fn frames(packet: Message<'_>, attachments: &[Vec<u8>]) -> (Publicati
     };
     append(packet);
     attachments.iter().for_each(|attachment| append(Message::Binary(attachment)));
-    (Publication::of_frames(&bytes), pieces)
+    (Publication::of_frames(&bytes, 0), pieces)
 }
 
 impl Broadcast {

@@ -6,6 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use crate::base::id::{ConnId, Key};
+use crate::base::slow::SlowPolicy;
 use crate::core::service::Delivery;
 use crate::hub::Subscribed;
 use crate::proto::ws::{Message, Opcode};
@@ -92,6 +93,34 @@ impl<H: Handler> Conn<'_, H> {
     /// Bytes queued for the peer that the kernel has not taken yet.
     pub fn queued_bytes(&self) -> usize {
         self.shard.core.queued_bytes(self.key)
+    }
+
+    /// What becomes of messages that the peer reads too slowly for.
+    #[must_use]
+    pub fn slow_policy(&self) -> SlowPolicy {
+        self.shard.core.slow_policy(self.key)
+    }
+
+    /// Says what becomes of messages that the peer reads too slowly for. `slow_policy` of the settings unless said; a
+    /// message that says so itself beats it ([`drop_new`](Self::drop_new), [`drop_oldest`](Self::drop_oldest),
+    /// [`latest_only`](Self::latest_only), [`or_close`](Self::or_close)).
+    ///
+    /// ```
+    /// # use throng::{Admission, Conn, Handler, Message, Opening, SlowPolicy};
+    /// # struct Ticker;
+    /// # impl Handler for Ticker {
+    /// #     type Data = ();
+    /// #     fn admit(&mut self, _: &Opening<'_, Self>) -> Admission<()> { Admission::accept(()) }
+    /// fn on_open(&mut self, conn: &mut Conn<'_, Self>) {
+    ///     // Better a gap than the end: who is behind gets the newest of what it is sent.
+    ///     conn.set_slow_policy(SlowPolicy::DropOldest);
+    ///     conn.subscribe("news");
+    /// }
+    /// #     fn on_message(&mut self, _: &mut Conn<'_, Self>, _: Message<'_>) {}
+    /// # }
+    /// ```
+    pub fn set_slow_policy(&mut self, policy: SlowPolicy) {
+        self.shard.core.set_slow_policy(self.key, policy);
     }
 
     /// Subscribes the connection to a topic, from now until it unsubscribes or ends.

@@ -11,6 +11,7 @@ mod offload;
 #[cfg(feature = "socketio")]
 mod port;
 mod remote;
+mod sending;
 mod service;
 mod shard;
 
@@ -19,5 +20,6 @@ pub use conn::Conn;
 pub use handler::{Handler, Post};
 pub(crate) use offload::Offload;
 pub(crate) use remote::{Pack, Remote, Wake};
+pub use sending::Sending;
 pub(crate) use service::{Raw, RawMail};
 pub use shard::{Shard, Timer};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::app::handle::Handle;
 use crate::base::config::Config;
 use crate::base::id::{ConnId, Key};
+use crate::base::slow::Mark;
 use crate::core::core::Core;
 use crate::core::service::Delivery;
 use crate::core::timers::TimerId;
@@ -87,11 +88,14 @@ impl<H: Handler> Shard<'_, H> {
     /// Sends a message to any connection of the server. For one of another shard the result says only that it is on its
     /// way there.
     pub fn send<'m>(&mut self, id: ConnId, message: impl Into<Message<'m>>) -> Delivery {
-        let message = message.into();
+        self.send_with(id, message.into(), Mark::UNSET)
+    }
+
+    pub(super) fn send_with(&mut self, id: ConnId, message: Message<'_>, mark: Mark) -> Delivery {
         if id.shard() == self.index() {
-            return self.core.send(id.key, message);
+            return self.core.send_marked(id.key, message, mark);
         }
-        self.core.send_to(id, message)
+        self.core.send_to(id, message, mark)
     }
 
     /// Sends a message to a topic's subscribers on all shards.
