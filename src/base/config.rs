@@ -209,6 +209,9 @@ pub struct Config {
     pub handshakes_per_turn: usize,
     /// Bytes read from one connection per turn: the size of the shard's one read buffer. 256 KiB.
     pub read_bytes_per_turn: usize,
+    /// How long one connection's messages may be handled at a stretch, looked at every 64 of them. 2 ms; what is left comes
+    /// behind the others. Zero is off.
+    pub read_time_per_turn: Duration,
     /// Mailbox messages handled per turn. 1,024.
     pub mails_per_turn: usize,
     /// Messages queued for subscribers per turn, a publish counting eight more. 65,536, about 2 ms: whoever publishes
@@ -275,6 +278,7 @@ impl Default for Config {
             tls_handshake_bytes_max: 16 << 10,
             handshakes_per_turn: 128,
             read_bytes_per_turn: 256 << 10,
+            read_time_per_turn: Duration::from_millis(2),
             mails_per_turn: 1024,
             deliveries_per_turn: 65_536,
             flushes_per_turn: 256,
@@ -358,6 +362,7 @@ impl Config {
         span("drain_time", self.drain_time, Duration::ZERO)?;
         span("stop_grace", self.stop_grace, Duration::ZERO)?;
         span("turn_max", self.turn_max, Duration::ZERO)?;
+        span("read_time_per_turn", self.read_time_per_turn, Duration::ZERO)?;
         span("silent_timeout", self.silent_timeout, Duration::ZERO)?;
         span("ping_interval", self.ping_interval, Duration::ZERO)
     }

@@ -70,6 +70,8 @@ counters! {
     jobs_refused,
     /// Times reading paused at `outbox_bytes_high`.
     reads_paused,
+    /// Connections whose messages had to wait for the others at `read_time_per_turn`.
+    reads_cut,
     /// Handler calls that panicked.
     panics,
     /// Turns of the loop.

@@ -160,6 +160,7 @@ settings! {
     count config.tls_handshakes_per_turn, "TLS handshakes taken up per turn";
     count config.handshakes_per_turn, "First requests dealt with per turn, and again of those that waited";
     size config.read_bytes_per_turn, "Bytes read of a connection per turn: the shard's one read buffer";
+    time config.read_time_per_turn, "How long one connection's messages may be handled at a stretch; 0 is off";
     count config.mails_per_turn, "Messages of other shards handled per turn";
     count config.deliveries_per_turn, "Messages queued for subscribers per turn, and again of other shards";
     count config.flushes_per_turn, "Sockets written to per turn outside of their own reads";

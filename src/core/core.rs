@@ -46,10 +46,13 @@ pub struct Core<S: Service> {
     /// The connection being read has ended: decode no further.
     pub(super) is_halted: bool,
     pub(super) reading: Option<Key>,
-    /// What is left of this step's budget of deliveries, and whether the last publish ended it: then the connection it
-    /// came from is decoded no further.
+    /// What is left of this step's budget of deliveries.
     pub(super) deliveries_left: usize,
-    pub(super) is_fanned_out: bool,
+    /// Messages until it is looked at whether the connection being read has had its share; a publish that ends the budget
+    /// makes it the next.
+    pub(super) until_look: i32,
+    /// When its share of time is over, once it was looked at.
+    pub(super) share_ends_us: Option<u64>,
     /// Whom the service works for in a call that is about no connection by itself.
     pub(super) working_for: Option<Key>,
     pub(super) outboxes: Outboxes,
@@ -94,7 +97,8 @@ impl<S: Service> Core<S> {
             is_halted: false,
             reading: None,
             deliveries_left: 0,
-            is_fanned_out: false,
+            until_look: 0,
+            share_ends_us: None,
             working_for: None,
             outboxes: Outboxes::default(),
             batches: Batches::new(),

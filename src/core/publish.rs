@@ -94,7 +94,9 @@ impl<S: Service> Core<S> {
         self.counters.publishes.add(1);
         self.counters.deliveries.add(deliveries);
         self.deliveries_left = self.deliveries_left.saturating_sub(deliveries as usize + PUBLISH_DELIVERIES);
-        self.is_fanned_out = self.deliveries_left == 0;
+        if self.deliveries_left == 0 {
+            self.until_look = 0;
+        }
     }
 
     /// Queues a publication for one connection of this shard, if it is open. Unlike [`send`](Self::send) it may be given to
@@ -104,7 +106,9 @@ impl<S: Service> Core<S> {
         if self.table.contains(key) {
             self.counters.deliveries.add(1);
             self.deliveries_left = self.deliveries_left.saturating_sub(1);
-            self.is_fanned_out = self.deliveries_left == 0;
+            if self.deliveries_left == 0 {
+                self.until_look = 0;
+            }
             if publication.mark().is_latest() {
                 return self.deliver_latest_to(key.slot, publication);
             }

@@ -102,9 +102,9 @@ impl<S: Service, I: Io> Shard<S, I> {
     pub(super) fn frames_of(&mut self, key: Key, mut bytes: Vec<u8>) {
         let is_framed = |stage| matches!(stage, Stage::Open | Stage::Closing);
         if !bytes.is_empty() && self.core.table.conn(key).is_some_and(|conn| is_framed(conn.stage)) {
-            let Self { core, service, .. } = self;
+            let Self { core, service, io, .. } = self;
             core.cork_for(key, &[]);
-            let retired = decode(core, service, key, &mut bytes);
+            let retired = decode(core, service, key, &mut bytes, || io.now());
             self.uncork(key, retired);
         }
         self.core.store.buffers.give(bytes);

@@ -147,6 +147,7 @@ impl<D> Table<D> {
         let mut peer = Peer::new(address, is_secure, &mut self.v6);
         let known = &mut self.conns[key.slot as usize].peer;
         peer.set_new(known.is_new());
+        peer.policy = known.policy;
         let before = std::mem::replace(known, peer);
         before.release(&mut self.v6);
     }

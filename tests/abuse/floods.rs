@@ -1,6 +1,7 @@
 //! One peer sends as fast as it can.
 
 use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
 use throng::{Admission, Conn, Handler, Message, Opening};
 use tungstenite::Message as Theirs;
@@ -139,4 +140,53 @@ fn publishes_to_a_shard_that_stands_still_are_bounded() {
     }
     drop((flooder, holder));
     stop(server);
+}
+
+/// Takes a while over each message that begins with `w`, and says how many those were.
+struct Worker(usize);
+
+/// A message that is dear: longer than any that the tests of other limits send.
+const WORK: Duration = Duration::from_micros(50);
+
+impl Handler for Worker {
+    type Data = ();
+
+    fn admit(&mut self, _: &Opening<'_, Self>) -> Admission<()> {
+        Admission::accept(())
+    }
+
+    fn on_message(&mut self, conn: &mut Conn<'_, Self>, message: Message<'_>) {
+        match message.as_bytes() {
+            [b'w', ..] => {
+                let began = Instant::now();
+                while began.elapsed() < WORK {
+                    std::hint::spin_loop();
+                }
+                self.0 += 1;
+            }
+            b"hold" => std::thread::sleep(WORK * 1000),
+            _ => _ = conn.send(self.0.to_string().as_str()),
+        }
+    }
+}
+
+/// A read is bounded by its bytes, and a handler may take long over each few of them: its peer has a share of time as well,
+/// and what is left of its bytes is handled later, all of it and in order.
+#[test]
+fn whose_messages_are_dear_is_interrupted() {
+    let share = |config: &mut throng::Config| config.read_time_per_turn = Duration::from_millis(1);
+    let (server, address) = serve(share, |_| Worker(0));
+    let (mut flooder, mut asker) = (client(address), client(address));
+    let messages = 4000;
+    flooder.send(Theirs::text("hold")).unwrap();
+    let mut flood = frame(0x81, b"w").repeat(messages);
+    flood.extend_from_slice(&frame(0x81, b"and how many?"));
+    send_raw(&mut flooder, &flood);
+    asker.send(Theirs::text("how many?")).unwrap();
+    // Two shares, each with the messages that go by before the clock is looked at, would be 168.
+    let before: usize = text(&mut asker).parse().unwrap();
+    assert!(before < messages / 4, "{before} of {messages} went before an answer");
+    assert_eq!(text(&mut flooder), messages.to_string());
+    drop((flooder, asker));
+    assert!(stop(server).counter("reads_cut").unwrap() > 10);
 }

@@ -118,6 +118,7 @@ fn draw_config(random: &mut Random) -> Config {
     if random.chance(700) {
         config.stop_grace = Duration::ZERO;
     }
+    config.read_time_per_turn = Duration::from_micros([1, 10, 2000][config.flushes_per_turn % 3]);
     config.check().expect("the settings drawn are right");
     // Smaller than anybody may set them, so that they fill.
     config.mailbox_slots = random.pick(&[2, 5, 16, 64]);

@@ -110,6 +110,7 @@ fn draw_config(random: &mut Random, shards: usize) -> Config {
     config.mails_per_turn = random.within(1, 8);
     config.deliveries_per_turn = random.pick(&[1, 20, 65_536]);
     config.flushes_per_turn = random.within(1, 6);
+    config.read_time_per_turn = Duration::from_micros([1, 10, 2000][config.flushes_per_turn % 3]);
     config.outbox_bytes_high = random.pick(&[1000, 10_000, 65_536]);
     config.outbox_bytes_low = config.outbox_bytes_high / 2;
     let mut ms = |low, high| Duration::from_millis(random.within(low, high) as u64);
