@@ -6,6 +6,7 @@
 
 mod attack;
 mod child;
+mod churn;
 mod floods;
 mod healthy;
 mod peer;
@@ -53,6 +54,9 @@ fn main() {
         |name: &str| names.is_empty() || names.iter().any(|wanted| name.contains(wanted.as_str()));
     if is_wanted("floods") {
         floods(&mut report);
+    }
+    if is_wanted("churn") {
+        churn::churn(&mut report);
     }
     report.end();
 }

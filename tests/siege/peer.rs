@@ -1,7 +1,7 @@
 //! A peer's end of a connection: nonblocking, with what it still has to say and what it has not looked at yet.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -167,6 +167,11 @@ impl Peer {
     pub(crate) fn reset(self) {
         // SO_LINGER of zero seconds: the kernel throws away what is unsent and sends RST.
         drop(socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)));
+    }
+
+    /// Ends its own side: FIN.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
     }
 }
 

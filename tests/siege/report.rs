@@ -87,6 +87,20 @@ impl Report {
         }
     }
 
+    /// What a crowd has gone through.
+    pub(crate) fn churn(
+        &mut self,
+        counts: impl Iterator<Item = (&'static str, u64)>,
+        after: &Stand,
+        took: Duration,
+    ) {
+        let counts: serde_json::Map<_, _> =
+            counts.map(|(what, n)| (what.to_owned(), Value::from(n))).collect();
+        self.rows.push(json!({
+            "churn": counts, "seconds": took.as_secs_f64(), "rss_bytes": after.rss_bytes, "counters": after.counters,
+        }));
+    }
+
     pub(crate) fn check(&mut self, what: &str, holds: bool) {
         if !holds {
             self.failures.push(what.to_owned());
