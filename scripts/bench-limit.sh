@@ -25,7 +25,11 @@ done
 [ -z "$build" ] || cargo build --quiet --release --workspace --bins --example raw_epoll --example io_server
 
 exec python3 - "$@" <<'PY'
-import argparse, json, os, pathlib, signal, socket, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, pathlib, statistics, sys
+
+sys.path.insert(0, "scripts")
+sys.dont_write_bytecode = True
+import measuring
 
 # What is measured, and the limit it is measured against: their commands, without the address.
 THRONG = ["target/release/throng", "--shards", "1"]
@@ -92,60 +96,17 @@ WORKLOADS = {
 }
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until_it_accepts(process, port, log):
-    for _ in range(500):
-        if process.poll() is not None:
-            log.seek(0)
-            said = log.read().decode(errors="replace")
-            sys.exit(f"{said}bench-limit: {process.args[0]} ended before it accepted a connection")
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-    sys.exit(f"bench-limit: {process.args[0]} does not accept on port {port}")
-
-
 def measure(server, workload, seconds):
     """One run: CPU microseconds per message, as bench-client reports them."""
     command, path, flags = WORKLOADS[workload][server]
-    port = free_port()
-    log = tempfile.TemporaryFile()
-    # io_server ends with its standard input.
-    command = [*command, "--bind", f"127.0.0.1:{port}"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
-    try:
-        wait_until_it_accepts(process, port, log)
-        with tempfile.NamedTemporaryFile(suffix=".json") as report:
-            client = ["target/release/bench-client", flags[0], f"ws://127.0.0.1:{port}{path}", "--quiet"]
-            client += ["--threads", "1", *flags[1:], "--duration", f"{seconds}s", "--warmup", "500ms"]
-            client += ["--server-pid", str(process.pid), "--json", report.name]
-            run = subprocess.run(client, capture_output=True, text=True)
-            if run.returncode != 0:
-                sys.exit(f"bench-limit: {' '.join(client)} ended with {run.returncode}\n{run.stdout}{run.stderr}")
-            used = json.loads(pathlib.Path(report.name).read_text())["server"]["cpu_microseconds_per_message"]
-        if not used:
-            sys.exit(f"bench-limit: {workload}: no message came back from {server}")
-        return used
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def quartiles(values):
-    if len(values) == 1:
-        return values * 3
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return [low, middle, high]
+    port = measuring.free_port()
+    with measuring.Server("bench-limit", [*command, "--bind", f"127.0.0.1:{port}"], port) as running:
+        lasting = ["--duration", f"{seconds}s", "--warmup", "500ms"]
+        report = running.bench(flags[0], f"ws://127.0.0.1:{port}{path}", *flags[1:], *lasting)
+    used = report["server"]["cpu_microseconds_per_message"]
+    if not used:
+        sys.exit(f"bench-limit: {workload}: no message came back from {server}")
+    return used
 
 
 parser = argparse.ArgumentParser(prog="bench-limit.sh")
@@ -169,7 +130,7 @@ for workload in options.workload or WORKLOADS:
     for pair in range(options.pairs):
         order = ["throng", "limit"] if pair % 2 == 0 else ["limit", "throng"]
         pairs.append({server: measure(server, workload, options.seconds) for server in order})
-    low, middle, high = quartiles([pair["throng"] / pair["limit"] for pair in pairs])
+    low, middle, high = measuring.quartiles([pair["throng"] / pair["limit"] for pair in pairs])
     limit, throng = (statistics.median(pair[server] for pair in pairs) for server in ("limit", "throng"))
     print(f"{workload:<28} {limit:9.3f} {throng:9.3f}  {middle:.3f} [{low:.3f}, {high:.3f}]", flush=True)
     results[workload] = {"ratio": middle, "quartiles": [low, high], "pairs": pairs}

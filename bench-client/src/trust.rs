@@ -39,8 +39,8 @@ pub(crate) struct TlsFlags {
     /// is an address is expected in the certificate but never asked for
     #[arg(long, value_name = "NAME")]
     pub(crate) sni: Option<String>,
-    /// wss://, https://: resume the TLS sessions of earlier connections where the server lets it. Without it every
-    /// handshake is a full one
+    /// wss://, https://: resume the TLS sessions of earlier connections, each ticket once, where the server gives any.
+    /// Without it every handshake is a full one
     #[arg(long)]
     pub(crate) resume: bool,
 }
