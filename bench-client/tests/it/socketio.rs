@@ -295,7 +295,7 @@ fn connections_that_are_not_let_in_are_counted_with_the_reason() {
 
 #[test]
 fn throng_answers_with_acks_and_tells_everybody() {
-    let address = throng();
+    let address = throng(None);
     for (mode, flags) in [
         ("echo", "--ack --pipeline 4 --size 300"),
         ("echo", "--event back --namespace /x"),

@@ -124,11 +124,16 @@ pub(crate) fn relay_events(forget: impl Fn(u64) -> bool + Send + Sync + 'static)
     })
 }
 
-/// throng with a Socket.IO of its own, on two shards; it ends with the test process.
-pub(crate) fn throng() -> SocketAddr {
+/// throng with a Socket.IO of its own, on two shards, over TLS with this certificate and key in PEM if there is one; it ends
+/// with the test process.
+pub(crate) fn throng(tls: Option<(String, String)>) -> SocketAddr {
     use throng::io::RawArgs;
-    let server = throng::Server::builder()
-        .bind("127.0.0.1:0")
+    let (address, builder) = ("127.0.0.1:0", throng::Server::builder());
+    let builder = match tls {
+        None => builder.bind(address),
+        Some((cert, key)) => builder.bind_tls(address, &throng::Tls::from_pem(cert, key).unwrap()),
+    };
+    let server = builder
         .unwrap()
         .configure(|config| config.shards = 2)
         .socket_io(|io| {

@@ -36,6 +36,13 @@ impl Authority {
         &self.file
     }
 
+    /// A certificate for `localhost` and its key, in PEM.
+    pub(crate) fn pem(&self) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
     /// A server's settings with a certificate for these names, good until then.
     pub(crate) fn server(
         &self,

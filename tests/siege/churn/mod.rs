@@ -100,6 +100,9 @@ pub(crate) fn churn(report: &mut Report) {
         }
     });
     let after = server.stand();
+    let causes = throng::base::cause::TABLE.iter().map(|row| (row.name, after.counter(row.name)));
+    let causes = causes.filter(|(_, n)| *n > 0).map(|(name, n)| format!("{name} {n}"));
+    println!("the server counted: {}", causes.collect::<Vec<_>>().join(", "));
     tally.each().for_each(|(what, n)| println!("{n:>12} {what}"));
     tally.wrong.iter().take(20).for_each(|words| println!("    {words}"));
     println!(

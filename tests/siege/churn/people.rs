@@ -72,7 +72,7 @@ impl Worker {
             let number = self.first + group;
             let is_sluggish = self.draw(25) == 0;
             let hello = handshake(&Kind::of(number).path(number));
-            let Some((peer, place)) = self.dial(&hello, is_sluggish.then_some(2304)) else {
+            let Some((peer, place)) = self.dial(&hello, is_sluggish.then_some(16 << 10)) else {
                 return self.wanted.push(group);
             };
             let (id, stage) = (self.next_id, Stage::Coming);
@@ -86,11 +86,12 @@ impl Worker {
         }
     }
 
-    pub(super) fn outsider(&mut self, hello: Vec<u8>, flood: Vec<u8>, within: Duration) {
-        self.tally.add(if flood.is_empty() { "garbage" } else { "never read" }, 1);
+    /// Lets one in who is no member: who speaks garbage, of this way, or who floods and never reads.
+    pub(super) fn outsider(&mut self, hello: Vec<u8>, way: Option<usize>) {
+        self.tally.add(if way.is_some() { "garbage" } else { "never read" }, 1);
         if let Some((peer, _)) = self.dial(&hello, None) {
-            let until = Instant::now() + within;
-            self.guests.insert(Guest::Outsider(Outsider { peer, until, flood }));
+            let until = Instant::now() + ENDED_WITHIN;
+            self.guests.insert(Guest::Outsider(Outsider { peer, until, way }));
         }
     }
 
@@ -163,7 +164,11 @@ impl Worker {
         }
         if let Some(words) = was_cut {
             let (id, said) = (member.id, member.said);
-            let words = format!("{id} of group {}, which had said {said}: {words}", self.first + group);
+            let (unsent, is_sluggish) = (member.peer.unsent(), member.is_sluggish);
+            let words = format!(
+                "{id} of group {}, which had said {said}, {unsent} bytes unsent, sluggish {is_sluggish}: {words}",
+                self.first + group
+            );
             self.tally.blame("cut", 1, || words);
         }
         self.groups[group].places.retain(|&other| other != place);
@@ -175,7 +180,7 @@ impl Worker {
     pub(super) fn look_after(&mut self, now: Instant, is_end: bool) {
         let mut woken = Vec::new();
         let mut overdue = Vec::new();
-        let nap = Duration::from_millis(1000 + self.draw(8000) as u64);
+        let nap = Duration::from_millis(1000 + self.draw(4000) as u64);
         for (place, guest) in &mut self.guests {
             match guest {
                 Guest::Member(member) => {
@@ -196,7 +201,9 @@ impl Worker {
                         _ => {}
                     }
                 }
-                Guest::Outsider(outsider) if outsider.until < now => overdue.push(place),
+                Guest::Outsider(outsider) if outsider.way.is_some() && outsider.until < now => {
+                    overdue.push(place);
+                }
                 Guest::Outsider(_) => {}
             }
         }
@@ -206,7 +213,11 @@ impl Worker {
                 Some(Guest::Member(member)) => {
                     format!("{} of group {}: {:?}", member.id, member.group, member.stage)
                 }
-                _ => "an outsider".to_owned(),
+                Some(Guest::Outsider(outsider)) => {
+                    let (way, peer) = (outsider.way, &outsider.peer);
+                    format!("garbage of way {way:?}, {} unsent, {} heard", peer.unsent(), peer.heard())
+                }
+                None => continue,
             };
             self.tally.blame("not ended", 1, || words);
             if matches!(self.guests.get(place), Some(Guest::Outsider(_))) {

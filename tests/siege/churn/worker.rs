@@ -12,7 +12,7 @@ use super::garbage;
 use super::ledger::{Row, Tally};
 use super::member::{Going, Kind, Member, Stage, Word};
 use crate::peer::{Peer, Said};
-use crate::wire::handshake;
+use crate::wire::{framed, handshake};
 
 /// Members of a group.
 pub(super) const GROUP: usize = 10;
@@ -24,8 +24,8 @@ pub(super) const ENDED_WITHIN: Duration = Duration::from_secs(20);
 pub(super) struct Outsider {
     pub(super) peer: Peer,
     pub(super) until: Instant,
-    /// What it sends over and over without reading; empty for those who speak garbage.
-    pub(super) flood: Vec<u8>,
+    /// What garbage it speaks. `None`: it floods and never reads, so it does not hear either how it is ended.
+    pub(super) way: Option<usize>,
 }
 
 pub(super) enum Guest {
@@ -101,8 +101,7 @@ impl Worker {
         }
         is_settled();
         for _ in 0..self.plan.connections / self.plan.workers / 200 {
-            let flood = crate::wire::framed(0x82, &[9; 16 << 10]);
-            self.outsider(handshake("/echo"), flood, self.plan.lasts + Duration::from_secs(60));
+            self.outsider(handshake("/echo"), None);
         }
         let (began, mut last, mut looked) = (Instant::now(), Instant::now(), Instant::now());
         let (mut to_say, mut to_kill, mut to_litter) = (0.0, 0.0, 0.0);
@@ -130,7 +129,7 @@ impl Worker {
                 let (way, group, random) =
                     (self.draw(garbage::WAYS), self.draw(self.groups.len()), self.draw(1 << 20));
                 let words = garbage::words(way, self.first + group, random as u64);
-                self.outsider(words, Vec::new(), ENDED_WITHIN);
+                self.outsider(words, Some(way));
             }
             self.dial_wanted();
             self.step(Duration::from_millis(5))?;
@@ -153,7 +152,7 @@ impl Worker {
     fn is_unsettled(&self) -> bool {
         self.guests.iter().any(|(_, guest)| match guest {
             Guest::Member(member) => member.stage != Stage::Here,
-            Guest::Outsider(outsider) => outsider.flood.is_empty(),
+            Guest::Outsider(outsider) => outsider.way.is_some(),
         })
     }
 
@@ -190,14 +189,14 @@ impl Worker {
             None => {}
             Some(Guest::Outsider(outsider)) => {
                 let mut is_over = outsider.peer.flush().is_err();
-                if outsider.flood.is_empty() {
+                if outsider.way.is_some() {
                     is_over |= outsider.peer.fill(&mut self.scratch, usize::MAX).is_err();
                     is_over |= outsider.peer.is_over;
                 } else if outsider.peer.unsent() == 0 {
-                    is_over |= outsider.peer.say(&outsider.flood.repeat(64)).is_err();
+                    is_over |= outsider.peer.say(&framed(0x82, &[9; 16 << 10]).repeat(64)).is_err();
                 }
                 if is_over {
-                    self.tally.add("outsiders ended", 1);
+                    self.tally.add(if outsider.way.is_some() { "garbage ended" } else { "flood ended" }, 1);
                     self.guests.remove(place);
                 }
             }
