@@ -83,7 +83,7 @@ stage scripts scripts_parse
 stage crates few_crates
 stage clippy cargo clippy --locked --workspace --all-targets -- -D warnings
 stage library cargo clippy --locked --package throng --no-default-features --lib -- -D warnings
-# tests/tidy.rs, which reads the sources, is among them.
+# tests/tidy, which reads the sources, is among them.
 stage test cargo test --locked --workspace --no-fail-fast
 stage doc documented
 stage release cargo build --locked --release --workspace --bins --examples

@@ -3,6 +3,8 @@
 //! Nothing here does I/O, spawns a thread or reads a clock. Everything above may import it; it imports nothing.
 
 pub mod cause;
+mod check;
+mod choices;
 pub mod config;
 pub mod error;
 pub mod id;

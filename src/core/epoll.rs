@@ -18,8 +18,9 @@ use crate::sys::listener::deafen;
 use crate::sys::reserve::Reserve;
 
 use super::io::{Event, Got, Io, Parcel};
+use super::parcels::{Sent, Way, handoff_number};
 #[cfg(feature = "tls")]
-use super::tls::{Moved, Sessions, Tls};
+use super::tls::{Sessions, Tls};
 
 /// Bytes read of the request of a connection that is shed: most requests are smaller.
 const SHED_READ_BYTES: usize = 4 << 10;
@@ -120,32 +121,6 @@ pub struct Epoll {
     sessions: Sessions,
 }
 
-/// A stream on its way, and its TLS session.
-struct Sent {
-    stream: Way,
-    #[cfg(feature = "tls")]
-    session: Option<Moved>,
-}
-
-/// How a stream goes.
-enum Way {
-    /// As it is.
-    Stream(std::net::TcpStream),
-    /// Through a socket: its number there.
-    Handed(u64),
-}
-
-impl Way {
-    /// With no session.
-    fn alone(self) -> Sent {
-        Sent {
-            stream: self,
-            #[cfg(feature = "tls")]
-            session: None,
-        }
-    }
-}
-
 impl Epoll {
     /// The `Io` of the calling thread.
     ///
@@ -199,28 +174,6 @@ impl Epoll {
             }
         }
     }
-}
-
-/// Names a hand-off: its sender's own count and, in the low 16 bits, the sender.
-const fn handoff_number(count: u64, sender: u16) -> u64 {
-    count << 16 | sender as u64
-}
-
-/// Packs a stream that belongs to none of the shards. `outgoing` is where it goes under own fd tables; `count` is different
-/// for each.
-///
-/// # Errors
-/// The hand-off's socket is full, or the shard is gone.
-pub fn pack_foreign(
-    stream: std::net::TcpStream,
-    outgoing: Option<&Handoff>,
-    count: u64,
-) -> io::Result<Parcel> {
-    let Some(handoff) = outgoing else { return Ok(Box::new(Way::Stream(stream).alone())) };
-    // Shards are 1,024 at most, so none has this number.
-    let number = handoff_number(count, u16::MAX);
-    handoff.send(stream.as_fd(), &number.to_le_bytes())?;
-    Ok(Box::new(Way::Handed(number).alone()))
 }
 
 impl Io for Epoll {

@@ -44,6 +44,7 @@ pub mod load;
 pub mod mail;
 pub mod mailbox;
 pub mod outbox;
+pub mod parcels;
 mod parts;
 mod proxied;
 pub mod publication;

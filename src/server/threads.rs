@@ -16,7 +16,8 @@ use crate::app::raw::{Handler, Offload, Raw, RawMail, Remote};
 use crate::base::config::{Config, FdTables};
 use crate::base::error::SetupError;
 use crate::core::drain::Cut;
-use crate::core::epoll::{Epoll, EpollParts, Transport, pack_foreign};
+use crate::core::epoll::{Epoll, EpollParts, Transport};
+use crate::core::parcels::pack_foreign;
 use crate::core::shard::{Seed, Shard, Turn};
 #[cfg(feature = "tls")]
 use crate::core::tls::{Sessions, Tls};
