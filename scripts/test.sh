@@ -86,7 +86,7 @@ stage library cargo clippy --locked --package throng --no-default-features --lib
 # tests/tidy, which reads the sources, is among them.
 stage test cargo test --locked --workspace --no-fail-fast
 stage doc documented
-stage release cargo build --locked --release --workspace --bins --examples
+stage release cargo build --locked --release --workspace --bins --example raw_epoll --example io_server
 # The long runs in short: that they work, not what they measure.
 stage simulate scripts/simulate.sh --seeds 1000
 stage abuse scripts/abuse.sh --report "$logs/abuse"
@@ -112,6 +112,7 @@ suites() {
 }
 
 suites scripts/fuzz.sh fuzz 3
+suites scripts/sanitize.sh sanitize --short
 suites scripts/autobahn.sh autobahn --short
 for client in tests/clients/*/run.sh; do
     [ ! -x "$client" ] || suites "$client" "$(basename "$(dirname "$client")")"

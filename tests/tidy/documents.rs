@@ -10,8 +10,12 @@ use super::read;
 
 /// The rows of a table of `docs/TUNING.md`, by the name in the first column.
 fn rows(heading: &str) -> BTreeMap<String, Vec<String>> {
-    let text = read("docs/TUNING.md");
-    let (_, behind) = text.split_once(heading).unwrap_or_else(|| panic!("docs/TUNING.md has no {heading}"));
+    rows_of("docs/TUNING.md", heading)
+}
+
+fn rows_of(file: &str, heading: &str) -> BTreeMap<String, Vec<String>> {
+    let text = read(file);
+    let (_, behind) = text.split_once(heading).unwrap_or_else(|| panic!("{file} has no {heading}"));
     let table = behind.lines().skip(2).take_while(|line| line.starts_with('|'));
     let mut rows = BTreeMap::new();
     for line in table {
@@ -74,6 +78,27 @@ fn every_setting_is_documented_with_its_default() {
         (name.to_owned(), Some(value.to_owned()))
     });
     compare("| setting | default | at the limit | when to change it |", settings, printed);
+}
+
+#[test]
+fn every_limit_is_in_the_security_table_with_its_default_and_a_counter_that_exists() {
+    let limits = rows_of("docs/SECURITY.md", "| limit | default | what happens there | counter |");
+    let settings = rows("| setting | default | at the limit | when to change it |");
+    // An empty cell keeps the bar behind it.
+    let has_limit = |cells: &[String]| !cells[1].starts_with('|');
+    let missing: Vec<_> =
+        settings.iter().filter(|(name, cells)| has_limit(cells) && !limits.contains_key(*name)).collect();
+    assert!(missing.is_empty(), "docs/SECURITY.md lacks {missing:?}");
+    let counters = Counters::default();
+    let counters: BTreeSet<_> = counters.each().map(|(name, _)| name).collect();
+    for (name, cells) in &limits {
+        assert_eq!(Some(&cells[0]), settings.get(name).map(|cells| &cells[0]), "the default of {name}");
+        let (is_quoted, is_elsewhere) = (cells[2].starts_with('`'), cells[2].starts_with("the "));
+        assert!(is_quoted || is_elsewhere, "{name} has the counter {}", cells[2]);
+        for counter in cells[2].split(", ").filter(|_| is_quoted) {
+            assert!(counters.contains(counter.trim_matches('`')), "{name} has the counter {counter}");
+        }
+    }
 }
 
 /// The names of a struct's fields, and of the fields of those structs in it that `into` names, as `Debug` prints them.
