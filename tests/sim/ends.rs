@@ -95,9 +95,12 @@ impl World {
             if is_idle {
                 // An answer on its way would be a reason not to read on; none is.
                 let mut may_be_paused = vec![false; net.sockets.len()];
+                let lives = &self.ledger.borrow().lives;
                 for peer in &self.peers {
-                    // What is held back behind a streamed message counts as queued until that is finished.
-                    may_be_paused[peer.socket] = peer.is_mute || peer.heard.is_assembling;
+                    // What is held back behind a streamed message counts as queued until that is finished; a peer that has
+                    // reset may have thrown away the part that says so.
+                    may_be_paused[peer.socket] =
+                        peer.is_mute || lives.get(peer.uid as usize).is_some_and(|life| life.is_streamed_to);
                 }
                 net.check_sockets(|socket| may_be_paused[socket]);
             }

@@ -17,6 +17,8 @@ pub struct Life {
     pub said: u32,
     /// Messages heard from it.
     pub heard: u32,
+    /// A message in parts has been begun to it and is not finished.
+    pub is_streamed_to: bool,
     /// It was told `Pressured` and not yet that it is drained.
     pub is_pressured: bool,
     /// Its topics, with the moment it joined.

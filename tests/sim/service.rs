@@ -112,6 +112,7 @@ impl SimService {
         let delivery = core.send_part(key, opcode, &words, false);
         self.note(uid, delivery, true);
         if delivery != Delivery::Dropped {
+            self.ledger.borrow_mut().life(uid).is_streamed_to = true;
             if let Some(data) = core.data(key) {
                 data.streamed += 1;
             }
@@ -315,6 +316,9 @@ impl Service for SimService {
                 let later = rest.split_off(at);
                 let delivery = core.send_part(*key, *opcode, rest, is_last);
                 self.note(*uid, delivery, false);
+                if is_last && delivery != Delivery::Dropped {
+                    self.ledger.borrow_mut().life(*uid).is_streamed_to = false;
+                }
                 if !is_last && delivery != Delivery::Dropped {
                     core.set_timer(
                         1000,
