@@ -8,6 +8,8 @@
 #[cfg(feature = "socketio")]
 mod hostile;
 mod raw;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

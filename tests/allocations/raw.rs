@@ -10,7 +10,7 @@ use tungstenite::WebSocket;
 use super::{ALLOCATIONS, HELD_BYTES, one_at_a_time};
 
 /// Echoes; publishes what begins with `!`; tells its thread's counts to whoever asks with `?`.
-struct Counted;
+pub(super) struct Counted;
 
 impl Handler for Counted {
     type Data = u64;
@@ -46,7 +46,7 @@ impl Handler for Counted {
     }
 }
 
-type Client = WebSocket<TcpStream>;
+pub(super) type Client = WebSocket<TcpStream>;
 
 fn serve(shards: usize, configure: impl FnOnce(&mut Config)) -> (Server, SocketAddr) {
     let builder = Server::builder().bind("127.0.0.1:0").unwrap().configure(|config| {
@@ -59,7 +59,7 @@ fn serve(shards: usize, configure: impl FnOnce(&mut Config)) -> (Server, SocketA
     (server, address)
 }
 
-fn connect(address: SocketAddr) -> Client {
+pub(super) fn connect(address: SocketAddr) -> Client {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -67,7 +67,7 @@ fn connect(address: SocketAddr) -> Client {
 }
 
 /// Allocations so far on the thread of the client's shard, the bytes it holds, and which shard that is.
-fn counts(client: &mut Client) -> (u64, i64, usize) {
+pub(super) fn counts(client: &mut Client) -> (u64, i64, usize) {
     client.send(tungstenite::Message::text("?")).unwrap();
     let told = client.read().unwrap().into_data();
     let number = |range: std::ops::Range<usize>| u64::from_be_bytes(told[range].try_into().unwrap());

@@ -8,3 +8,4 @@ mod reload;
 mod server;
 mod shakes;
 mod stalls;
+mod suites;

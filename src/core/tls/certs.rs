@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, fs, io};
 
-use rustls::crypto::ring::{Ticketer, default_provider};
+use rustls::crypto::ring::Ticketer;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{
@@ -15,6 +15,8 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 
 use crate::base::error::SetupError;
+
+use super::suites::provider;
 
 /// The one protocol spoken over TLS here (RFC 7301, RFC 7230's name for it).
 const ALPN: &[u8] = b"http/1.1";
@@ -210,7 +212,7 @@ fn configure(
     sources: &[Source],
     ticketer: Arc<dyn ProducesTickets>,
 ) -> Result<Arc<ServerConfig>, SetupError> {
-    let provider = Arc::new(default_provider());
+    let provider = Arc::new(provider());
     let mut certs = Certs::default();
     for source in sources {
         let key = Arc::new(source.load(&provider)?);

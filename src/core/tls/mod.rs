@@ -6,12 +6,13 @@
 //! ```
 //!
 //! `session` is bytes in, bytes out. `sessions` has those of a shard, by fd, and does the reading and sending. `certs` is
-//! [`Tls`], which programs make and reload. Nothing above the seam knows any of it but whether a connection has it. Only
+//! [`Tls`], which programs make and reload, `suites` what it encrypts with. Nothing above the seam knows any of it but whether a connection has it. Only
 //! `epoll` calls it.
 
 mod certs;
 mod session;
 mod sessions;
+mod suites;
 #[cfg(test)]
 mod tests;
 
