@@ -6,6 +6,7 @@ use throng::base::cause::Cause;
 use throng::core::mail::Mail;
 
 use super::faults::Fault;
+use super::ledger::Life;
 use super::peer::{Kind, Peer, Phase};
 use super::world::World;
 
@@ -74,13 +75,20 @@ impl World {
         Ok(())
     }
 
-    /// In a drain no shard has closed more connections than the pace allows by now.
+    /// In a drain no shard has closed more WebSockets than the pace allows by now. Those that ask for one meanwhile are refused
+    /// at once, and are none of them.
     pub(super) fn check_pace(&self) -> Result<(), String> {
         let Some(drain) = self.drain else { return Ok(()) };
         let passed_us = (self.net.borrow().now_us - drain.began_us).saturating_sub(drain.delay_us);
         let most = u128::from(drain.per_second) * u128::from(passed_us + 1000) / 1_000_000 + 1;
-        for (shard, counters) in self.counters.iter().enumerate() {
-            let closed = counters.ended(Cause::ServerStops);
+        let ledger = self.ledger.borrow();
+        for shard in 0..self.shards.len() {
+            let is_told = |life: &&Life| {
+                life.closed > 0
+                    && life.id.is_some_and(|id| id.shard() == shard)
+                    && life.reason.is_some_and(|reason| reason.cause == Cause::ServerStops)
+            };
+            let closed = ledger.lives.iter().filter(is_told).count() as u64;
             if self.config.stop_grace.is_zero() && u128::from(closed) > most {
                 return Err(format!(
                     "shard {shard} has closed {closed} after {passed_us} us, {most} is the pace"
