@@ -3,7 +3,9 @@
 mod certs;
 mod client;
 mod echo;
+mod floods;
 mod moves;
+mod proxied;
 mod reload;
 mod server;
 mod shakes;

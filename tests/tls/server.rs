@@ -18,6 +18,10 @@ impl Handler for Echo {
     fn on_message(&mut self, conn: &mut Conn<'_, Self>, message: Message<'_>) {
         match message {
             Message::Text("secure?") => _ = conn.send(if conn.is_secure() { "yes" } else { "no" }),
+            Message::Text("who?") => {
+                let address = conn.peer_addr().map(|address| address.to_string());
+                conn.send(address.unwrap_or_default().as_str());
+            }
             Message::Text("flood") => {
                 for _ in 0..16 {
                     conn.send(&vec![b'x'; 100_000][..]);

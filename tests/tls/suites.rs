@@ -11,7 +11,7 @@ use super::client::{Socket, any, socket};
 use super::server::{counted, start, stop};
 
 /// A client's settings with one suite alone.
-fn only(authority: &Authority, suite: SupportedCipherSuite) -> Arc<ClientConfig> {
+pub(crate) fn only(authority: &Authority, suite: SupportedCipherSuite) -> Arc<ClientConfig> {
     let mut provider = default_provider();
     provider.cipher_suites = vec![suite];
     let builder = ClientConfig::builder_with_provider(Arc::new(provider));
