@@ -71,6 +71,8 @@ causes! {
     BadProxyHead, Silent, "bad_proxy_head", "the PROXY protocol head is malformed";
     /// Text that is not UTF-8.
     BadUtf8, Close(1007), "bad_utf8", "the text is not UTF-8";
+    /// A compressed message whose payload is none (RFC 7692 §7.2.2).
+    BadDeflate, Close(1007), "bad_deflate", "the compressed message is malformed";
     /// A message above `message_bytes_max`.
     MessageTooBig, Close(1009), "message_too_big", "the message is too big";
     /// A message in more than `fragments_max` fragments.

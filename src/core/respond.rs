@@ -95,7 +95,7 @@ impl<S: Service> Core<S> {
     /// Makes a WebSocket of the connection; the turn calls `opened`.
     pub(super) fn upgrade(&mut self, key: Key, accept: &Accept, subprotocol: Option<&str>) {
         let mut bytes = self.store.buffers.take(256);
-        if accept.encode(subprotocol, &mut bytes).is_err() {
+        if accept.encode(subprotocol, None, &mut bytes).is_err() {
             // The service chose a subprotocol that was not offered; a client would have to refuse it.
             self.store.buffers.give(bytes);
             return self.fail(key, Cause::NotAnswered);

@@ -6,6 +6,7 @@
 use std::io::{self, Read, Write};
 
 use throng::Cause;
+use throng::proto::ws::deflate::Agreed;
 use throng::proto::ws::{Carry, Decoder, Item, Limits, Message, Role, Store};
 use tungstenite::protocol::{Role as TheirRole, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message as TheirMessage};
@@ -49,6 +50,7 @@ impl Outcome {
 pub struct Reader {
     pub role: Role,
     pub limits: Limits,
+    pub agreed: Agreed,
     pub store: Store,
     pub carry: Option<Box<Carry>>,
     pub outcome: Outcome,
@@ -59,7 +61,15 @@ pub struct Reader {
 impl Reader {
     pub fn new(role: Role, limits: Limits) -> Self {
         let store = Store::new();
-        Self { role, limits, store, carry: None, outcome: Outcome::default(), unfinished: 0 }
+        Self {
+            role,
+            limits,
+            agreed: Agreed::NOTHING,
+            store,
+            carry: None,
+            outcome: Outcome::default(),
+            unfinished: 0,
+        }
     }
 
     /// One read of `bytes`, the first of them straight into the carry if `direct` says so and it wants them.
@@ -77,7 +87,8 @@ impl Reader {
             bytes = &bytes[n..];
         }
         let mut scratch = bytes.to_vec();
-        let mut decoder = Decoder::new(self.role, self.limits, self.carry.take(), &mut scratch);
+        let decoder = Decoder::new(self.role, self.limits, self.carry.take(), &mut scratch);
+        let mut decoder = decoder.agreed(self.agreed);
         loop {
             match decoder.next(&mut self.store) {
                 Ok(Some(item)) => self.outcome.events.push(item.into()),

@@ -4,7 +4,8 @@
 //! what has arrived, never with what a header announced. The decoder fills it; the core may read from the socket
 //! straight into it.
 
-use super::fragments::Fragments;
+use super::deflate::Inflater;
+use super::fragments::Partial;
 use super::head::{HEAD_BYTES_MAX, Head, Open, Rules, parse};
 use super::mask::{copy_unmasked, unmask};
 use crate::base::cause::Cause;
@@ -28,8 +29,24 @@ pub struct Store {
     /// sends it on can tell that it need not be copied. The buffer itself comes out of
     /// [`Decoder::finish`](super::Decoder::finish), the payload at its start. Empty otherwise.
     pub carried: std::ops::Range<usize>,
+    /// What compressed messages go through: the shard's, made when the first one comes, or for the length of a read the
+    /// connection's own, where that has a context.
+    pub inflater: Option<Box<Inflater>>,
+    /// What was inflated since somebody looked.
+    pub inflated: Inflated,
     #[expect(clippy::vec_box, reason = "the box is what is kept: it is handed to a connection as it is")]
     carries: Vec<Box<Carry>>,
+}
+
+/// What inflating has come to: messages, their payloads as they came, and the messages themselves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Inflated {
+    /// Messages.
+    pub messages: usize,
+    /// Compressed bytes.
+    pub bytes_in: usize,
+    /// Inflated bytes.
+    pub bytes_out: usize,
 }
 
 impl Store {
@@ -63,7 +80,7 @@ pub struct Carry {
     /// The payload, unmasked as far as it has arrived. Its length is its capacity.
     buffer: Vec<u8>,
     arrived: usize,
-    pub(super) message: Option<Box<Fragments>>,
+    pub(super) message: Option<Box<Partial>>,
 }
 
 impl Carry {

@@ -5,7 +5,8 @@
 //! the items, and on the cause of an error.
 
 use super::carry::{Carry, Store};
-use super::fragments::Fragments;
+use super::deflate::{Agreed, Inflater};
+use super::fragments::Partial;
 use super::head::{Head, Rules, common, parse};
 use super::mask::unmask;
 use super::message::{Message, Opcode};
@@ -33,11 +34,14 @@ pub struct Decoder<'a> {
     carry: Option<Box<Carry>>,
     role: Role,
     limits: Limits,
+    agreed: Agreed,
     /// What of the carry the last item borrows.
     lent: Lent,
     /// A close frame or an error came: nothing comes after it.
     over: bool,
     retired: Option<Vec<u8>>,
+    /// The last compressed message: a buffer, and how many bytes of it are the message.
+    inflated: (Vec<u8>, usize),
 }
 
 /// What a decoder leaves behind.
@@ -56,6 +60,8 @@ enum Lent {
     Nothing,
     Frame,
     Message,
+    /// Nothing of the carry, but the buffer that a message was inflated into.
+    Inflated,
 }
 
 /// Where the payload of a whole frame is.
@@ -69,19 +75,29 @@ enum Place {
 enum Found {
     Frame(Opcode, Place),
     Assembled,
+    Inflated(Opcode),
 }
 
 impl<'a> Decoder<'a> {
     /// A decoder for `input`, which continues where `carry` left off.
     #[inline]
     pub fn new(role: Role, limits: Limits, carry: Option<Box<Carry>>, input: &'a mut [u8]) -> Self {
-        Self { input, at: 0, carry, role, limits, lent: Lent::Nothing, over: false, retired: None }
+        let agreed = Agreed::NOTHING;
+        let (lent, inflated) = (Lent::Nothing, (Vec::new(), 0));
+        Self { input, at: 0, carry, role, limits, agreed, lent, over: false, retired: None, inflated }
+    }
+
+    /// The same for a connection that has agreed on compression: [`Store::inflater`] is what its messages go through.
+    #[inline]
+    pub fn agreed(mut self, agreed: Agreed) -> Self {
+        self.agreed = agreed;
+        self
     }
 
     /// The next item, `None` when the input is used up. An incomplete frame is in the carry then.
     ///
     /// # Errors
-    /// `BadFrame`, `BadClose`, `BadUtf8`, `MessageTooBig` or `TooManyFragments`. After an error, as after a close
+    /// `BadFrame`, `BadClose`, `BadUtf8`, `BadDeflate`, `MessageTooBig` or `TooManyFragments`. After an error, as after a close
     /// frame, there is nothing more: what the input still holds is ignored.
     #[inline(always)]
     pub fn next(&mut self, store: &mut Store) -> Result<Option<Item<'_>>, Cause> {
@@ -140,7 +156,7 @@ impl<'a> Decoder<'a> {
     /// error: frames that were not asked for are lost.
     #[inline]
     pub fn finish(mut self, store: &mut Store) -> Finished {
-        if self.carry.is_some() {
+        if self.carry.is_some() || self.lent != Lent::Nothing {
             self.take_back(store);
         }
         Finished { carry: self.carry, retired: self.retired }
@@ -176,6 +192,13 @@ impl<'a> Decoder<'a> {
         };
         let carry = self.carry.as_deref();
         let item = match found {
+            Found::Inflated(opcode) => {
+                let payload = &self.inflated.0[..self.inflated.1];
+                match opcode {
+                    Opcode::Text => utf8::text(payload).map(|text| Item::Message(Message::Text(text))),
+                    _ => Ok(Item::Message(Message::Binary(payload))),
+                }
+            }
             Found::Assembled => {
                 self.lent = Lent::Message;
                 carry
@@ -214,27 +237,60 @@ impl<'a> Decoder<'a> {
     fn find(&mut self, store: &mut Store) -> Result<Option<Found>, Cause> {
         while !self.over {
             let open = self.carry.as_ref().and_then(|carry| carry.open());
-            let rules = Rules { role: self.role, limits: self.limits, open };
+            let inflates = self.agreed.is_on();
+            let rules = Rules { role: self.role, limits: self.limits, inflates, open };
             let Some((head, place)) = self.frame(&rules, store)? else { return Ok(None) };
             if head.opcode.is_control() || (head.fin && open.is_none()) {
+                if head.compressed {
+                    self.inflate_frame(place, store)?;
+                    return Ok(Some(Found::Inflated(head.opcode)));
+                }
                 return Ok(Some(Found::Frame(head.opcode, place)));
             }
             let carry = self.carry.get_or_insert_with(|| store.take());
-            let mut message = carry.message.take().unwrap_or_else(|| Box::new(Fragments::new(self.limits)));
+            let mut message =
+                carry.message.take().unwrap_or_else(|| Box::new(Partial::new(&head, self.limits)));
             let complete = match place {
-                Place::Input { start, end } => message.add(&head, &self.input[start..end])?,
+                Place::Input { start, end } => {
+                    message.add(&head, &self.input[start..end], &mut store.buffers)?
+                }
                 Place::Carry => {
-                    let complete = message.add(&head, carry.payload())?;
+                    let complete = message.add(&head, carry.payload(), &mut store.buffers)?;
                     store.buffers.give(carry.end_frame());
                     complete
                 }
             };
-            carry.message = Some(message);
+            match *message {
+                Partial::Compressed(gathered) if complete => {
+                    let inflated = inflate(&gathered.bytes, self.agreed, self.limits, store);
+                    store.buffers.give(gathered.bytes);
+                    (self.inflated, self.lent) = (inflated?, Lent::Inflated);
+                    return Ok(Some(Found::Inflated(gathered.opcode)));
+                }
+                _ => carry.message = Some(message),
+            }
             if complete {
                 return Ok(Some(Found::Assembled));
             }
         }
         Ok(None)
+    }
+
+    /// Inflates the message of one whole frame.
+    fn inflate_frame(&mut self, place: Place, store: &mut Store) -> Result<(), Cause> {
+        let inflated = match (place, &mut self.carry) {
+            (Place::Input { start, end }, _) => {
+                inflate(&self.input[start..end], self.agreed, self.limits, store)
+            }
+            (Place::Carry, Some(carry)) => {
+                let inflated = inflate(carry.payload(), self.agreed, self.limits, store);
+                store.buffers.give(carry.end_frame());
+                inflated
+            }
+            (Place::Carry, None) => Err(Cause::BadDeflate),
+        };
+        (self.inflated, self.lent) = (inflated?, Lent::Inflated);
+        Ok(())
     }
 
     /// The next frame, if it is whole: its payload is unmasked then. If it is not, it is in the carry.
@@ -261,9 +317,13 @@ impl<'a> Decoder<'a> {
 
     /// Ends the loan of the last item, and gives up the carry if nothing is left in it.
     fn take_back(&mut self, store: &mut Store) {
+        if self.lent == Lent::Inflated {
+            self.lent = Lent::Nothing;
+            store.buffers.give(std::mem::take(&mut self.inflated.0));
+        }
         let Some(mut carry) = self.carry.take() else { return };
         match self.lent {
-            Lent::Nothing => {}
+            Lent::Nothing | Lent::Inflated => {}
             Lent::Frame => {
                 store.carried = 0..0;
                 self.retired = Some(carry.end_frame());
@@ -277,4 +337,27 @@ impl<'a> Decoder<'a> {
             self.carry = Some(carry);
         }
     }
+}
+
+/// Puts the payload of a compressed message through the inflater that the store has at this moment.
+fn inflate(
+    payload: &[u8],
+    agreed: Agreed,
+    limits: Limits,
+    store: &mut Store,
+) -> Result<(Vec<u8>, usize), Cause> {
+    let keeps_context = agreed.client_takeover();
+    // Without a context it serves every connection of the shard, and with it those of every window.
+    let window_bits = if keeps_context { agreed.client_bits() } else { 15 };
+    let inflater = store.inflater.get_or_insert_with(|| Box::new(Inflater::new(window_bits)));
+    let result = inflater.inflate(payload, limits.message_bytes_max, keeps_context, &mut store.buffers);
+    let tally = &mut store.inflated;
+    tally.messages += 1;
+    tally.bytes_in += payload.len();
+    tally.bytes_out += match &result {
+        Ok((_, bytes)) => *bytes,
+        Err(Cause::MessageTooBig) => limits.message_bytes_max,
+        Err(_) => 0,
+    };
+    result
 }

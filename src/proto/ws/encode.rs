@@ -45,6 +45,15 @@ pub const fn header(opcode: Opcode, fin: bool, len: usize) -> Header {
     Header { bytes, len: 10 }
 }
 
+/// A server's header for a message of one frame whose compressed payload has `len` bytes (RFC 7692 §6).
+#[inline]
+#[must_use]
+pub const fn compressed_header(opcode: Opcode, len: usize) -> Header {
+    let mut header = header(opcode, true, len);
+    header.bytes[0] |= 0x40;
+    header
+}
+
 /// A client's header: the mask bit set, the mask at its end.
 #[inline]
 #[must_use]

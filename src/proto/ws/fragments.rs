@@ -1,6 +1,7 @@
-//! A fragmented message in progress, assembled by tungstenite's `WebSocketContext`.
+//! A fragmented message in progress: assembled by tungstenite's `WebSocketContext`, or gathered to be inflated.
 //!
-//! The context lives for the length of one message. It is fed whole data frames only, so it holds nothing of a
+//! A compressed message is inflated when it is whole, so that a connection without a context of its own needs none for the
+//! length of a message either. The context of tungstenite lives for the length of one message. It is fed whole data frames only, so it holds nothing of a
 //! frame when it returns the message, and can be dropped. It never sees a control frame, so it never has anything
 //! to reply. Called by the decoder, which has checked every header before.
 
@@ -10,13 +11,76 @@ use tungstenite::protocol::{Message as Assembled, Role as ContextRole, WebSocket
 use tungstenite::{Error, error::CapacityError};
 
 use super::head::{Head, Open};
-use super::message::Message;
+use super::message::{Message, Opcode};
 use super::{Limits, encode};
 use crate::base::cause::Cause;
+use crate::base::pool::{Pool, extend};
 
 /// Bytes the context reads at a time. It zeroes that much before every read, so 1 KiB is dearest to nobody: 15 ns
 /// for a fragment of 20 bytes, 16 reads for one of 16 KiB.
 const READ_BUFFER_BYTES: usize = 1 << 10;
+
+/// A message of which the last frame is still to come, or has just come.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a carry holds it boxed, and only while a message is in pieces"
+)]
+#[derive(Debug)]
+pub(super) enum Partial {
+    Plain(Fragments),
+    Compressed(Gathered),
+}
+
+impl Partial {
+    /// For the message that begins with a frame of this header.
+    pub(super) fn new(first: &Head, limits: Limits) -> Self {
+        if first.compressed {
+            return Self::Compressed(Gathered { opcode: first.opcode, bytes: Vec::new(), fragments: 0 });
+        }
+        Self::Plain(Fragments::new(limits))
+    }
+
+    pub(super) fn open(&self) -> Open {
+        match self {
+            Self::Plain(fragments) => fragments.open,
+            Self::Compressed(Gathered { bytes, fragments, .. }) => {
+                Open { bytes: bytes.len(), fragments: *fragments, compressed: true }
+            }
+        }
+    }
+
+    /// The whole message, once [`add`](Self::add) has said that it is complete. A compressed one is the decoder's to inflate.
+    pub(super) fn message(&self) -> Option<Message<'_>> {
+        match self {
+            Self::Plain(fragments) => fragments.message(),
+            Self::Compressed(_) => None,
+        }
+    }
+
+    /// Adds a frame. Returns whether the message is complete.
+    ///
+    /// # Errors
+    /// `BadUtf8` as soon as text that is not compressed is wrong.
+    pub(super) fn add(&mut self, head: &Head, payload: &[u8], buffers: &mut Pool) -> Result<bool, Cause> {
+        match self {
+            Self::Plain(fragments) => fragments.add(head, payload),
+            Self::Compressed(gathered) => {
+                gathered.fragments += 1;
+                buffers.grow(&mut gathered.bytes, payload.len());
+                extend(&mut gathered.bytes, payload);
+                Ok(head.fin)
+            }
+        }
+    }
+}
+
+/// The payload of a compressed message, as far as it has come.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    pub(super) opcode: Opcode,
+    pub(super) bytes: Vec<u8>,
+    fragments: u32,
+}
 
 #[derive(Debug)]
 pub(super) struct Fragments {
@@ -26,7 +90,7 @@ pub(super) struct Fragments {
 }
 
 impl Fragments {
-    pub(super) fn new(limits: Limits) -> Self {
+    fn new(limits: Limits) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
@@ -35,18 +99,14 @@ impl Fragments {
         // Masks are checked and taken away before a frame gets here, whichever side sent it. So the context reads
         // what a server sends, and that is the client's role.
         let context = WebSocketContext::new(ContextRole::Client, Some(config));
-        Self { context, open: Open { bytes: 0, fragments: 0 }, assembled: None }
-    }
-
-    pub(super) fn open(&self) -> Open {
-        self.open
+        Self { context, open: Open::default(), assembled: None }
     }
 
     /// Adds a frame. Returns whether the message is complete.
     ///
     /// # Errors
     /// `BadUtf8` as soon as the text is wrong.
-    pub(super) fn add(&mut self, head: &Head, payload: &[u8]) -> Result<bool, Cause> {
+    fn add(&mut self, head: &Head, payload: &[u8]) -> Result<bool, Cause> {
         self.open.fragments += 1;
         self.open.bytes += payload.len();
         let header = encode::header(head.opcode, head.fin, payload.len());
@@ -63,8 +123,7 @@ impl Fragments {
         }
     }
 
-    /// The whole message, once [`add`](Self::add) has said that it is complete.
-    pub(super) fn message(&self) -> Option<Message<'_>> {
+    fn message(&self) -> Option<Message<'_>> {
         match self.assembled.as_ref()? {
             Assembled::Text(text) => Some(Message::Text(text)),
             Assembled::Binary(bytes) => Some(Message::Binary(bytes)),

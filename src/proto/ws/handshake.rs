@@ -1,7 +1,7 @@
 //! The server's side of the opening handshake (RFC 6455 §4.2): a request becomes an [`Accept`], or a cause.
 //!
 //! tungstenite judges the handshake and derives the key. What is judged here is what it cannot see: lists that are
-//! spread over several fields, fields that may stand only once, a body. No extensions are negotiated. Called by the
+//! spread over several fields, fields that may stand only once, a body. The one extension is `deflate`'s. Called by the
 //! core for every request that asks for WebSocket; the origin is not judged here but by `Config::origins`.
 
 use std::fmt;
@@ -10,6 +10,7 @@ use tungstenite::error::{Error, ProtocolError};
 use tungstenite::handshake::server::create_response;
 use tungstenite::http::{self, header};
 
+use super::deflate::{Offers, Terms};
 use crate::base::cause::Cause;
 use crate::proto::http::Request;
 
@@ -19,6 +20,7 @@ pub struct Accept {
     key: String,
     /// The subprotocols, each behind a comma, which no name contains: one allocation, however many names are offered.
     offered: String,
+    offers: Offers,
 }
 
 /// The subprotocol chosen is not one that the client offered; it would have to fail the connection (RFC 6455 §4.1).
@@ -50,7 +52,8 @@ pub fn check(request: &Request<'_>) -> Result<Accept, Cause> {
     let key = response.headers().get(header::SEC_WEBSOCKET_ACCEPT).and_then(|key| key.to_str().ok());
     let key = key.ok_or(Cause::BadHandshake)?.to_owned();
     let offered = request.subprotocols().fold(String::new(), |offered, name| offered + "," + name);
-    Ok(Accept { key, offered })
+    let offers = Offers::parse(request.header_all("sec-websocket-extensions"));
+    Ok(Accept { key, offered, offers })
 }
 
 /// What a handshake that another HTTP server has read is to be answered with, before its connection is
@@ -96,12 +99,24 @@ pub fn answer(headers: &http::HeaderMap) -> Result<http::HeaderMap, Cause> {
 }
 
 impl Accept {
-    /// Appends the response that completes the handshake: 101, with the subprotocol that was chosen.
+    /// What the client offers of compression.
+    #[must_use]
+    pub const fn offers(&self) -> &Offers {
+        &self.offers
+    }
+
+    /// Appends the response that completes the handshake: 101, with the subprotocol that was chosen, and with the answer to
+    /// the client's offer of compression where there are `terms` for it.
     ///
     /// # Errors
     /// [`NotOffered`], and nothing is appended, where the client did not offer this subprotocol. They are compared
     /// exactly (RFC 6455 §4.2.2).
-    pub fn encode(&self, subprotocol: Option<&str>, out: &mut Vec<u8>) -> Result<(), NotOffered> {
+    pub fn encode(
+        &self,
+        subprotocol: Option<&str>,
+        terms: Option<Terms>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), NotOffered> {
         // What comes before the first comma is no name.
         let is_offered = |chosen: &str| self.offered.split(',').skip(1).any(|offered| offered == chosen);
         if subprotocol.is_some_and(|chosen| !is_offered(chosen)) {
@@ -115,6 +130,10 @@ impl Accept {
         if let Some(chosen) = subprotocol {
             out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
             out.extend_from_slice(chosen.as_bytes());
+        }
+        if let Some(terms) = terms.filter(|&terms| self.offers.agree(terms).is_on()) {
+            out.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+            self.offers.answer(terms, out);
         }
         out.extend_from_slice(b"\r\n\r\n");
         Ok(())
@@ -209,7 +228,7 @@ mod tests {
                 ("/chat", Some("room=1"), true)
             );
             let mut out = Vec::new();
-            check(request).unwrap().encode(chosen, &mut out).unwrap();
+            check(request).unwrap().encode(chosen, None, &mut out).unwrap();
             out
         };
         let stream = Loopback { sent: Vec::new(), received: io::Cursor::default(), answer };
@@ -322,10 +341,14 @@ mod tests {
             judge(&format!("GET / HTTP/1.1\r\nHost: a\r\n{ASKS}{VERSION}{KEY}{protocols}\r\n")).unwrap();
         for chosen in ["Chat", "chat, mqtt", "b\u{e4}d", "", "soap"] {
             let mut out = Vec::new();
-            assert_eq!((accept.encode(Some(chosen), &mut out), out.len()), (Err(NotOffered), 0), "{chosen}");
+            assert_eq!(
+                (accept.encode(Some(chosen), None, &mut out), out.len()),
+                (Err(NotOffered), 0),
+                "{chosen}"
+            );
         }
         let mut out = b"before".to_vec();
-        accept.encode(Some("mqtt"), &mut out).unwrap();
+        accept.encode(Some("mqtt"), None, &mut out).unwrap();
         let expected = "beforeHTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);

@@ -23,6 +23,8 @@ pub(super) const CONTROL_BYTES_MAX: usize = 125;
 pub(super) struct Head {
     pub(super) opcode: Opcode,
     pub(super) fin: bool,
+    /// The message is compressed, of which this is the first frame (RFC 7692 §6).
+    pub(super) compressed: bool,
     /// The mask; zeros in an unmasked frame, where it changes nothing.
     pub(super) mask: [u8; 4],
     /// Bytes of the header itself.
@@ -32,12 +34,14 @@ pub(super) struct Head {
 }
 
 /// How far a fragmented message has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Open {
     /// Payload bytes so far.
     pub(super) bytes: usize,
     /// Frames so far.
     pub(super) fragments: u32,
+    /// Whether it is compressed.
+    pub(super) compressed: bool,
 }
 
 /// What a header is judged by.
@@ -45,6 +49,8 @@ pub(super) struct Open {
 pub(super) struct Rules {
     pub(super) role: Role,
     pub(super) limits: Limits,
+    /// Whether compressed messages were agreed on.
+    pub(super) inflates: bool,
     /// The message that is in progress, if one is.
     pub(super) open: Option<Open>,
 }
@@ -78,7 +84,7 @@ pub(super) fn common(bytes: &[u8], role: Role, message_bytes_max: usize) -> Opti
         Role::Server => *bytes[length_end..].first_chunk()?,
         Role::Client => [0; 4],
     };
-    Some(Head { opcode, fin: true, mask, head_len, len })
+    Some(Head { opcode, fin: true, compressed: false, mask, head_len, len })
 }
 
 /// The header at the start of `bytes`, or `None` while it is incomplete.
@@ -116,21 +122,35 @@ pub(super) fn parse(bytes: &[u8], rules: &Rules) -> Result<Option<Head>, Cause> 
         Opcode::Text | Opcode::Binary => rules.open.is_none(),
         Opcode::Close | Opcode::Ping | Opcode::Pong => header.is_final && len <= CONTROL_BYTES_MAX as u64,
     };
-    if header.rsv1 || header.rsv2 || header.rsv3 || !length_is_right || !masking_is_right || !order_is_right {
+    // RFC 7692 §6: it stands on the first frame of a message, and nowhere else.
+    let rsv1_is_right = !header.rsv1 || (rules.inflates && matches!(opcode, Opcode::Text | Opcode::Binary));
+    if !rsv1_is_right
+        || header.rsv2
+        || header.rsv3
+        || !length_is_right
+        || !masking_is_right
+        || !order_is_right
+    {
         return Err(Cause::BadFrame);
     }
     if !opcode.is_control() {
-        let open = rules.open.unwrap_or(Open { bytes: 0, fragments: 0 });
+        let open = rules.open.unwrap_or(Open { bytes: 0, fragments: 0, compressed: header.rsv1 });
         if open.fragments >= rules.limits.fragments_max {
             return Err(Cause::TooManyFragments);
         }
-        if len > rules.limits.message_bytes_max.saturating_sub(open.bytes) as u64 {
+        let most = if open.compressed {
+            rules.limits.compressed_bytes_max()
+        } else {
+            rules.limits.message_bytes_max
+        };
+        if len > most.saturating_sub(open.bytes) as u64 {
             return Err(Cause::MessageTooBig);
         }
     }
     Ok(Some(Head {
         opcode,
         fin: header.is_final,
+        compressed: header.rsv1,
         mask: header.mask.unwrap_or_default(),
         head_len: cursor.position() as usize,
         len: len as usize,
@@ -144,7 +164,7 @@ mod tests {
     const ROLES: [Role; 2] = [Role::Server, Role::Client];
 
     fn rules(role: Role, message_bytes_max: usize, open: Option<Open>) -> Rules {
-        Rules { role, limits: Limits { message_bytes_max, fragments_max: 3 }, open }
+        Rules { role, limits: Limits { message_bytes_max, fragments_max: 3 }, inflates: false, open }
     }
 
     /// All 65,536 first two bytes, with lengths behind them that are right, too short for their form, and too long.
@@ -204,9 +224,52 @@ mod tests {
         }
     }
 
+    /// Every first byte, with compression agreed on and without.
+    #[test]
+    fn rsv1_is_for_the_first_frame_of_a_message_where_it_was_agreed_on() {
+        let open = Some(Open { bytes: 1, fragments: 1, compressed: true });
+        for (first, inflates, open) in (0..=u8::MAX).flat_map(|first| {
+            [(first, false, None), (first, true, None), (first, false, open), (first, true, open)]
+        }) {
+            let rules = Rules { inflates, ..rules(Role::Server, 100, open) };
+            let judged = parse(&[first, 0x80, 0, 0, 0, 0], &rules);
+            let plain = parse(&[first & !0x40, 0x80, 0, 0, 0, 0], &Rules { inflates: false, ..rules });
+            let is_first_of_data = matches!(first & 0x0f, 1 | 2) && open.is_none();
+            match plain {
+                _ if first & 0x40 == 0 => assert_eq!(judged, plain, "{first:#x}"),
+                Ok(Some(plain)) if inflates && is_first_of_data => {
+                    assert_eq!(judged, Ok(Some(Head { compressed: true, ..plain })), "{first:#x}");
+                }
+                _ => assert_eq!(judged, Err(Cause::BadFrame), "{first:#x}"),
+            }
+        }
+    }
+
+    /// What cannot be made smaller becomes a little larger, and is no larger a message for it.
+    #[test]
+    fn a_compressed_payload_may_be_a_little_longer_than_the_message() {
+        let judge = |first: u8, len: u16, open| {
+            let [high, low] = len.to_be_bytes();
+            let rules = Rules { inflates: true, ..rules(Role::Server, 1024, open) };
+            parse(&[first, 0xfe, high, low, 0, 0, 0, 0], &rules).map(|head| head.is_some())
+        };
+        let most = rules(Role::Server, 1024, None).limits.compressed_bytes_max() as u16;
+        assert!((1024 + 6..1400).contains(&most));
+        assert_eq!(
+            (judge(0xc2, most, None), judge(0xc2, most + 1, None)),
+            (Ok(true), Err(Cause::MessageTooBig))
+        );
+        assert_eq!((judge(0x82, 1024, None), judge(0x82, 1025, None)), (Ok(true), Err(Cause::MessageTooBig)));
+        let open = Some(Open { bytes: 500, fragments: 1, compressed: true });
+        assert_eq!(
+            (judge(0x80, most - 500, open), judge(0x80, most - 499, open)),
+            (Ok(true), Err(Cause::MessageTooBig))
+        );
+    }
+
     #[test]
     fn the_limit_counts_what_the_message_has_already() {
-        let open = |bytes, fragments| Some(Open { bytes, fragments });
+        let open = |bytes, fragments| Some(Open { bytes, fragments, compressed: false });
         let header = |len: u8| [0x00, 0x80 | len, 0, 0, 0, 0];
         let judge =
             |len, open| parse(&header(len), &rules(Role::Server, 100, open)).map(|head| head.is_some());

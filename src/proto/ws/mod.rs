@@ -8,6 +8,7 @@
 mod carry;
 pub mod close;
 mod decode;
+pub mod deflate;
 pub mod encode;
 mod fragments;
 pub mod handshake;
@@ -32,10 +33,18 @@ pub enum Role {
 /// What a peer may send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Payload bytes of a message, its fragments taken together.
+    /// Payload bytes of a message, its fragments taken together; of a compressed one, what it is inflated to.
     pub message_bytes_max: usize,
     /// Frames of one message.
     pub fragments_max: u32,
+}
+
+impl Limits {
+    /// Bytes of a compressed message's payload. What does not shrink grows a little: by five bytes for each block that is
+    /// stored, by an eighth where its sender has but the fixed codes of RFC 1951 §3.2.6, of 9 bits at most.
+    const fn compressed_bytes_max(&self) -> usize {
+        self.message_bytes_max + self.message_bytes_max / 4 + 64
+    }
 }
 
 /// What a decoder hands out, borrowed from it.
