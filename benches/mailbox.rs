@@ -7,12 +7,12 @@ use throng::Message;
 use throng::core::bell::Bell;
 use throng::core::mail::Mail;
 use throng::core::mailbox::{Outlets, Posted, mailbox};
-use throng::core::publication::Publication;
+use throng::core::published::Published;
 
 type Letter = Mail<()>;
 
-fn publication(assembly: &mut Vec<u8>) -> Publication {
-    Publication::new("topic", Message::Binary(&[7; 125]), assembly)
+fn publication(assembly: &mut Vec<u8>) -> Published {
+    Published::new("topic", Message::Binary(&[7; 125]), usize::MAX, assembly)
 }
 
 /// `depth` messages are sent, then all are taken.

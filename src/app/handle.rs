@@ -25,10 +25,14 @@ use crate::base::id::ConnId;
 use crate::base::metrics::Counters;
 use crate::base::slow::Mark;
 use crate::core::mail::{Adopted, Adoption, MAIL_BYTES, Mail};
-use crate::core::publication::Publication;
+use crate::core::published::Published;
 #[cfg(feature = "tls")]
 use crate::core::tls::Tls;
 use crate::proto::ws::Message;
+
+mod sending;
+
+pub use sending::HandleSending;
 
 /// Reaches a running server from any thread. Cheap to clone. It outlives the server: what it sends then goes nowhere.
 #[derive(Clone)]
@@ -36,7 +40,8 @@ pub struct Handle(Arc<dyn Shards>);
 
 /// What the handle asks, without naming the handler's type.
 trait Shards: Send + Sync {
-    fn publish(&self, publication: Publication) -> Result<(), Full>;
+    fn publish(&self, publication: Published) -> Result<(), Full>;
+    fn deflate_from(&self) -> usize;
     fn send(&self, id: ConnId, message: Message<'_>, mark: Mark) -> Result<(), Full>;
     fn close(&self, id: ConnId, code: u16, reason: &str) -> Result<(), Full>;
     fn post(&self, id: ConnId, post: Post) -> Result<(), Full>;
@@ -95,7 +100,16 @@ impl Handle {
     /// # Errors
     /// [`Full`]: a mailbox has no room, and nobody gets it.
     pub fn publish<'m>(&self, topic: &str, message: impl Into<Message<'m>>) -> Result<(), Full> {
-        self.0.publish(Publication::new(topic, message.into(), &mut Vec::new()))
+        let deflate_from = self.0.deflate_from();
+        self.0.publish(Published::new(topic, message.into(), deflate_from, &mut Vec::new()))
+    }
+
+    /// The same, and nobody gets it compressed: for what is compressed already, such as pictures.
+    ///
+    /// # Errors
+    /// [`Full`]: a mailbox has no room, and nobody gets it.
+    pub fn publish_uncompressed<'m>(&self, topic: &str, message: impl Into<Message<'m>>) -> Result<(), Full> {
+        self.0.publish(Published::new(topic, message.into(), usize::MAX, &mut Vec::new()))
     }
 
     /// Sends a message to a connection. One that is gone gets nothing, which is counted.
@@ -232,33 +246,6 @@ impl Handle {
     }
 }
 
-/// A message on its way from a [`Handle`], with a policy of its own, which beats that of the connections it goes to.
-#[must_use = "nothing is sent before send or publish"]
-#[derive(Debug)]
-pub struct HandleSending<'s> {
-    handle: &'s Handle,
-    mark: Mark,
-}
-
-impl HandleSending<'_> {
-    /// Sends it to a topic's subscribers, as [`Handle::publish`] does.
-    ///
-    /// # Errors
-    /// [`Full`]: a mailbox has no room, and nobody gets it.
-    pub fn publish<'m>(self, topic: &str, message: impl Into<Message<'m>>) -> Result<(), Full> {
-        let publication = Publication::new(topic, message.into(), &mut Vec::new());
-        self.handle.0.publish(publication.marked(self.mark))
-    }
-
-    /// Sends it to a connection, as [`Handle::send`] does.
-    ///
-    /// # Errors
-    /// [`Full`]: its shard's mailbox has no room.
-    pub fn send<'m>(self, id: ConnId, message: impl Into<Message<'m>>) -> Result<(), Full> {
-        self.handle.0.send(id, message.into(), self.mark)
-    }
-}
-
 #[cfg(feature = "socketio")]
 impl Broadcasting for Handle {
     fn broadcast(&self, broadcast: Broadcast) -> bool {
@@ -282,6 +269,10 @@ impl Broadcasting for Handle {
     fn parser(&self) -> Parser {
         self.0.parser()
     }
+
+    fn deflate_from(&self) -> usize {
+        self.0.deflate_from()
+    }
 }
 
 impl<H: Handler> Shards for Remote<H> {
@@ -300,7 +291,11 @@ impl<H: Handler> Shards for Remote<H> {
         self.answer(0, RawMail::Io(IoMail::Call(call)));
     }
 
-    fn publish(&self, publication: Publication) -> Result<(), Full> {
+    fn deflate_from(&self) -> usize {
+        self.deflate_from
+    }
+
+    fn publish(&self, publication: Published) -> Result<(), Full> {
         self.mail_all(publication.bytes() + MAIL_BYTES, || Mail::Publish(publication.clone()))
     }
 

@@ -38,6 +38,16 @@ impl Config {
         within("body_rate_min", self.body_rate_min, 0, 1 << 30)?;
         within("message_bytes_max", self.message_bytes_max, 1, 1 << 30)?;
         within("fragments_max", self.fragments_max as usize, 1, u32::MAX as usize)?;
+        if self.deflate && !cfg!(feature = "deflate") {
+            let right = "off: this build has no compression";
+            return Err(SetupError::setting("deflate", true, right.to_owned()));
+        }
+        within("deflate_level", self.deflate_level as usize, 1, 9)?;
+        within("deflate_bytes_min", self.deflate_bytes_min, 1, 1 << 30)?;
+        within("deflate_window_bits", self.deflate_window_bits as usize, 9, 15)?;
+        within("deflate_bytes_max", self.deflate_bytes_max, 0, 1 << 40)?;
+        within("deflate_bytes_per_turn", self.deflate_bytes_per_turn, 0, 1 << 30)?;
+        within("inflate_bytes_per_turn", self.inflate_bytes_per_turn, 1 << 10, 1 << 30)?;
         within("outbox_bytes_max", self.outbox_bytes_max, 1, 1 << 30)?;
         let (low, high, max) = (self.outbox_bytes_low, self.outbox_bytes_high, self.outbox_bytes_max);
         at_most("outbox_bytes_high", high, "outbox_bytes_max", max)?;

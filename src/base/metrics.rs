@@ -74,6 +74,20 @@ counters! {
     reads_cut,
     /// Handler calls that panicked.
     panics,
+    /// Compressed messages that were inflated, those that turned out to be none included.
+    messages_inflated,
+    /// Bytes that they were inflated to.
+    inflate_bytes,
+    /// Messages that were compressed; a publication once for each window.
+    messages_deflated,
+    /// Bytes not sent because messages were compressed, over all receivers.
+    deflate_bytes_saved,
+    /// Messages sent as they are because of `deflate_bytes_per_turn`.
+    deflates_skipped,
+    /// Handshakes that offered compression only in ways that are not to be had.
+    deflates_declined,
+    /// Handshakes that were denied context takeover at `deflate_bytes_max`.
+    takeovers_refused,
     /// Turns of the loop.
     turns,
     /// Wake-ups sent to another shard.

@@ -130,6 +130,15 @@ settings! {
     "WebSocket":
     size config.message_bytes_max, "A message, beyond it close 1009";
     count config.fragments_max, "Fragments of a message, beyond it close 1008";
+    switch config.deflate, "Compressed messages (permessage-deflate), for clients that offer them";
+    count config.deflate_level, "How hard to compress, 1 to 9";
+    size config.deflate_bytes_min, "Messages of fewer bytes are sent as they are";
+    count config.deflate_window_bits, "The largest window of either side: 9 to 15, that is 512 bytes to 32 KiB";
+    switch config.deflate_server_takeover, "Messages to a client may refer to those before them: some 376 KB per connection";
+    switch config.deflate_client_takeover, "A client's messages may refer to those before them: some 44 KB per connection";
+    size config.deflate_bytes_max, "What a shard's contexts may come to, beyond it clients do without";
+    size config.deflate_bytes_per_turn, "What a shard compresses per turn, beyond it messages are sent as they are";
+    size config.inflate_bytes_per_turn, "What a shard inflates per turn, beyond it clients wait for the next";
     time config.ping_interval, "A peer not heard for this long is pinged; 0 is off";
     time config.pong_timeout, "How long after a ping a peer may be silent, then close 1001";
     time config.close_timeout, "How long a closing handshake may take";

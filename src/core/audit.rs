@@ -31,6 +31,8 @@ pub struct Audit {
     pub timers: usize,
     /// Streams that are open.
     pub streams: usize,
+    /// Connections with compression contexts of their own, and what those may come to.
+    pub contexts: (usize, usize),
     /// Bytes queued for the connection that has most.
     pub queued_bytes_max: usize,
 }
@@ -57,6 +59,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             deadlines: core.deadlines.len(),
             timers: core.timers.len(),
             streams: self.streams.iter().flatten().count(),
+            contexts: core.deflating.contexts(),
             queued_bytes_max: queued.max().unwrap_or(0),
         }
     }

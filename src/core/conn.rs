@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use crate::base::cause::CloseReason;
 use crate::base::slow::SlowPolicy;
 use crate::proto::ws::Carry;
+use crate::proto::ws::deflate::Agreed;
 
 use super::batch::BatchId;
 use super::exchange::Exchange;
@@ -190,6 +191,8 @@ pub struct Conn<D> {
     pub(super) batch: BatchId,
     pub(super) flags: Flags,
     pub(super) stage: Stage,
+    /// What was agreed on of compression.
+    pub(super) agreed: Agreed,
     /// Why it ends; set when its end begins.
     pub(super) reason: CloseReason,
     pub(super) arrived: Arrived,

@@ -20,6 +20,7 @@ use super::census::Census;
 use super::conn::Stage;
 use super::cork::Cork;
 use super::deadlines::Deadlines;
+use super::deflating::Deflating;
 use super::drain::Draining;
 use super::gate::Gate;
 use super::mail::{MAIL_BYTES, Mail};
@@ -55,6 +56,7 @@ pub struct Core<S: Service> {
     pub(super) share_ends_us: Option<u64>,
     /// Whom the service works for in a call that is about no connection by itself.
     pub(super) working_for: Option<Key>,
+    pub(super) deflating: Deflating,
     pub(super) outboxes: Outboxes,
     pub(super) batches: Batches,
     pub(super) hub: Hub,
@@ -100,6 +102,7 @@ impl<S: Service> Core<S> {
             until_look: 0,
             share_ends_us: None,
             working_for: None,
+            deflating: Deflating::default(),
             outboxes: Outboxes::default(),
             batches: Batches::new(),
             hub: Hub::new(),
@@ -184,12 +187,9 @@ impl<S: Service> Core<S> {
     #[inline]
     pub fn send(&mut self, key: Key, message: Message<'_>) -> Delivery {
         if self.cork.is_open_for(key) && !self.is_halted && self.cork.push(message, &self.store.carried) {
-            if self.cork.bytes() <= self.config.outbox_bytes_high {
-                return Delivery::Queued;
-            }
-            return self.pressured(key);
+            return self.corked(key);
         }
-        self.send_queued(key, message, Mark::UNSET)
+        self.send_uncorked(key, message, Mark::UNSET)
     }
 
     /// Sends a message with a wish of its own what becomes of it if the peer is too slow.
@@ -198,11 +198,19 @@ impl<S: Service> Core<S> {
         if !mark.is_latest() && self.cork.is_open_for(key) {
             return self.send(key, message);
         }
-        self.send_queued(key, message, mark)
+        self.send_uncorked(key, message, mark)
+    }
+
+    /// Sends a message that the cork has not taken as it is.
+    fn send_uncorked(&mut self, key: Key, message: Message<'_>, mark: Mark) -> Delivery {
+        if let Some(delivery) = self.send_deflated(key, message, mark) {
+            return delivery;
+        }
+        if mark == Mark::UNSET { self.send_plain(key, message) } else { self.send_queued(key, message, mark) }
     }
 
     /// Queues a message that is not corked; for a connection that is not open it is counted as dropped.
-    fn send_queued(&mut self, key: Key, message: Message<'_>, mark: Mark) -> Delivery {
+    pub(super) fn send_queued(&mut self, key: Key, message: Message<'_>, mark: Mark) -> Delivery {
         if !self.is_open(key) {
             self.counters.sends_dropped.add(1);
             return Delivery::Dropped;

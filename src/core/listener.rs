@@ -154,6 +154,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             batch: Default::default(),
             flags: Flags::default(),
             stage: Stage::Head,
+            agreed: Default::default(),
             reason: CloseReason::of(Cause::PeerVanished),
             arrived: Arrived::Nothing,
             outbox: None,

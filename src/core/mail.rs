@@ -7,13 +7,13 @@ use crate::base::slow::Mark;
 use crate::proto::ws::Opcode;
 
 use super::io::Parcel;
-use super::publication::Publication;
+use super::published::Published;
 
 /// A message to a shard. `M` is the service's own.
 #[derive(Debug)]
 pub enum Mail<M> {
     /// To this shard's subscribers of the publication's topic.
-    Publish(Publication),
+    Publish(Published),
     /// To one connection: a payload, not yet framed.
     Send {
         /// Which.

@@ -10,7 +10,7 @@ use super::core::Core;
 use super::mail::{MAIL_BYTES, Mail};
 use super::mailbox::Posted;
 use super::outbox::{Unit, has_room};
-use super::publication::Publication;
+use super::published::Published;
 use super::service::Service;
 
 /// What a publish costs besides its deliveries, counted in them: an allocation, and a mail for each other shard.
@@ -46,6 +46,12 @@ impl<S: Service> Core<S> {
         self.publish_marked(topic, message, Mark::UNSET, except)
     }
 
+    /// The same, and nobody gets it compressed.
+    pub fn publish_plain(&mut self, topic: &str, message: Message<'_>, except: Option<Key>) -> bool {
+        let publication = Published::new(topic, message, usize::MAX, &mut self.assembly);
+        self.publish_everywhere(publication, except)
+    }
+
     /// The same with a wish of its own what becomes of it for subscribers that are too slow.
     pub fn publish_marked(
         &mut self,
@@ -54,7 +60,12 @@ impl<S: Service> Core<S> {
         mark: Mark,
         except: Option<Key>,
     ) -> bool {
-        let publication = Publication::new(topic, message, &mut self.assembly).marked(mark);
+        let deflate_from = self.deflate_from();
+        let publication = Published::new(topic, message, deflate_from, &mut self.assembly).marked(mark);
+        self.publish_everywhere(publication, except)
+    }
+
+    fn publish_everywhere(&mut self, publication: Published, except: Option<Key>) -> bool {
         self.deliver(&publication, except);
         let mut is_everywhere = true;
         for shard in (0..self.outlets.shards()).filter(|&shard| shard != self.shard as usize) {
@@ -72,7 +83,7 @@ impl<S: Service> Core<S> {
     }
 
     /// Queues a publication for this shard's subscribers: about 20 ns each, no allocation.
-    pub(super) fn deliver(&mut self, publication: &Publication, except: Option<Key>) {
+    pub(super) fn deliver(&mut self, publication: &Published, except: Option<Key>) {
         // The hub steps aside while it is walked; a connection leaves it when it is reaped, never in between.
         let hub = std::mem::take(&mut self.hub);
         let except = except.map(|key| key.slot);
@@ -102,7 +113,7 @@ impl<S: Service> Core<S> {
     /// Queues a publication for one connection of this shard, if it is open. Unlike [`send`](Self::send) it may be given to
     /// many at the cost of one: they share its bytes.
     #[inline]
-    pub fn hand(&mut self, key: Key, publication: &Publication) {
+    pub fn hand(&mut self, key: Key, publication: &Published) {
         if self.table.contains(key) {
             self.counters.deliveries.add(1);
             self.deliveries_left = self.deliveries_left.saturating_sub(1);
@@ -117,7 +128,8 @@ impl<S: Service> Core<S> {
     }
 
     #[inline]
-    fn deliver_to(&mut self, slot: u32, publication: &Publication) {
+    fn deliver_to(&mut self, slot: u32, published: &Published) {
+        let publication = self.form_for(slot, published);
         let frame_bytes = publication.frame().len();
         let Some((key, conn)) = self.table.at(slot) else { return };
         let is_apart = conn.flags.any(Flags::STREAMING.with(Flags::LATEST_ONLY));
@@ -138,7 +150,8 @@ impl<S: Service> Core<S> {
     }
 
     /// The same with a publication that takes the place of the one with its key, in a batch as in an outbox.
-    fn deliver_latest_to(&mut self, slot: u32, publication: &Publication) {
+    fn deliver_latest_to(&mut self, slot: u32, published: &Published) {
+        let publication = self.form_for(slot, published);
         let frame_bytes = publication.frame().len();
         let Some((key, conn)) = self.table.at(slot) else { return };
         let is_apart = conn.flags.any(Flags::STREAMING.with(Flags::LATEST_ONLY));

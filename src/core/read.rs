@@ -34,6 +34,10 @@ impl<S: Service, I: Io> Shard<S, I> {
             Stage::Head if self.core.gate.handshakes_left == 0 && conn.peer.is_new() => {
                 return self.core.push_more(key);
             }
+            // The same of what is inflated.
+            Stage::Open if self.core.deflating.inflate_left == 0 && conn.agreed.is_on() => {
+                return self.core.push_more(key);
+            }
             // A read earlier in this turn has filled the outbox, which was not flushed since.
             Stage::Head | Stage::Open if conn.queued as usize > self.core.config.outbox_bytes_high => {
                 return self.core.pause_above_high(key);
@@ -181,13 +185,17 @@ pub(super) fn decode<S: Service>(
         Arrived::Frames(carry) => Some(carry),
         Arrived::Nothing | Arrived::Proxy | Arrived::Http(_) => None,
     };
+    let agreed = conn.agreed;
     core.is_halted = conn.stage != Stage::Open;
     core.reading = Some(key);
     (core.until_look, core.share_ends_us) = (LOOK_EVERY, None);
     let mut is_cut = false;
     let limits =
         Limits { message_bytes_max: core.config.message_bytes_max, fragments_max: core.config.fragments_max };
-    let mut decoder = Decoder::new(Role::Server, limits, carry, input);
+    if agreed.client_takeover() {
+        core.deflating.swap_inflater(key.slot, &mut core.store);
+    }
+    let mut decoder = Decoder::new(Role::Server, limits, carry, input).agreed(agreed);
     let decoded = catch_unwind(AssertUnwindSafe(|| {
         loop {
             if let Some(message) = decoder.next_common() {
@@ -197,13 +205,17 @@ pub(super) fn decode<S: Service>(
                 }
             } else {
                 match decoder.next(&mut core.store) {
-                    Ok(Some(Item::Message(message))) => core.hand_on(service, key, message),
+                    Ok(Some(Item::Message(message))) => {
+                        core.hand_on(service, key, message);
+                        core.charge_inflated();
+                    }
                     Ok(Some(Item::Ping(payload))) => core.pong(key, payload),
                     Ok(Some(Item::Pong(_))) => {}
                     Ok(Some(Item::Close { code, .. })) => core.peer_closed(key, code),
                     Ok(None) => break,
                     Err(cause) => {
                         core.fail(key, cause);
+                        core.charge_inflated();
                         break;
                     }
                 }
@@ -231,6 +243,9 @@ pub(super) fn decode<S: Service>(
         core.keep_frames(key, decoder.rest());
     }
     let finished = decoder.finish(&mut core.store);
+    if agreed.client_takeover() {
+        core.deflating.swap_inflater(key.slot, &mut core.store);
+    }
     match (finished.carry, core.table.conn_mut(key)) {
         (Some(carry), Some(conn)) => conn.arrived = Arrived::Frames(carry),
         (Some(carry), None) => core.store.give(carry),
@@ -244,20 +259,21 @@ impl<S: Service> Core<S> {
     pub(super) fn cork_for(&mut self, key: Key, scratch: &[u8]) {
         self.store.carried = 0..0;
         let may_speak = |flags: Flags| !flags.any(Flags::STREAMING.with(Flags::LATEST_ONLY));
-        if self
-            .table
-            .conn(key)
-            .is_some_and(|conn| conn.stage == Stage::Open && conn.queued == 0 && may_speak(conn.flags))
+        if let Some(conn) = self.table.conn(key)
+            && conn.stage == Stage::Open
+            && conn.queued == 0
+            && may_speak(conn.flags)
         {
-            self.cork.open(key, scratch);
+            let deflate_from = if conn.agreed.is_on() { self.config.deflate_bytes_min } else { usize::MAX };
+            self.cork.open(key, deflate_from, scratch);
         }
     }
 
-    /// Whether the connection being read has to let others go first: its publishes have used the budget up, or its messages
-    /// their time.
+    /// Whether the connection being read has to let others go first: its publishes or what it had inflated have used
+    /// their budget up, or its messages their time.
     #[cold]
     fn has_had_its_share(&mut self, clock: &mut impl FnMut() -> u64) -> bool {
-        if self.deliveries_left == 0 {
+        if self.deliveries_left == 0 || self.has_inflated_enough() {
             return true;
         }
         self.until_look = LOOK_EVERY;

@@ -1,12 +1,13 @@
-//! Step 8: what is over is taken out of the table, once.
+//! Step 8: what is over is taken out of the table, once; and after it buffers that have long had no use are freed.
 
 use crate::base::cause::Cause;
 use crate::base::id::Key;
 
 use super::conn::{Arrived, Flags};
+use super::deadlines::reached;
 use super::io::Io;
 use super::service::{Service, Ticket};
-use super::shard::Shard;
+use super::shard::{IDLE_MS, Shard};
 
 impl<S: Service, I: Io> Shard<S, I> {
     /// Step 8.
@@ -38,6 +39,9 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
         let Some(conn) = core.table.remove(key) else { return };
         let data = conn.data;
+        if conn.agreed.keeps_context() {
+            core.deflating.close(key.slot);
+        }
         core.batches.release(conn.batch, &mut core.store.buffers);
         if let Some(outbox) = conn.outbox {
             core.outboxes.give(outbox, &mut core.store.buffers);
@@ -55,5 +59,16 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
         self.discard(data);
         self.room_again();
+    }
+
+    /// Frees what a shard without traffic need not keep.
+    pub(super) fn free_idle_buffers(&mut self) {
+        let core = &mut self.core;
+        let bytes = core.counters.bytes_in.value() + core.counters.bytes_out.value();
+        if bytes != self.traffic.0 {
+            self.traffic = (bytes, core.now);
+        } else if core.has_spare_buffers() && reached(core.now, self.traffic.1.wrapping_add(IDLE_MS)) {
+            core.free_spare_buffers();
+        }
     }
 }

@@ -95,12 +95,19 @@ impl<S: Service> Core<S> {
     /// Makes a WebSocket of the connection; the turn calls `opened`.
     pub(super) fn upgrade(&mut self, key: Key, accept: &Accept, subprotocol: Option<&str>) {
         let mut bytes = self.store.buffers.take(256);
-        if accept.encode(subprotocol, None, &mut bytes).is_err() {
+        let terms = self.terms(accept.offers());
+        if accept.encode(subprotocol, terms, &mut bytes).is_err() {
             // The service chose a subprotocol that was not offered; a client would have to refuse it.
             self.store.buffers.give(bytes);
             return self.fail(key, Cause::NotAnswered);
         }
         self.queue(key, Unit::own(bytes), false);
+        if let Some(terms) = terms
+            && let Some(conn) = self.table.conn_mut(key)
+        {
+            conn.agreed = accept.offers().agree(terms);
+            self.deflating.open(key, conn.agreed);
+        }
         self.open(key);
     }
 

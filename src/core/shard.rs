@@ -90,11 +90,11 @@ pub struct Shard<S: Service, I: Io> {
     pub(super) cut: Cut,
     turn_us: Arc<Mutex<Histogram<u32>>>,
     /// Bytes read and written so far, and when that last changed: an idle shard gives its free buffers up.
-    traffic: (u64, u32),
+    pub(super) traffic: (u64, u32),
 }
 
 /// How long a shard has no traffic before it frees its pooled buffers.
-const IDLE_MS: u32 = 10_000;
+pub(super) const IDLE_MS: u32 = 10_000;
 
 impl<S: Service, I: Io> Shard<S, I> {
     /// A shard, ready for its first turn, on its own thread.
@@ -160,6 +160,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         let began_us = self.poll()?;
         self.core.deliveries_left = self.core.config.deliveries_per_turn;
         self.core.allow_handshakes();
+        self.core.deflating.refill(&self.core.config);
         let events = std::mem::take(&mut self.events);
         for event in &events {
             self.event(*event);
@@ -237,7 +238,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         let paused = self.listeners.iter().filter_map(|listener| listener.until_retry(core.now)).min();
         let turned_away =
             self.turned_away.front().map(|(_, until)| u64::from(until.wrapping_sub(core.now).min(1000)));
-        let idle = (core.store.buffers.kept_bytes() > 0).then_some(u64::from(IDLE_MS));
+        let idle = core.has_spare_buffers().then_some(u64::from(IDLE_MS));
         let sample = core.until_sample();
         [spill, due, timer, paused, turned_away, drained, idle, sample].into_iter().flatten().min()
     }
@@ -274,12 +275,19 @@ impl<S: Service, I: Io> Shard<S, I> {
         // A budget of their own again, so that those who had to wait come first in the next turn.
         self.core.deliveries_left = self.core.config.deliveries_per_turn;
         self.core.allow_handshakes();
+        self.core.deflating.inflate_left = self.core.config.inflate_bytes_per_turn;
         for _ in 0..self.core.more.len() {
             if self.core.deliveries_left == 0 {
                 break;
             }
             let Some(key) = self.core.more.pop_front() else { break };
             let Some(conn) = self.core.table.conn_mut(key) else { continue };
+            if self.core.deflating.inflate_left == 0 && conn.agreed.is_on() {
+                // Others have had so much inflated that this one waits for the next turn; those who have nothing to inflate
+                // do not.
+                self.core.more.push_back(key);
+                continue;
+            }
             conn.flags.clear(Flags::MORE);
             if conn.flags.any(Flags::PAUSED) {
                 // It comes back when its outbox has come down.
@@ -369,19 +377,6 @@ impl<S: Service, I: Io> Shard<S, I> {
     /// Drops what belongs to the service: its drop may panic like any other of its code.
     pub(super) fn discard<T>(&mut self, value: T) {
         self.guard(None, |_, _| drop(value));
-    }
-
-    fn free_idle_buffers(&mut self) {
-        let core = &mut self.core;
-        let bytes = core.counters.bytes_in.value() + core.counters.bytes_out.value();
-        if bytes != self.traffic.0 {
-            self.traffic = (bytes, core.now);
-        } else if core.store.buffers.kept_bytes() > 0
-            && super::deadlines::reached(core.now, self.traffic.1.wrapping_add(IDLE_MS))
-        {
-            core.store.buffers.shrink();
-            core.outboxes.shrink();
-        }
     }
 }
 

@@ -186,6 +186,7 @@ mod tests {
             batch: Default::default(),
             flags: Flags::default(),
             stage: Stage::Head,
+            agreed: Default::default(),
             reason: CloseReason::of(Cause::PeerVanished),
             arrived: Arrived::Nothing,
             outbox: None,

@@ -66,6 +66,7 @@ impl<H: Handler> Shared<H> {
             #[cfg(feature = "tls")]
             tls,
             handed: AtomicU64::new(0),
+            deflate_from: self.config.deflate_from(),
             #[cfg(feature = "socketio")]
             parser,
             #[cfg(feature = "socketio")]

@@ -4,6 +4,8 @@
 mod admission;
 mod closing;
 mod connection;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod drain;
 mod handle;
 mod http;

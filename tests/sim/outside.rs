@@ -3,7 +3,7 @@
 use throng::base::slow::Mark;
 use throng::core::io::Parcel;
 use throng::core::mail::{Adopted, Adoption, MAIL_BYTES, Mail};
-use throng::core::publication::Publication;
+use throng::core::published;
 use throng::proto::ws::{Message, Opcode};
 
 use super::io::Packed;
@@ -72,7 +72,8 @@ impl World {
         let published = ledger.published.entry((HANDLE, to)).or_default();
         let words = message(b'p', &[to, HANDLE, published.len() as u32 + 1], length);
         published.push(Published { at, is_everywhere: true, except: None });
-        let publication = Publication::new(&topic(to), Message::Binary(&words), &mut Vec::new());
+        let publication =
+            published::Published::new(&topic(to), Message::Binary(&words), usize::MAX, &mut Vec::new());
         let net = &mut *self.net.borrow_mut();
         for (shard, outlet) in self.outlets.iter().enumerate() {
             outlet.put(Mail::Publish(publication.clone()), bytes);

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use crate::core::publication::Publication;
+use crate::core::published::Published;
 use crate::proto::engineio::{PacketKind, SessionId};
 use crate::proto::ws::{Message, encode};
 
@@ -20,7 +20,7 @@ pub(crate) struct Broadcast {
     pub(super) namespace: Box<str>,
     pub(super) target: Target,
     /// The WebSocket frames: of the packet, then of its attachments.
-    pub(super) frames: Publication,
+    pub(super) frames: Published,
     /// Where the pieces lie in the frames, without their headers: what polling clients are sent.
     pub(super) pieces: Vec<(u32, u32)>,
     /// Listeners of outgoing events are not told.
@@ -37,12 +37,19 @@ pub(crate) struct Target {
     /// Nor this socket.
     pub(super) except_socket: Option<SessionId>,
     pub(super) is_volatile: bool,
+    /// Nobody gets it compressed.
+    pub(super) is_plain: bool,
     /// On this shard's host alone, which with the adapter in this process is everywhere.
     pub(super) is_local: bool,
 }
 
-/// The frames of a packet with its attachments, and where the pieces lie in them.
-pub(super) fn frames(packet: Message<'_>, attachments: &[Vec<u8>]) -> (Publication, Vec<(u32, u32)>) {
+/// The frames of a packet with its attachments, those of `deflate_from` bytes to be compressed for whom they may be, and where
+/// the pieces lie in them.
+pub(super) fn frames(
+    packet: Message<'_>,
+    attachments: &[Vec<u8>],
+    deflate_from: usize,
+) -> (Published, Vec<(u32, u32)>) {
     let mut bytes =
         Vec::with_capacity(packet.len() + attachments.iter().map(|one| one.len() + 14).sum::<usize>() + 14);
     let mut pieces = Vec::with_capacity(1 + attachments.len());
@@ -52,7 +59,8 @@ pub(super) fn frames(packet: Message<'_>, attachments: &[Vec<u8>]) -> (Publicati
     };
     append(packet);
     attachments.iter().for_each(|attachment| append(Message::Binary(attachment)));
-    (Publication::of_frames(&bytes, 0), pieces)
+    let longest = pieces.iter().map(|(from, to)| to - from).max().unwrap_or(0);
+    (Published::of_frames(&bytes, longest as usize, deflate_from), pieces)
 }
 
 impl Broadcast {
@@ -173,6 +181,10 @@ impl Broadcasting for RefCell<Cx<'_>> {
 
     fn parser(&self) -> Parser {
         self.borrow().state.config.parser
+    }
+
+    fn deflate_from(&self) -> usize {
+        self.borrow().port.deflate_from()
     }
 
     fn is_unheard(&self) -> bool {

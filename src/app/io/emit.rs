@@ -22,6 +22,8 @@ pub(crate) trait Broadcasting {
     fn shared_ack_id(&self) -> u64;
     /// The form of packets.
     fn parser(&self) -> Parser;
+    /// From how many bytes on messages may be compressed.
+    fn deflate_from(&self) -> usize;
     /// Whether it is a listener of outgoing events who emits.
     fn is_unheard(&self) -> bool {
         false
@@ -75,6 +77,10 @@ impl Broadcasting for Nowhere {
     fn parser(&self) -> Parser {
         Parser::default()
     }
+
+    fn deflate_from(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// Sockets of a namespace that an event is for. Begun by [`Socket::broadcast`](super::Socket::broadcast),
@@ -115,6 +121,12 @@ impl<'s> BroadcastOperator<'s> {
         self
     }
 
+    /// Whether it is compressed for clients that take it so, where it is long enough. It is, unless this says no.
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.target.is_plain = !compress;
+        self
+    }
+
     /// Only sockets of this process: with the adapter that is built in, all of them.
     pub fn local(mut self) -> Self {
         self.target.is_local = true;
@@ -148,7 +160,8 @@ impl<'s> BroadcastOperator<'s> {
             Parser::Json => Message::Text(std::str::from_utf8(&packet).expect("the encoder writes text")),
             Parser::Msgpack => Message::Binary(&packet),
         };
-        let (frames, pieces) = frames(packet, &attachments);
+        let deflate_from = if self.target.is_plain { usize::MAX } else { self.out.deflate_from() };
+        let (frames, pieces) = frames(packet, &attachments, deflate_from);
         self.out.counted();
         let is_unheard = self.out.is_unheard();
         Some(Broadcast { namespace: self.namespace.into(), target: self.target, frames, pieces, is_unheard })

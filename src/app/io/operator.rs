@@ -16,6 +16,7 @@ use super::state::Cx;
 pub struct SocketOperator<'s, 'a, D> {
     pub(super) socket: &'s Socket<'a, D>,
     pub(super) is_volatile: bool,
+    pub(super) is_plain: bool,
     pub(super) timeout: Option<Duration>,
 }
 
@@ -23,6 +24,12 @@ impl<'a, D> SocketOperator<'_, 'a, D> {
     /// Only if its client takes it at once: it is dropped while something else is queued.
     pub const fn volatile(mut self) -> Self {
         self.is_volatile = true;
+        self
+    }
+
+    /// Whether it is compressed for a client that takes it so, where it is long enough. It is, unless this says no.
+    pub const fn compress(mut self, compress: bool) -> Self {
+        self.is_plain = !compress;
         self
     }
 
@@ -34,7 +41,8 @@ impl<'a, D> SocketOperator<'_, 'a, D> {
 
     /// Sends the event, as [`Socket::emit`] does.
     pub fn emit(self, event: &str, args: impl EmitArgs) -> Delivery {
-        self.socket.send(Sends::Event { is_volatile: self.is_volatile }, |parser, out, attachments, name| {
+        let Self { is_volatile, is_plain, .. } = self;
+        self.socket.send(Sends::Event { is_volatile, is_plain }, |parser, out, attachments, name| {
             parser.event(out, attachments, name, None, event, &args)
         })
     }
@@ -53,11 +61,12 @@ impl<'a, D> SocketOperator<'_, 'a, D> {
             },
             Err(error) => done(socket, Err(error)),
         });
-        let Self { socket, is_volatile, timeout } = self;
+        let Self { socket, is_volatile, is_plain, timeout } = self;
         let ack_id = socket.acks.borrow_mut().await_one(socket.socket, call);
-        let delivery = socket.send(Sends::Event { is_volatile }, |parser, out, attachments, name| {
-            parser.event(out, attachments, name, Some(ack_id), event, &args)
-        });
+        let delivery = socket
+            .send(Sends::Event { is_volatile, is_plain }, |parser, out, attachments, name| {
+                parser.event(out, attachments, name, Some(ack_id), event, &args)
+            });
         socket.await_ack(ack_id, if delivery == Delivery::Dropped { Some(Duration::ZERO) } else { timeout });
         delivery
     }
@@ -91,6 +100,7 @@ impl<D> fmt::Debug for SocketOperator<'_, '_, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SocketOperator")
             .field("is_volatile", &self.is_volatile)
+            .field("is_plain", &self.is_plain)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

@@ -3,7 +3,7 @@
 
 use crate::base::id::Key;
 use crate::base::metrics::Counters;
-use crate::core::publication::Publication;
+use crate::core::published::Published;
 use crate::core::service::{Delivery, Ticket};
 use crate::core::timers::TimerId;
 use crate::proto::http::{Request, Response};
@@ -25,10 +25,14 @@ pub(crate) trait Port {
     fn random(&mut self) -> [u8; 15];
     /// Sends a message on a WebSocket of this shard.
     fn send(&mut self, key: Key, message: Message<'_>) -> Delivery;
+    /// Sends it as it is, whatever was agreed on.
+    fn send_plain(&mut self, key: Key, message: Message<'_>) -> Delivery;
+    /// From how many bytes on messages may be compressed.
+    fn deflate_from(&self) -> usize;
     /// Sends a heartbeat on a WebSocket of this shard, whatever is queued.
     fn send_heartbeat(&mut self, key: Key, message: Message<'_>);
     /// Queues shared frames for a WebSocket of this shard.
-    fn hand(&mut self, key: Key, frames: &Publication);
+    fn hand(&mut self, key: Key, frames: &Published);
     /// Bytes queued for a connection and not yet taken by the kernel.
     fn queued_bytes(&self, key: Key) -> usize;
     /// Whether a WebSocket's client has so much to take that it is not read.

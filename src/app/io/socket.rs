@@ -41,7 +41,7 @@ pub(super) struct Lent<'a, D> {
 
 /// What is sent to a client.
 pub(super) enum Sends {
-    Event { is_volatile: bool },
+    Event { is_volatile: bool, is_plain: bool },
     Ack,
 }
 
@@ -148,12 +148,17 @@ impl<'a, D> Socket<'a, D> {
     }
 
     const fn operator(&self) -> SocketOperator<'_, 'a, D> {
-        SocketOperator { socket: self, is_volatile: false, timeout: None }
+        SocketOperator { socket: self, is_volatile: false, is_plain: false, timeout: None }
     }
 
     /// An event for its client only if that takes it at once: it is dropped while something else is queued.
     pub const fn volatile(&self) -> SocketOperator<'_, 'a, D> {
         self.operator().volatile()
+    }
+
+    /// An event that is compressed or is not: `socket.compress(false).emit(…)`.
+    pub const fn compress(&self, compress: bool) -> SocketOperator<'_, 'a, D> {
+        self.operator().compress(compress)
     }
 
     /// An event whose answer is awaited for so long: `socket.timeout(…).emit_with_ack(…)`.
@@ -216,13 +221,15 @@ impl<'a, D> Socket<'a, D> {
         if is_over {
             return Delivery::Dropped;
         }
-        if let Sends::Event { is_volatile } = sends {
+        let mut sends_plain = false;
+        if let Sends::Event { is_volatile, is_plain } = sends {
+            sends_plain = is_plain;
             state.sent_out(self.socket);
             if is_volatile && !state.is_ready(*port, session) {
                 return Delivery::Dropped;
             }
         }
-        state.send_out(*port, session)
+        state.send_out_as(*port, session, sends_plain)
     }
 
     /// Puts it into a room, until it leaves or is gone.

@@ -256,11 +256,19 @@ impl State {
     /// Sends what the working space holds: the text of a Socket.IO packet with Engine.IO's digit before it, and its
     /// attachments; or a packet in MessagePack.
     pub(super) fn send_out(&mut self, port: &mut dyn Port, slot: u32) -> Delivery {
+        self.send_out_as(port, slot, false)
+    }
+
+    /// The same, and with `is_plain` never compressed.
+    pub(super) fn send_out_as(&mut self, port: &mut dyn Port, slot: u32, is_plain: bool) -> Delivery {
+        let send = |port: &mut dyn Port, key, message| {
+            if is_plain { port.send_plain(key, message) } else { port.send(key, message) }
+        };
         let Self { sessions, out, attachments, unpolled, config, .. } = self;
         let Some(session) = sessions.get_mut(slot as usize) else { return Delivery::Dropped };
         if config.parser == Parser::Msgpack {
             return match &mut session.link {
-                Link::WebSocket(key) => port.send(*key, Message::Binary(out)),
+                Link::WebSocket(key) => send(port, *key, Message::Binary(out)),
                 Link::Polling(polling) => {
                     polling.binary(out);
                     unpolled.push(slot);
@@ -270,10 +278,12 @@ impl State {
         }
         let text = std::str::from_utf8(out).expect("the encoder writes text");
         match &mut session.link {
-            Link::WebSocket(key) if attachments.is_empty() => port.send(*key, Message::Text(text)),
+            Link::WebSocket(key) if attachments.is_empty() => send(port, *key, Message::Text(text)),
             Link::WebSocket(key) => {
                 // One unit: nothing comes between a packet and its attachments.
-                port.hand(*key, &super::broadcast::frames(Message::Text(text), attachments).0);
+                let deflate_from = if is_plain { usize::MAX } else { port.deflate_from() };
+                let (frames, _) = super::broadcast::frames(Message::Text(text), attachments, deflate_from);
+                port.hand(*key, &frames);
                 Delivery::Queued
             }
             Link::Polling(polling) => {

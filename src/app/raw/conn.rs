@@ -68,6 +68,12 @@ impl<H: Handler> Conn<'_, H> {
         self.shard.core.send(self.key, message.into())
     }
 
+    /// The same, and never compressed: for what is compressed already, such as pictures, and for what a secret must not share a
+    /// message with.
+    pub fn send_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> Delivery {
+        self.shard.core.send_plain(self.key, message.into())
+    }
+
     /// Sends a part of one large message, of which more parts follow. The first part decides whether the message is text
     /// or binary. Other messages to this peer wait until [`send_last_part`](Self::send_last_part), and count as queued.
     ///

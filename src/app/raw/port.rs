@@ -4,7 +4,7 @@ use crate::app::io::{IoMail, Port};
 use crate::base::id::Key;
 use crate::base::metrics::Counters;
 use crate::core::core::Core;
-use crate::core::publication::Publication;
+use crate::core::published::Published;
 use crate::core::service::{Delivery, Reply, Ticket};
 use crate::core::timers::TimerId;
 use crate::proto::http::{Request, Response};
@@ -39,12 +39,20 @@ impl<H: Handler> Port for Core<Raw<H>> {
         Self::send(self, key, message)
     }
 
+    fn send_plain(&mut self, key: Key, message: Message<'_>) -> Delivery {
+        Self::send_plain(self, key, message)
+    }
+
+    fn deflate_from(&self) -> usize {
+        Self::deflate_from(self)
+    }
+
     fn send_heartbeat(&mut self, key: Key, message: Message<'_>) {
         Self::send_heartbeat(self, key, message);
     }
 
     #[inline]
-    fn hand(&mut self, key: Key, frames: &Publication) {
+    fn hand(&mut self, key: Key, frames: &Published) {
         Self::hand(self, key, frames);
     }
 

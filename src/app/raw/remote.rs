@@ -43,6 +43,8 @@ pub(crate) struct Remote<H: Handler> {
     pub(crate) tls: Vec<Tls>,
     /// How many WebSockets of other servers were handed over.
     pub(crate) handed: AtomicU64,
+    /// From how many bytes on what is published may be compressed.
+    pub(crate) deflate_from: usize,
     #[cfg(feature = "socketio")]
     pub(crate) parser: Parser,
     /// Broadcasts of Socket.IO that were encoded on threads that are no shards.

@@ -105,6 +105,11 @@ impl<H: Handler> Shard<'_, H> {
         self.core.publish(topic, message.into(), None)
     }
 
+    /// The same, and nobody gets it compressed.
+    pub fn publish_uncompressed<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>) -> bool {
+        self.core.publish_plain(topic, message.into(), None)
+    }
+
     /// Calls `ring` once, when `delay` has passed: never early, and a millisecond or a turn late.
     pub fn after(
         &mut self,
