@@ -2,7 +2,7 @@
 //!
 //!   io_server [--bind HOST:PORT] [--shards N] [--ping-interval MS] [--ping-timeout MS] [--connect-timeout MS]
 //!             [--max-payload BYTES] [--client-dir DIRECTORY] [--msgpack]
-//!             [--max-connections N] [--engine]
+//!             [--max-connections N] [--engine] [--deflate]
 //!
 //! Speaks what tests/clients/own/client.js lists, and what the official protocol suite asks for ("message",
 //! "message-with-ack", "auth"). With --engine it echoes Engine.IO messages under /engine.io/ instead. Says
@@ -80,6 +80,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     while let Some(flag) = args.next() {
         if flag == "--engine" {
             is_engine = true;
+            continue;
+        }
+        if flag == "--deflate" {
+            // Everything that gets smaller.
+            builder = builder.configure(|config| {
+                config.deflate = true;
+                config.deflate_bytes_min = 1;
+            });
             continue;
         }
         if flag == "--msgpack" {

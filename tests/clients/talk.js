@@ -10,6 +10,9 @@ const { start } = require("./restart.js");
 
 const parser = process.env.PARSER === "msgpack" ? require("socket.io-msgpack-parser") : undefined;
 const flags = ["--ping-interval", "200", "--ping-timeout", "2000", ...(parser ? ["--msgpack"] : [])];
+// With three shards messages are compressed as well.
+const deflates = (shards) => shards === "3";
+const starting = (shards) => ["--shards", shards, ...(deflates(shards) ? ["--deflate"] : []), ...flags];
 const bytes = (...list) => Buffer.from(list);
 // Bytes arrive as a Buffer by one transport and as an ArrayBuffer by the other.
 const plain = (value) => {
@@ -146,7 +149,7 @@ async function restarts(server, shards, mode) {
   // Kept until it is connected again, and then sent.
   const kept = asked(socket, "echo", "kept", bytes(1));
   const back = heard(socket, "connect");
-  const again = await start("--bind", server.host, "--shards", shards, ...flags);
+  const again = await start("--bind", server.host, ...starting(shards));
   await back;
   assert.notStrictEqual(socket.id, before);
   assert.deepStrictEqual(await kept, ["kept", bytes(1)]);
@@ -166,10 +169,12 @@ async function mismatch(url) {
 
 (async () => {
   for (const shards of ["1", "3"]) {
-    let server = await start("--shards", shards, ...flags);
+    let server = await start(...starting(shards));
     for (const mode of Object.keys(MODES)) {
       const socket = await open(server.url, mode);
       await events(socket, mode);
+      const { extensions } = socket.io.engine.transport.ws ?? {};
+      assert.ok(mode === "polling" || /^permessage-deflate/.test(extensions) === deflates(shards), extensions);
       socket.disconnect();
       await broadcasts(server, mode);
       await namespaces(server.url, mode);

@@ -43,6 +43,8 @@ case ${1:-} in
     BROWSER=$(browser) PICTURE=$PWD/target/test/chromium.png NODE_PATH=$driver/node_modules
     export BROWSER PICTURE NODE_PATH
     tests/clients/serve.sh node tests/clients/chromium/tabs.js
+    # Browsers offer compression.
+    THRONG_DEFLATE=on THRONG_DEFLATE_BYTES_MIN=1 tests/clients/serve.sh node tests/clients/chromium/tabs.js
     PROGRAM=target/release/throng PICTURES=$PWD/target/test/chromium-chat timeout 90 node tests/clients/chromium/chat.js && exit
     ;;
 esac

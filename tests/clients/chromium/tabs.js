@@ -1,4 +1,5 @@
-// The page in two tabs: both connect, the echo answers, the tabs hear each other, and nothing is logged as an error.
+// The page in two tabs: both connect, the echo answers, the tabs hear each other, and nothing is logged as an error. And what the
+// browser's own WebSocket says comes back, compressed where the server has it on.
 "use strict";
 const assert = require("node:assert");
 const { chromium } = require("playwright-core");
@@ -33,6 +34,23 @@ const { chromium } = require("playwright-core");
   await one.locator(".trip", { hasText: "ms there and back" }).waitFor();
   assert.deepStrictEqual(await one.locator("#lobby li").allTextContents(), ["you: is anybody there?", "<b>yes</b> & häh 😀"]);
   assert.deepStrictEqual(await other.locator("#echo li").allTextContents(), []);
+  // What the browser itself compresses, and what it makes of what throng has.
+  const [extensions, echoed] = await one.evaluate(
+    (url) =>
+      new Promise((done, failed) => {
+        const messages = ["a", "häh? 😀 ".repeat(5000), "x".repeat(300000)];
+        const socket = new WebSocket(url);
+        const echoed = [];
+        socket.onopen = () => messages.forEach((message) => socket.send(message));
+        socket.onmessage = ({ data }) => {
+          if (echoed.push(data === messages[echoed.length]) === messages.length) done([socket.extensions, echoed]);
+        };
+        socket.onclose = failed;
+      }),
+    `ws://${process.env.THRONG}/ws`,
+  );
+  const agreed = process.env.THRONG_DEFLATE ? "permessage-deflate; server_no_context_takeover; client_no_context_takeover" : "";
+  assert.deepStrictEqual([extensions, echoed], [agreed, [true, true, true]]);
   await one.bringToFront();
   await one.screenshot({ path: process.env.PICTURE });
   assert.deepStrictEqual(errors, []);

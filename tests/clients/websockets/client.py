@@ -1,10 +1,15 @@
-"""Echo, ping, close and topics, as a program that knows WebSocket from `websockets` meets them."""
+"""Echo, ping, close, topics and, where the server has it on, compression, as a program that knows WebSocket from `websockets`
+meets them."""
 
 import asyncio
 import os
+import random
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+
+DEFLATES = bool(os.environ.get("THRONG_DEFLATE"))
 
 
 def opened(path, **options):
@@ -13,6 +18,8 @@ def opened(path, **options):
 
 async def echo():
     async with opened("/ws") as socket:
+        # It offers compression without being asked.
+        assert [extension.name for extension in socket.protocol.extensions] == ["permessage-deflate"] * DEFLATES
         for message in ["häh? 😀", "", b"", bytes(125), bytes(126), "x" * 70_000, bytes(1 << 20)]:
             await socket.send(message)
             assert await socket.recv() == message, len(message)
@@ -26,6 +33,22 @@ async def echo():
         await socket.close(4000, "done")
         # throng answers with the code alone (RFC 6455 section 5.5.1).
         assert (socket.close_code, socket.close_reason) == (4000, "")
+
+
+async def compression():
+    """Every pair of windows, with and without contexts, whole and in fragments."""
+    chance = random.Random(1)
+    for bits in range(9, 16):
+        for takeover in range(4):
+            offer = ClientPerMessageDeflateFactory(bool(takeover & 1), bool(takeover & 2), bits, 24 - bits)
+            async with opened("/ws", compression=None, extensions=[offer]) as socket:
+                for number in range(12):
+                    letters = chance.choice(["ab", "the words of this message ", "".join(map(chr, range(0x20, 0x500)))])
+                    text = "".join(chance.choices(letters, k=chance.choice([0, 1, 50, 3000, 40_000])))
+                    message = text if number % 2 else text.encode()
+                    middle = len(message) // 2
+                    await socket.send([message[:middle], message[middle:]] if number % 3 else message)
+                    assert await socket.recv() == message, (bits, takeover, len(message))
 
 
 async def refusals():
@@ -58,6 +81,8 @@ async def topic():
 
 async def main():
     await echo()
+    if DEFLATES:
+        await compression()
     await refusals()
     await topic()
 

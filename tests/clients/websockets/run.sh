@@ -17,6 +17,11 @@ case ${1:-} in
     python3 -m venv $home
     $home/bin/pip install --quiet --disable-pip-version-check websockets==$version && exit
     ;;
-'') tests/clients/serve.sh $home/bin/python tests/clients/websockets/client.py && exit ;;
+'')
+    tests/clients/serve.sh $home/bin/python tests/clients/websockets/client.py
+    # It compresses with Python's zlib, and keeps its contexts where it may.
+    export THRONG_DEFLATE=on THRONG_DEFLATE_BYTES_MIN=1 THRONG_DEFLATE_SERVER_TAKEOVER=on THRONG_DEFLATE_CLIENT_TAKEOVER=on
+    tests/clients/serve.sh $home/bin/python tests/clients/websockets/client.py && exit
+    ;;
 esac
 exit 1

@@ -13,6 +13,14 @@ home=target/clients/ws-$version
 case ${1:-} in
 --check) command -v node >/dev/null && [ -d $home/node_modules/ws ] && exit ;;
 --install) npm install --silent --no-audit --no-fund --prefix $home ws@$version && exit ;;
-'') NODE_PATH=$home/node_modules tests/clients/serve.sh node tests/clients/ws/client.js && exit ;;
+'')
+    export NODE_PATH=$home/node_modules
+    tests/clients/serve.sh node tests/clients/ws/client.js
+    # With compression: what is short compressed as well, without context and with it.
+    export THRONG_DEFLATE=on THRONG_DEFLATE_BYTES_MIN=1
+    tests/clients/serve.sh node tests/clients/ws/client.js
+    export THRONG_DEFLATE_SERVER_TAKEOVER=on THRONG_DEFLATE_CLIENT_TAKEOVER=on
+    tests/clients/serve.sh node tests/clients/ws/client.js && exit
+    ;;
 esac
 exit 1
