@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Runs the Autobahn TestSuite's fuzzing client against a WebSocket echo server and fails on every case that is not right.
 #
-#   scripts/autobahn.sh [--short] [--report DIR] [URL] [-- THRONG FLAGS]   (flags: compression, and limits raised to what case 9 sends)
+#   scripts/autobahn.sh [--short] [--tls] [--report DIR] [URL] [-- THRONG FLAGS]
 #
-# Without a URL it builds throng, starts it on a free port of 127.0.0.1 as an echo server, and stops it afterwards. --short
-# leaves out case 9 (limits and performance, messages up to 16 MiB) and all but some of 12 and 13 (compression), which take most of
-# the time. The report, as web pages
-# and as index.json, goes to target/autobahn/report.
+# Without a URL it builds throng, starts it on a free port of 127.0.0.1 as an echo server, and stops it afterwards. The flags are
+# compression's, and limits raised to what case 9 sends, unless others are given. --short leaves out case 9 (limits and
+# performance, messages up to 16 MiB) and all but some of 12 and 13 (compression), which take most of the time. --tls speaks
+# wss://, with a certificate made for the run by openssl, and runs cases 1 to 7. The report, as web pages and as index.json,
+# goes to target/autobahn/report, with --tls to report-tls.
 #
 # The suite runs under Python 2.7 only: $PYTHON27, python2.7 on the PATH, or pyenv's. Everything else is installed under
 # target/autobahn from PyPI, once. --install does only that; --check says by its exit status whether a run is possible.
@@ -15,10 +16,11 @@ cd "$(dirname "$0")/.."
 
 suite=25.10.1
 home=target/autobahn
-report=$home/report
+report=
 cases='"1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*", "12.*", "13.*"'
 url=
 only=
+tls=
 # Case 9 sends messages of 16 MiB, and of 4 MiB in 65,537 fragments, which throng's defaults refuse. What can be compressed is, the
 # shortest and with a context too, so that cases 12 and 13 see all of it.
 throng_flags=(--message-bytes-max 16777216 --fragments-max 131072 --deflate --deflate-bytes-min 1 --deflate-server-takeover
@@ -27,11 +29,12 @@ throng_flags=(--message-bytes-max 16777216 --fragments-max 131072 --deflate --de
 while [ $# -gt 0 ]; do
     case $1 in
     --short) cases='"1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*", "12.1.1", "12.2.3", "12.5.9", "13.2.5", "13.4.2", "13.7.1"' ;;
+    --tls) tls=1 cases='"1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*"' ;;
     --report) report=$2 && shift ;;
     --install | --check) only=$1 ;;
     --) shift && throng_flags=("$@") && break ;;
     ws://* | wss://*) url=$1 ;;
-    *) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+    *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
     esac
     shift
 done
@@ -91,7 +94,14 @@ if [ -z "$url" ]; then
     cargo build --quiet --release --bin throng
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     url=ws://127.0.0.1:$port
-    target/release/throng --bind "127.0.0.1:$port" "${throng_flags[@]}" >$home/throng.log 2>&1 &
+    listen=(--bind "127.0.0.1:$port")
+    if [ -n "$tls" ]; then
+        url=wss://127.0.0.1:$port
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+            -addext subjectAltName=DNS:localhost -keyout $home/key.pem -out $home/cert.pem 2>/dev/null
+        listen=(--bind 127.0.0.1:0 --bind-tls "127.0.0.1:$port" --tls-cert $home/cert.pem --tls-key $home/key.pem)
+    fi
+    target/release/throng "${listen[@]}" "${throng_flags[@]}" >$home/throng.log 2>&1 &
     server=$!
     trap 'kill $server 2>/dev/null || true' EXIT
     for _ in $(seq 100); do
@@ -101,6 +111,7 @@ if [ -z "$url" ]; then
     done
 fi
 
+report=${report:-$home/report${tls:+-tls}}
 rm -rf "$report"
 mkdir -p "$report"
 report=$(realpath "$report")

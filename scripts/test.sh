@@ -114,6 +114,7 @@ suites() {
 suites scripts/fuzz.sh fuzz 3
 suites scripts/sanitize.sh sanitize --short
 suites scripts/autobahn.sh autobahn --short
+suites scripts/autobahn.sh autobahn-tls --tls
 for client in tests/clients/*/run.sh; do
     [ ! -x "$client" ] || suites "$client" "$(basename "$(dirname "$client")")"
 done

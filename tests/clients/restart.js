@@ -5,6 +5,8 @@ const { once } = require("node:events");
 
 // $IO_SERVER is the built example; `flags` are its own. It ends with this process: its standard input does.
 async function start(...flags) {
+  const { TLS_CERT, TLS_KEY } = process.env;
+  if (TLS_CERT) flags.push("--tls-cert", TLS_CERT, "--tls-key", TLS_KEY);
   const child = spawn(process.env.IO_SERVER, flags, { stdio: ["pipe", "pipe", "inherit"] });
   child.stdout.setEncoding("utf8");
   let said = "";

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs a command beside a throng of its own on a free port of 127.0.0.1, whose address it finds in $THRONG.
+# Runs a command beside a throng of its own on a free port of 127.0.0.1, whose address it finds in $THRONG. That one speaks TLS
+# if tls.sh runs this.
 #
 #   tests/clients/serve.sh COMMAND …
 #
@@ -8,14 +9,17 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 cargo build --quiet --locked --release --workspace --bins
-exec {says}< <(exec target/release/throng --bind 127.0.0.1:0 2>&1)
+listen=(--bind 127.0.0.1:0)
+[ -z "${TLS_CERT:-}" ] || listen+=(--bind-tls 127.0.0.1:0 --tls-cert "$TLS_CERT" --tls-key "$TLS_KEY")
+exec {says}< <(exec target/release/throng "${listen[@]}" 2>&1)
 server=$!
 trap 'kill "$server" 2>/dev/null' EXIT
 
 THRONG=
 while read -r line <&"$says"; do
     case $line in
-    listening*) THRONG=${line##*http://} && THRONG=${THRONG%/} ;;
+    # The last of the addresses.
+    listening*) THRONG=${line##*://} && THRONG=${THRONG%/} ;;
     # The last line of the start.
     try:*) break ;;
     esac

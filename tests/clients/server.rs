@@ -2,7 +2,7 @@
 //!
 //!   io_server [--bind HOST:PORT] [--shards N] [--ping-interval MS] [--ping-timeout MS] [--connect-timeout MS]
 //!             [--max-payload BYTES] [--client-dir DIRECTORY] [--msgpack]
-//!             [--max-connections N] [--engine] [--deflate]
+//!             [--max-connections N] [--engine] [--deflate] [--tls-cert FILE --tls-key FILE]
 //!
 //! Speaks what tests/clients/own/client.js lists, and what the official protocol suite asks for ("message",
 //! "message-with-ack", "auth"). With --engine it echoes Engine.IO messages under /engine.io/ instead. Says
@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 use throng::io::{Admit, Connect, Namespace, Parser, RawArgs};
-use throng::{FdTables, Response, Server};
+use throng::{FdTables, Response, Server, Tls};
 
 /// What a client connected with, in whatever form it came.
 #[derive(Serialize)]
@@ -75,7 +75,7 @@ fn suite(namespace: Namespace<'_, Who>) -> Namespace<'_, Who> {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let mut bind = "127.0.0.1:0".to_owned();
-    let mut is_engine = false;
+    let (mut is_engine, mut cert, mut key) = (false, None, None);
     let mut builder = Server::builder();
     while let Some(flag) = args.next() {
         if flag == "--engine" {
@@ -99,6 +99,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             bind = value;
             continue;
         }
+        if flag == "--tls-cert" {
+            cert = Some(value);
+            continue;
+        }
+        if flag == "--tls-key" {
+            key = Some(value);
+            continue;
+        }
         if flag == "--client-dir" {
             builder = builder.configure_io(|io| io.client_dir = Some(value.into()));
             continue;
@@ -118,7 +126,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             _ => return Err(format!("{flag} is no flag").into()),
         };
     }
-    let builder = builder.bind(bind)?.post("/say", |visit| {
+    let builder = match cert.zip(key) {
+        Some((cert, key)) => builder.bind_tls(bind, &Tls::from_files(cert, key)?)?,
+        None => builder.bind(bind)?,
+    };
+    let builder = builder.post("/say", |visit| {
         let said = visit.io().emit("chat message", String::from_utf8_lossy(visit.body()));
         Response::text("said").status(if said { 200 } else { 503 })
     })?;
@@ -157,7 +169,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
     };
     let server = builder.start()?;
-    println!("listening on http://{}", server.local_addrs()[0]);
+    match server.secure_addrs().first() {
+        Some(address) => println!("listening on https://{address}"),
+        None => println!("listening on http://{}", server.local_addrs()[0]),
+    }
     // Whoever started this holds the other end.
     let handle = server.handle();
     for line in std::io::stdin().lines() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs talk.js with the packages of a node_modules directory.
+# Runs talk.js with the packages of a node_modules directory; over TLS if tls.sh runs this.
 #
 #   tests/clients/talk.sh NODE_MODULES
 set -euo pipefail

@@ -5,9 +5,10 @@ const { once } = require("node:events");
 const WebSocket = require("ws");
 
 const deflates = Boolean(process.env.THRONG_DEFLATE);
+const url = `${process.env.TLS_CERT ? "wss" : "ws"}://${process.env.THRONG}`;
 
 const open = async (path, options) => {
-  const socket = new WebSocket(`ws://${process.env.THRONG}${path}`, options);
+  const socket = new WebSocket(`${url}${path}`, options);
   // Several messages may come in one read, and are then told one after the other, with nobody awaiting the second.
   const [heard, waiting] = [[], []];
   socket.on("message", (data, isBinary) => (waiting.length ? waiting.shift()([data, isBinary]) : heard.push([data, isBinary])));
@@ -89,7 +90,7 @@ async function refusals() {
   socket.send(Buffer.alloc((1 << 20) + 1));
   const [code] = await once(socket, "close");
   assert.strictEqual(code, 1009);
-  const refused = new WebSocket(`ws://${process.env.THRONG}/topic/`);
+  const refused = new WebSocket(`${url}/topic/`);
   const [error] = await once(refused, "error");
   assert.match(error.message, /404/);
 }
