@@ -5,6 +5,8 @@ mod behind;
 mod compress;
 mod cookie;
 mod cors;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod dynamic;
 mod encoded;
 mod engine;
