@@ -202,6 +202,7 @@ impl<S: Service> Core<S> {
     }
 
     /// Sends a message that the cork has not taken as it is.
+    #[inline(never)]
     fn send_uncorked(&mut self, key: Key, message: Message<'_>, mark: Mark) -> Delivery {
         if let Some(delivery) = self.send_deflated(key, message, mark) {
             return delivery;

@@ -127,6 +127,7 @@ impl Cork {
 
     /// Puts a message in as it is; false where it does not fit, and then nothing more goes in before this is sent. `carried` is
     /// where a frame lies that was completed in its carry, as addresses.
+    #[inline(never)]
     pub fn push_plain(&mut self, message: Message<'_>, carried: &Range<usize>) -> bool {
         let payload = message.as_bytes();
         if payload.len() >= LENT_BYTES_MIN

@@ -10,6 +10,7 @@ use super::core::Core;
 use super::mail::{MAIL_BYTES, Mail};
 use super::mailbox::Posted;
 use super::outbox::{Unit, has_room};
+use super::publication::Publication;
 use super::published::Published;
 use super::service::Service;
 
@@ -89,16 +90,24 @@ impl<S: Service> Core<S> {
         let except = except.map(|key| key.slot);
         let mut deliveries = 0;
         let members = hub.members(publication.topic()).filter(|&slot| Some(slot) != except);
-        // Two loops, so that those publications that replace nothing do not ask so for each subscriber.
+        // Three loops, so that those publications that replace nothing, and are to be compressed for nobody, do not ask so for
+        // each subscriber.
         if publication.mark().is_latest() {
             for slot in members {
                 deliveries += 1;
-                self.deliver_latest_to(slot, publication);
+                let form = self.form_for(slot, publication);
+                self.deliver_latest_to(slot, form);
+            }
+        } else if publication.forms.is_some() {
+            for slot in members {
+                deliveries += 1;
+                let form = self.form_for(slot, publication);
+                self.deliver_to(slot, form);
             }
         } else {
             for slot in members {
                 deliveries += 1;
-                self.deliver_to(slot, publication);
+                self.deliver_to(slot, &publication.plain);
             }
         }
         self.hub = hub;
@@ -120,16 +129,16 @@ impl<S: Service> Core<S> {
             if self.deliveries_left == 0 {
                 self.until_look = 0;
             }
-            if publication.mark().is_latest() {
-                return self.deliver_latest_to(key.slot, publication);
+            let form = self.form_for(key.slot, publication);
+            if form.mark().is_latest() {
+                return self.deliver_latest_to(key.slot, form);
             }
-            self.deliver_to(key.slot, publication);
+            self.deliver_to(key.slot, form);
         }
     }
 
     #[inline]
-    fn deliver_to(&mut self, slot: u32, published: &Published) {
-        let publication = self.form_for(slot, published);
+    fn deliver_to(&mut self, slot: u32, publication: &Publication) {
         let frame_bytes = publication.frame().len();
         let Some((key, conn)) = self.table.at(slot) else { return };
         let is_apart = conn.flags.any(Flags::STREAMING.with(Flags::LATEST_ONLY));
@@ -150,8 +159,7 @@ impl<S: Service> Core<S> {
     }
 
     /// The same with a publication that takes the place of the one with its key, in a batch as in an outbox.
-    fn deliver_latest_to(&mut self, slot: u32, published: &Published) {
-        let publication = self.form_for(slot, published);
+    fn deliver_latest_to(&mut self, slot: u32, publication: &Publication) {
         let frame_bytes = publication.frame().len();
         let Some((key, conn)) = self.table.at(slot) else { return };
         let is_apart = conn.flags.any(Flags::STREAMING.with(Flags::LATEST_ONLY));
