@@ -1,6 +1,7 @@
 //! What a connection keeps of an HTTP exchange that one read did not complete, or that waits for its answer.
 
 use crate::proto::http::{Body, HeadScan};
+use crate::proto::ws::Carry;
 use crate::proto::ws::handshake::Accept;
 
 /// An HTTP request under way. Absent on an idle connection, and where a request came whole and was answered at once.
@@ -16,6 +17,8 @@ pub struct Exchange {
     pub(super) body: Option<Incoming>,
     /// The answer that is awaited.
     pub(super) awaited: Option<Awaited>,
+    /// Where the bytes are frames that wait for their turn: the fragments that came before them.
+    pub(super) carry: Option<Box<Carry>>,
 }
 
 /// A body under way.

@@ -168,7 +168,7 @@ impl<S: Service, I: Io> Shard<S, I> {
 }
 
 /// How often it is looked at whether a connection has had its share of time: a look at the clock is 25 ns, which is not to
-/// be felt beside 64 messages of 30, and reads of fewer never pay it.
+/// be felt beside 64 messages of 30, and reads of fewer never pay it. Fragments and control frames count like messages.
 const LOOK_EVERY: i32 = 64;
 
 /// Decodes `input` and hands its messages to the service. Returns the buffer that a carried frame was completed in:
@@ -204,20 +204,29 @@ pub(super) fn decode<S: Service>(
                     Err(cause) => core.fail(key, cause),
                 }
             } else {
-                match decoder.next(&mut core.store) {
+                let next = decoder.next_within(LOOK_EVERY as usize, &mut core.store);
+                let is_nothing = matches!(next, Ok(None));
+                match next {
                     Ok(Some(Item::Message(message))) => {
                         core.hand_on(service, key, message);
                         core.charge_inflated();
                     }
                     Ok(Some(Item::Ping(payload))) => core.pong(key, payload),
-                    Ok(Some(Item::Pong(_))) => {}
+                    Ok(Some(Item::Pong(_))) => core.until_look -= 1,
                     Ok(Some(Item::Close { code, .. })) => core.peer_closed(key, code),
-                    Ok(None) => break,
                     Err(cause) => {
                         core.fail(key, cause);
                         core.charge_inflated();
                         break;
                     }
+                    Ok(None) => {}
+                }
+                if is_nothing {
+                    if decoder.rest().is_empty() {
+                        break;
+                    }
+                    // So many fragments, and the message goes on.
+                    core.until_look = 0;
                 }
             }
             // After its own close the peer's is still looked for; after any other end, nothing is.
@@ -225,10 +234,7 @@ pub(super) fn decode<S: Service>(
                 break;
             }
             // Nobody waits behind one connection's messages for longer than its share, however small they are.
-            if core.until_look <= 0
-                && core.has_had_its_share(&mut clock)
-                && decoder.is_between_messages(&mut core.store)
-            {
+            if core.until_look <= 0 && core.has_had_its_share(&mut clock) {
                 is_cut = true;
                 break;
             }
@@ -247,7 +253,10 @@ pub(super) fn decode<S: Service>(
         core.deflating.swap_inflater(key.slot, &mut core.store);
     }
     match (finished.carry, core.table.conn_mut(key)) {
-        (Some(carry), Some(conn)) => conn.arrived = Arrived::Frames(carry),
+        (Some(carry), Some(conn)) => match &mut conn.arrived {
+            Arrived::Http(rest) => rest.carry = Some(carry),
+            arrived => *arrived = Arrived::Frames(carry),
+        },
         (Some(carry), None) => core.store.give(carry),
         (None, _) => {}
     }
@@ -314,6 +323,7 @@ impl<S: Service> Core<S> {
     }
 
     fn pong(&mut self, key: Key, payload: &[u8]) {
+        self.until_look -= 1;
         if self.is_halted {
             return;
         }

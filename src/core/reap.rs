@@ -48,7 +48,10 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
         match conn.arrived {
             Arrived::Nothing | Arrived::Proxy => {}
-            Arrived::Http(exchange) => core.store.buffers.give(exchange.bytes),
+            Arrived::Http(exchange) => {
+                core.store.buffers.give(exchange.bytes);
+                exchange.carry.into_iter().for_each(|carry| core.store.give(carry));
+            }
             Arrived::Frames(carry) => core.store.give(carry),
         }
         core.counters.end(cause);

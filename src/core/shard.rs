@@ -298,6 +298,7 @@ impl<S: Service, I: Io> Shard<S, I> {
                 Stage::Head if has_rest => self.pending_requests(key),
                 Stage::Open | Stage::Closing if has_rest => {
                     let Arrived::Http(exchange) = std::mem::take(&mut conn.arrived) else { continue };
+                    conn.arrived = exchange.carry.map_or(Arrived::Nothing, Arrived::Frames);
                     self.frames_of(key, exchange.bytes);
                 }
                 _ => {}

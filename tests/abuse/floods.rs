@@ -190,3 +190,52 @@ fn whose_messages_are_dear_is_interrupted() {
     drop((flooder, asker));
     assert!(stop(server).counter("reads_cut").unwrap() > 10);
 }
+
+/// Echoes.
+struct Echo;
+
+impl Handler for Echo {
+    type Data = ();
+
+    fn admit(&mut self, _: &Opening<'_, Self>) -> Admission<()> {
+        Admission::accept(())
+    }
+
+    fn on_message(&mut self, conn: &mut Conn<'_, Self>, message: Message<'_>) {
+        conn.send(message);
+    }
+}
+
+/// Fragments of a byte are as dear as messages and are none: tens of thousands of them come in one read. What is cut between
+/// two of them goes on where it was, with the pings and the messages in between and behind, and with the frame that the read
+/// has cut.
+#[test]
+fn who_sends_fragments_without_end_is_interrupted() {
+    let share = |config: &mut throng::Config| config.read_time_per_turn = Duration::from_micros(1);
+    let (server, address) = serve(share, |_| Echo);
+    let mut flooder = client(address);
+    let (mut flood, mut expected) = (Vec::new(), Vec::new());
+    for fragments in [2, 63, 64, 65, 5000, 128, 20_000] {
+        let word: String = (0..fragments).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
+        for (at, byte) in word.bytes().enumerate() {
+            let (first, fin) = (u8::from(at == 0), if at + 1 == fragments { 0x80 } else { 0 });
+            flood.extend_from_slice(&frame(first | fin, &[byte]));
+            if at % 100 == 50 {
+                flood.extend_from_slice(&frame(0x89, at.to_string().as_bytes()));
+                expected.push(Theirs::Pong(at.to_string().into()));
+            }
+        }
+        expected.push(Theirs::text(word));
+        flood.extend_from_slice(&frame(0x81, b"between"));
+        expected.push(Theirs::text("between"));
+    }
+    send_raw(&mut flooder, &flood);
+    for expected in expected {
+        assert_eq!(flooder.read().unwrap(), expected);
+    }
+    // Half of a message, of which some is decoded and some waits, goes with its connection.
+    send_raw(&mut flooder, &flood[..flood.len() / 2]);
+    drop(flooder);
+    // 37,000 fragments and more; the clock is looked at every 64 or so, and the second look ends a turn.
+    assert!(stop(server).counter("reads_cut").unwrap() > 100);
+}

@@ -101,13 +101,24 @@ impl<'a> Decoder<'a> {
     /// frame, there is nothing more: what the input still holds is ignored.
     #[inline(always)]
     pub fn next(&mut self, store: &mut Store) -> Result<Option<Item<'_>>, Cause> {
+        self.next_within(usize::MAX, store)
+    }
+
+    /// The next item like [`next`](Self::next), but for no more than so many fragments of a message: a read may hold tens of
+    /// thousands of them, and others wait. `None` while there is a [`rest`](Self::rest) says that these are taken in and the
+    /// message goes on.
+    ///
+    /// # Errors
+    /// As for `next`.
+    #[inline(always)]
+    pub fn next_within(&mut self, fragments: usize, store: &mut Store) -> Result<Option<Item<'_>>, Cause> {
         if let Some(head) = self.common_head() {
             return self.take_common(head).map(|message| Some(Item::Message(message)));
         }
         if self.carry.is_none() && self.at == self.input.len() {
             return Ok(None);
         }
-        self.uncommon(store)
+        self.uncommon(fragments, store)
     }
 
     /// The next item, if it is a whole message in a common frame in the input: nearly all of them. `None` says nothing
@@ -162,15 +173,8 @@ impl<'a> Decoder<'a> {
         Finished { carry: self.carry, retired: self.retired }
     }
 
-    /// Ends the loan of the last item. Whether the decoder stands between two messages with nothing of the next one taken
-    /// in: then [`rest`](Self::rest) is all that is to come, and can be decoded another time.
-    #[must_use]
-    pub fn is_between_messages(&mut self, store: &mut Store) -> bool {
-        self.take_back(store);
-        self.carry.is_none()
-    }
-
-    /// The input's bytes that are not decoded yet, as they arrived. Empty when `next` has returned `None`.
+    /// The input's bytes that are not decoded yet, as they arrived: whole frames from the first byte on, which another
+    /// decoder can go on with, beside what [`finish`](Self::finish) leaves. Empty when `next` has returned `None`.
     #[must_use]
     pub fn rest(&self) -> &[u8] {
         &self.input[self.at..]
@@ -178,10 +182,10 @@ impl<'a> Decoder<'a> {
 
     /// Whatever is not a whole common frame in the input.
     #[inline(never)]
-    fn uncommon(&mut self, store: &mut Store) -> Result<Option<Item<'_>>, Cause> {
+    fn uncommon(&mut self, fragments: usize, store: &mut Store) -> Result<Option<Item<'_>>, Cause> {
         self.take_back(store);
         let used_up = self.input.len();
-        let found = match self.find(store) {
+        let found = match self.find(fragments, store) {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
             Err(cause) => {
@@ -233,9 +237,12 @@ impl<'a> Decoder<'a> {
         item.map(Some)
     }
 
-    /// Finds the next thing that is complete, taking in fragments and incomplete frames on the way.
-    fn find(&mut self, store: &mut Store) -> Result<Option<Found>, Cause> {
-        while !self.over {
+    /// Finds the next thing that is complete, taking in so many fragments, and incomplete frames, on the way.
+    fn find(&mut self, fragments: usize, store: &mut Store) -> Result<Option<Found>, Cause> {
+        for _ in 0..fragments {
+            if self.over {
+                break;
+            }
             let open = self.carry.as_ref().and_then(|carry| carry.open());
             let inflates = self.agreed.is_on();
             let rules = Rules { role: self.role, limits: self.limits, inflates, open };
