@@ -60,6 +60,8 @@ impl<S: Service> Core<S> {
         let Some(conn) = self.table.conn_mut(key) else { return };
         conn.flags.clear(Flags::HEAD_FILED);
         let since = match &conn.arrived {
+            // Nothing that it has sent counts as heard until its first request is complete: that is when it was accepted.
+            _ if conn.peer.is_new() => heard,
             Arrived::Http(exchange) => exchange.since,
             _ if conn.flags.any(Flags::KEPT) => return,
             _ => heard,

@@ -96,6 +96,7 @@ impl<S: Service> Core<S> {
         let was_new = conn.peer.is_new();
         if was_new {
             conn.peer.set_new(false);
+            self.table.hear(key, self.now);
             self.count_handshakes(self.gate.handshakes - 1);
         }
         was_new

@@ -68,6 +68,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
         let Some(conn) = self.core.table.conn_mut(key) else { return };
         conn.arrived = arrived;
+        let is_new = conn.peer.is_new();
         if n > 0 {
             conn.flags.clear(Flags::PINGED);
         }
@@ -88,8 +89,9 @@ impl<S: Service, I: Io> Shard<S, I> {
                 };
             }
         }
-        if stage != Stage::Lingering {
-            // There it stays what it was, so that the close deadline can tell how long the peer has been at it.
+        // A connection that owes its first request, or lingers, keeps the moment at which it began to, by which its deadlines
+        // tell how long it has been at it.
+        if !(is_new || stage == Stage::Lingering) {
             self.core.table.hear(key, self.core.now);
         }
         self.core.counters.bytes_in.add(n as u64);
