@@ -72,6 +72,8 @@ counters! {
     reads_paused,
     /// Connections whose messages had to wait for the others at `read_time_per_turn`.
     reads_cut,
+    /// Times a shard stood still for a second or longer: its host, or a handler.
+    standstills,
     /// Handler calls that panicked.
     panics,
     /// Compressed messages that were inflated, those that turned out to be none included.

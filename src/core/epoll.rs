@@ -17,16 +17,13 @@ use crate::sys::handoff::Handoff;
 use crate::sys::listener::deafen;
 use crate::sys::reserve::Reserve;
 
-use super::io::{Event, Got, Io, Parcel};
+use super::io::{EVENTS_PER_POLL, Event, Got, Io, Parcel};
 use super::parcels::{Sent, Way, handoff_number};
 #[cfg(feature = "tls")]
 use super::tls::{Sessions, Tls};
 
 /// Bytes read of the request of a connection that is shed: most requests are smaller.
 const SHED_READ_BYTES: usize = 4 << 10;
-
-/// Events taken from the kernel at once; more makes no difference, fewer makes timers fresher and calls more.
-const EVENTS_PER_POLL: usize = 1024;
 
 /// The waker's token: no connection's, since its generation is 0, and no listener's.
 const WAKER: Token = Token(u32::MAX as usize);

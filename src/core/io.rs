@@ -12,6 +12,9 @@ use crate::base::cause::Cause;
 /// A stream on its way from one shard to another: what is inside only the `Io` that packed it and its like know.
 pub type Parcel = Box<dyn Any + Send>;
 
+/// Events that one poll brings at most: more makes no difference, fewer makes timers fresher and calls more.
+pub const EVENTS_PER_POLL: usize = 1024;
+
 /// What the kernel said about one token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Event {

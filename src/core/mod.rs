@@ -66,3 +66,4 @@ pub mod timers;
 pub mod tls;
 pub mod unit;
 mod units;
+mod wait;

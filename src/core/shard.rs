@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  1 poll       timeout 0 while work is left over; the mailbox's sleep handshake around it
-//!  2 clock      now, once per turn
+//!  2 clock      now, once per turn, without what the host stood still for
 //!  3 events     listener → accept; conn → one read into scratch → decode → service → one send
 //!  4 more       connections whose read budget ended before their bytes did, or whose pause ended
 //!  5 mailbox    publish, send, close, adopt, service
@@ -30,12 +30,13 @@ use super::census::Census;
 use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
 use super::drain::{Cut, Schedule};
-use super::io::{Event, Io};
+use super::io::{EVENTS_PER_POLL, Event, Io};
 use super::listener::Listener;
 use super::mail::Mail;
 use super::mailbox::{Inbox, Outlet, Outlets};
 use super::parts::Parts;
 use super::service::Service;
+use super::wait::Wait;
 
 /// Whether a shard goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +84,7 @@ pub struct Shard<S: Service, I: Io> {
     pub(super) turned_away: VecDeque<(I::Stream, u32)>,
     pub(super) inbox: Inbox<Mail<S::Mail>>,
     pub(super) events: Vec<Event>,
+    pub(super) wait: Wait,
     /// When a stop must be over, once one was asked for.
     pub(super) stop_by: Option<u32>,
     /// What a drain does until then.
@@ -111,7 +113,8 @@ impl<S: Service, I: Io> Shard<S, I> {
             capacity: seed.capacity,
         };
         let mut core = Core::new(parts, &scratch);
-        core.set_clock(io.now());
+        let now_us = io.now();
+        core.set_clock(now_us);
         let mut shard = Self {
             streams: Vec::with_capacity(core.table.capacity()),
             core,
@@ -121,7 +124,8 @@ impl<S: Service, I: Io> Shard<S, I> {
             listeners,
             turned_away: VecDeque::new(),
             inbox: seed.inbox,
-            events: Vec::with_capacity(1024),
+            events: Vec::with_capacity(EVENTS_PER_POLL),
+            wait: Wait::new(now_us),
             stop_by: None,
             schedule: None,
             cut: Cut::default(),
@@ -170,8 +174,10 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.more();
         self.mailbox();
         self.drain_on();
-        self.deadlines();
-        self.timers();
+        if self.has_caught_up() {
+            self.deadlines();
+            self.timers();
+        }
         self.call_opened();
         self.flush_dirty();
         self.core.relieve_if_full();
@@ -188,7 +194,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         });
         self.free_idle_buffers();
         self.core.counters.turns.add(1);
-        let took_us = self.io.now().saturating_sub(began_us);
+        let took_us = self.turn_ends(began_us);
         self.core.turn_took(took_us);
         if let Ok(mut lengths) = self.turn_us.lock() {
             lengths.saturating_record(took_us);
@@ -196,29 +202,8 @@ impl<S: Service, I: Io> Shard<S, I> {
         Ok(if self.has_ended() { Turn::Ended } else { Turn::Again })
     }
 
-    /// Steps 1 and 2. Returns the turn's first moment.
-    fn poll(&mut self) -> io::Result<u64> {
-        let mut timeout = self.timeout_ms();
-        let sleeps = timeout != Some(0);
-        if sleeps && !self.inbox.may_sleep() {
-            timeout = Some(0);
-        }
-        self.events.clear();
-        match self.io.poll(timeout, &mut self.events) {
-            // The bell stays as it is: a simulated poll fails where a real one would sleep, and `turn` is called again.
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
-        if sleeps {
-            self.inbox.awake();
-        }
-        let now_us = self.io.now();
-        self.core.set_clock(now_us);
-        Ok(now_us)
-    }
-
     /// How long poll may wait: not at all while work is left over, else until something is due.
-    fn timeout_ms(&mut self) -> Option<u64> {
+    pub(super) fn timeout_ms(&mut self) -> Option<u64> {
         let drained = self.until_drained();
         let core = &mut self.core;
         let is_left = !core.more.is_empty()

@@ -78,6 +78,7 @@ impl World {
                 has_done |= peer.act_well(net, ledger);
             }
             self.check()?;
+            self.stand_still();
             rounds += 1;
             if rounds > ROUNDS_MAX {
                 let net = self.net.borrow();
@@ -116,6 +117,15 @@ impl World {
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// Once everybody does all it must, the host stands still from time to time: the ledger knows whom that may not end.
+    fn stand_still(&mut self) {
+        if self.ledger.borrow().good_since_us.is_some() && self.random.chance(20) {
+            let net = &mut *self.net.borrow_mut();
+            net.faults.count(Fault::Standstill, 1);
+            net.now_us += self.random.within(2, 60) as u64 * 1_000_000;
         }
     }
 

@@ -37,6 +37,8 @@ faults! {
     SlowTurn = 30,
     ClockJump = 60,
     ClockWrap = 0,
+    /// The host stands still for longer than anything is to take.
+    Standstill = 0,
     FdTableFull = 0,
     /// Turned away: the shard or the server is full.
     TurnedAway = 0,
