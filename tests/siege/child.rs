@@ -5,6 +5,50 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
+
+/// How a server is to serve.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Serving {
+    pub(crate) connections: usize,
+    /// 0: as many as the connections take.
+    pub(crate) shards: usize,
+    pub(crate) head_timeout: Duration,
+    /// How often WebSockets and sessions of Socket.IO are pinged, and how long their answers may take. `None`: the defaults.
+    pub(crate) ping: Option<Duration>,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self { connections: 8000, shards: 2, head_timeout: Duration::from_secs(10), ping: None }
+    }
+}
+
+impl Serving {
+    /// As arguments of the program.
+    fn to_arguments(self) -> [String; 4] {
+        let Self { connections, shards, head_timeout, ping } = self;
+        let ping_ms = ping.map_or(0, |ping| ping.as_millis() as usize);
+        [connections, shards, head_timeout.as_millis() as usize, ping_ms].map(|number| number.to_string())
+    }
+
+    /// What [`to_arguments`](Self::to_arguments) made.
+    pub(crate) fn from_arguments(arguments: &[String]) -> Self {
+        let numbers: Vec<u64> =
+            arguments.iter().map(|argument| argument.parse().expect("a number")).collect();
+        let [connections, shards, head_ms, ping_ms] = numbers[..] else {
+            panic!("four numbers: {numbers:?}")
+        };
+        Self {
+            connections: connections as usize,
+            shards: shards as usize,
+            head_timeout: Duration::from_millis(head_ms),
+            ping: (ping_ms > 0).then(|| Duration::from_millis(ping_ms)),
+        }
+    }
+}
 
 /// A server in a process of its own; it ends with this.
 #[derive(Debug)]
@@ -35,10 +79,11 @@ impl Stand {
 
 impl Besieged {
     /// Starts this program again as a server.
-    pub(crate) fn start(connections: usize, shards: usize) -> Self {
+    pub(crate) fn start(serving: Serving) -> Self {
         let program = std::env::current_exe().expect("a program knows its file");
         let mut child = Command::new(program)
-            .args(["serve", &connections.to_string(), &shards.to_string()])
+            .arg("serve")
+            .args(serving.to_arguments())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -74,6 +119,32 @@ impl Besieged {
         let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
         let rss_kib: u64 = rss.and_then(|kib| kib.trim().parse().ok()).unwrap_or(0);
         Stand { counters, cpu: ticks(11) + ticks(12), rss_bytes: rss_kib << 10 }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn process(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.process(), signal).expect("a child can be signalled");
+    }
+
+    /// Sets how many fds it may have, and returns how many those were before.
+    pub(crate) fn limit_fds(&self, current: u64) -> u64 {
+        let limit = Rlimit { current: Some(current), maximum: getrlimit(Resource::Nofile).maximum };
+        let before =
+            prlimit(Some(self.process()), Resource::Nofile, limit).expect("a child's limits can be set");
+        before.current.unwrap_or(u64::MAX)
+    }
+
+    /// How many fds it has open.
+    pub(crate) fn open_fds(&self) -> u64 {
+        let fds = fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the server is alive");
+        fds.count() as u64
     }
 
     /// Stops it; false where it did not end well.

@@ -1,7 +1,7 @@
 //! A server under siege, from outside: what one peer's flood costs others, and whether anything that survives years of kills,
-//! garbage and slow readers is lost, doubled, out of order or somebody else's.
+//! garbage and slow readers is lost, doubled, out of order or somebody else's, and how it stands storms of newcomers.
 //!
-//! A program and no list of tests: `scripts/siege.sh` says how it is run. It starts itself a second time as the server, so
+//! A program and no list of tests: `scripts/abuse.sh` says how it is run. It starts itself a second time as the server, so
 //! that what is measured of the one is not the other's.
 
 mod attack;
@@ -12,6 +12,7 @@ mod healthy;
 mod peer;
 mod report;
 mod server;
+mod storms;
 mod wire;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use attack::Crowd;
-use child::Besieged;
+use child::{Besieged, Serving};
 use floods::Flood;
 use healthy::Healthy;
 use report::{Report, Row};
@@ -41,11 +42,10 @@ pub(crate) fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [first, connections, shards] = &arguments[..]
+    if let [first, rest @ ..] = &arguments[..]
         && first == "serve"
     {
-        let number = |text: &String| text.parse().expect("a number");
-        return server::run(number(connections), number(shards));
+        return server::run(Serving::from_arguments(rest));
     }
     let mut report = Report::default();
     // Flags are those of a test's harness, and mean nothing here.
@@ -54,6 +54,9 @@ fn main() {
         |name: &str| names.is_empty() || names.iter().any(|wanted| name.contains(wanted.as_str()));
     if is_wanted("floods") {
         floods(&mut report);
+    }
+    if is_wanted("storms") {
+        storms::storms(&mut report);
     }
     if is_wanted("churn") {
         churn::churn(&mut report);
@@ -66,7 +69,7 @@ fn floods(report: &mut Report) {
     let seconds = setting("FLOOD_SECONDS", 0.4);
     let only = setting("FLOOD", String::new());
     let members = setting("CROWD", 200);
-    let mut server = Besieged::start(8000, 2);
+    let mut server = Besieged::start(Serving::default());
     let mut healthy = Healthy::gather(server.address, server.shards);
     let control = Flood::none();
     let control = only.is_empty().then_some(control);

@@ -8,6 +8,8 @@ use hdrhistogram::Histogram;
 use throng::io::{Io, RawArgs};
 use throng::{Admission, Conn, FdTables, Handler, Message, Opening, Request, Response, Server, Shard};
 
+use super::child::Serving;
+
 /// What a connection is for, by the path it asked for.
 enum Purpose {
     /// Everything comes back.
@@ -96,15 +98,25 @@ fn describe(io: &mut Io) {
     }
 }
 
-/// Serves until standard input ends. Its arguments: connections, shards (0: as many as they take).
-pub(crate) fn run(connections: usize, shards: usize) {
+/// Serves until standard input ends.
+pub(crate) fn run(serving: Serving) {
+    let Serving { connections, shards, head_timeout, ping } = serving;
     let builder = Server::builder().bind("127.0.0.1:0").expect("an address of this host");
     let builder = builder.configure(|config| {
         config.shards = shards;
         config.max_connections = connections;
+        config.head_timeout = head_timeout;
+        if let Some(ping) = ping {
+            (config.ping_interval, config.pong_timeout) = (ping, ping);
+        }
         // One table where it holds them, as a server would by itself.
         if connections > 10_000 {
             config.fd_tables = FdTables::Own;
+        }
+    });
+    let builder = builder.configure_io(|io| {
+        if let Some(ping) = ping {
+            (io.ping_interval, io.ping_timeout) = (ping, ping);
         }
     });
     let server = builder.socket_io(describe).serve(|_| Host).expect("a server that can run here");

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use throng::sys::fd_table::unshare_fd_table;
 
-use super::child::Besieged;
+use super::child::{Besieged, Serving};
 use super::report::Report;
 use super::setting;
 use ledger::{NEVER, Tally};
@@ -54,8 +54,11 @@ pub(crate) fn churn(report: &mut Report) {
         seed: setting("SEED", 1),
     };
     println!("\n{plan:?}");
-    let mut server =
-        Besieged::start(connections + connections / 10 + 500, if connections > 10_000 { 0 } else { 2 });
+    let mut server = Besieged::start(Serving {
+        connections: connections + connections / 10 + 500,
+        shards: if connections > 10_000 { 0 } else { 2 },
+        ..Serving::default()
+    });
     let address = server.address;
     let (settled, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let before = server.stand();
