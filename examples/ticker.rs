@@ -1,4 +1,5 @@
-//! Prices that are published from a thread of their own, ten times a second, to whoever has asked for them.
+//! Prices that are published from a thread of their own, ten times a second, to whoever has asked for them. Whoever reads too
+//! slowly for that misses some, and always gets the last one.
 //!
 //! Run it with `cargo run --example ticker`, or with another address: `cargo run --example ticker -- 0.0.0.0:8080`.
 //! Then try it in a browser's console; what is sent is the symbol to watch, or no longer to watch:
@@ -51,7 +52,7 @@ fn publish_prices(server: &Handle) {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             *cents += (seed >> 24) as i32 - 127;
             let price = format!("{symbol} {}.{:02}", *cents / 100, *cents % 100);
-            if let Err(Full) = server.publish(symbol, &price) {
+            if let Err(Full) = server.latest_only(symbol).publish(symbol, &price) {
                 eprintln!("the shards are behind, nobody is told of {price}");
             }
         }

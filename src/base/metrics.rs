@@ -152,7 +152,7 @@ counters! {
     io_acks_given_up,
     /// Socket.IO: jobs that `offload` refused at `jobs_per_namespace_max`.
     io_jobs_refused,
-    /// Socket.IO: sessions closed at `polling_bytes_max`.
+    /// Socket.IO: sessions closed at `polling_bytes_max`, or because all that waited for polls came to `outboxes_bytes_max`.
     io_polls_overflowed,
     /// Socket.IO: answers to polls that were compressed.
     io_polls_compressed,

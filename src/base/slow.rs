@@ -48,6 +48,12 @@ impl Mark {
         Self(KEYS.hash_one((scope, name)).max(4))
     }
 
+    /// What is said to a connection directly, to one that gets only the latest of each topic.
+    #[must_use]
+    pub fn direct() -> Self {
+        Self::latest("", "")
+    }
+
     /// What it comes to for a connection with this policy; `topic` is what the message is about.
     #[must_use]
     pub fn or(self, policy: SlowPolicy, topic: impl FnOnce() -> Self) -> Self {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::base::config::Config;
 use crate::base::id::{ConnId, Key};
 use crate::base::metrics::Counters;
+use crate::base::pool::Pool;
 use crate::base::slow::Mark;
 use crate::hub::Hub;
 use crate::proto::ws::{Message, Opcode, Store, encode};
@@ -27,6 +28,7 @@ use super::mail::{MAIL_BYTES, Mail};
 use super::mailbox::{Outlets, Posted};
 use super::outbox::{Outboxes, Unit};
 use super::parts::Parts;
+use super::published::Published;
 use super::service::{Delivery, Service, Ticket};
 use super::table::Table;
 use super::timers::{TimerId, Timers};
@@ -136,6 +138,11 @@ impl<S: Service> Core<S> {
         &self.config
     }
 
+    /// The shard's buffers, which go round.
+    pub fn buffers(&mut self) -> &mut Pool {
+        &mut self.store.buffers
+    }
+
     /// This shard's counters.
     pub fn counters(&self) -> &Counters {
         &self.counters
@@ -186,17 +193,28 @@ impl<S: Service> Core<S> {
     /// Sends a message to a connection.
     #[inline]
     pub fn send(&mut self, key: Key, message: Message<'_>) -> Delivery {
-        if self.cork.is_open_for(key) && !self.is_halted && self.cork.push(message, &self.store.carried) {
-            return self.corked(key);
+        if let Some(delivery) = self.send_corked(key, message) {
+            return delivery;
         }
         self.send_uncorked(key, message, Mark::UNSET)
+    }
+
+    /// Puts a message into the cork, if that is its connection's and takes it.
+    #[inline(always)]
+    fn send_corked(&mut self, key: Key, message: Message<'_>) -> Option<Delivery> {
+        if !self.cork.is_open_for(key) || self.is_halted || !self.cork.push(message, &self.store.carried) {
+            return None;
+        }
+        Some(self.corked(key))
     }
 
     /// Sends a message with a wish of its own what becomes of it if the peer is too slow.
     pub fn send_marked(&mut self, key: Key, message: Message<'_>, mark: Mark) -> Delivery {
         // In the cork it would stand beyond its successor's reach.
-        if !mark.is_latest() && self.cork.is_open_for(key) {
-            return self.send(key, message);
+        if !mark.is_latest()
+            && let Some(delivery) = self.send_corked(key, message)
+        {
+            return delivery;
         }
         self.send_uncorked(key, message, mark)
     }
@@ -207,7 +225,20 @@ impl<S: Service> Core<S> {
         if let Some(delivery) = self.send_deflated(key, message, mark) {
             return delivery;
         }
-        if mark == Mark::UNSET { self.send_plain(key, message) } else { self.send_queued(key, message, mark) }
+        self.send_plain(key, message, mark)
+    }
+
+    /// Sends a connection frames that are encoded already, as one unit.
+    pub fn send_frames(&mut self, key: Key, frames: &Published) -> Delivery {
+        if !self.is_open(key) {
+            self.counters.sends_dropped.add(1);
+            return Delivery::Dropped;
+        }
+        let frames = self.form_for(key.slot, frames);
+        if !frames.mark().is_latest() && self.cork.is_open_for(key) && self.cork.push_shared(frames) {
+            return self.corked(key);
+        }
+        self.queue_message(key, Unit::Shared(frames.clone()))
     }
 
     /// Queues a message that is not corked; for a connection that is not open it is counted as dropped.

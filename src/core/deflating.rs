@@ -229,7 +229,7 @@ impl<S: Service> Core<S> {
         let payload = &deflating.out;
         counters.deflate_bytes_saved.add(message.len().saturating_sub(payload.len()) as u64);
         let header = encode::compressed_header(message.opcode(), payload.len());
-        let goes_along = mark == Mark::UNSET && self.cork.is_open_for(key);
+        let goes_along = !mark.is_latest() && self.cork.is_open_for(key);
         let delivery = if goes_along && self.cork.push_parts(header.as_bytes(), payload) {
             self.corked(key)
         } else {
@@ -254,15 +254,16 @@ impl<S: Service> Core<S> {
     }
 
     /// Sends a message as it is, whatever was agreed on; for a connection that is not open it is counted as dropped.
-    pub fn send_plain(&mut self, key: Key, message: Message<'_>) -> Delivery {
+    pub fn send_plain(&mut self, key: Key, message: Message<'_>, mark: Mark) -> Delivery {
         if !self.is_open(key) {
             self.counters.sends_dropped.add(1);
             return Delivery::Dropped;
         }
-        if self.cork.is_open_for(key) && self.cork.push_plain(message, &self.store.carried) {
+        let goes_along = !mark.is_latest() && self.cork.is_open_for(key);
+        if goes_along && self.cork.push_plain(message, &self.store.carried) {
             return self.corked(key);
         }
-        self.send_queued(key, message, Mark::UNSET)
+        self.send_queued(key, message, mark)
     }
 
     /// What of a publication a connection is sent: its frames as they are, or compressed.

@@ -49,6 +49,22 @@ impl Load {
     }
 }
 
+/// The most that anybody may keep so that all together keep `goal`: who has less keeps everything. Below the heaviest, so
+/// that somebody pays; `None` where there is nobody.
+pub(crate) fn fair_share(weights: &mut [usize], goal: usize) -> Option<usize> {
+    weights.sort_unstable();
+    let heaviest = *weights.last()?;
+    let (mut left, mut share) = (goal, heaviest);
+    for (at, &weight) in weights.iter().enumerate() {
+        share = left / (weights.len() - at);
+        if weight > share {
+            break;
+        }
+        left -= weight;
+    }
+    Some(share.min(heaviest.saturating_sub(1)))
+}
+
 /// Addresses differ in their middle bits; one multiplication spreads them.
 #[derive(Default)]
 struct Address(u64);
@@ -86,5 +102,20 @@ mod tests {
             assert_eq!(load.bytes(), left);
         }
         assert!(load.holders.is_empty());
+    }
+
+    #[test]
+    fn who_has_little_keeps_it_and_the_rest_is_shared_out() {
+        for (weights, goal, share) in [
+            (&[100, 100, 100][..], 150, 50),
+            (&[10, 100, 100], 150, 70),
+            (&[10, 20, 1000], 150, 120),
+            (&[1000], 150, 150),
+            (&[50, 50], 150, 49),
+            (&[0, 0, 10], 5, 5),
+        ] {
+            assert_eq!(fair_share(&mut weights.to_vec(), goal), Some(share), "{weights:?}");
+        }
+        assert_eq!(fair_share(&mut [], 10), None);
     }
 }

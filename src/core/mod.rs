@@ -65,5 +65,5 @@ pub mod timers;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod unit;
-mod units;
+pub(crate) mod units;
 mod wait;

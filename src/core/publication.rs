@@ -53,7 +53,7 @@ impl Publication {
     }
 
     /// The mark that it has for those who get only the latest of each topic.
-    pub(super) fn topic_mark(&self) -> Mark {
+    pub(crate) fn topic_mark(&self) -> Mark {
         Mark::latest("", self.topic())
     }
 

@@ -43,10 +43,10 @@ impl Published {
         Self::of(Publication::new(topic, message, assembly), message.len(), deflate_from)
     }
 
-    /// Shares frames that are encoded already, for a service that finds the subscribers by itself. The payload of the
-    /// longest has `longest` bytes.
-    pub fn of_frames(frames: &[u8], longest: usize, deflate_from: usize) -> Self {
-        Self::of(Publication::of_frames(frames, 0), longest, deflate_from)
+    /// Shares frames that are encoded already, for a service that finds the subscribers by itself: those of `frames` from `frame_at`
+    /// on, behind what they are about. The payload of the longest has `longest` bytes.
+    pub fn of_frames(frames: &[u8], frame_at: usize, longest: usize, deflate_from: usize) -> Self {
+        Self::of(Publication::of_frames(frames, frame_at), longest, deflate_from)
     }
 
     fn of(plain: Publication, longest: usize, deflate_from: usize) -> Self {
@@ -66,6 +66,11 @@ impl Published {
     #[inline]
     pub const fn mark(&self) -> Mark {
         self.plain.mark()
+    }
+
+    /// The mark that it has for those who get only the latest of each topic.
+    pub(crate) fn topic_mark(&self) -> Mark {
+        self.plain.topic_mark()
     }
 
     /// The topic's name.

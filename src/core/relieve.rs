@@ -8,6 +8,7 @@ use crate::base::id::Key;
 
 use super::conn::Stage;
 use super::core::Core;
+use super::load::fair_share;
 use super::service::Service;
 
 /// What a connection weighs: what it holds alone, and its part of what it shares with others.
@@ -38,16 +39,19 @@ impl<S: Service> Core<S> {
         self.counters.outboxes_relieved.add(1);
         let goal = self.config.outboxes_bytes_max - self.config.outboxes_bytes_max / 8;
         while self.outboxes.load.bytes() > goal {
-            let holders: Vec<_> =
+            let mut holders: Vec<_> =
                 self.table.keys().filter_map(|key| Some((key, self.load_of(key)?))).collect();
             let held = holders.iter().map(|(_, (_, shared))| shared).sum();
             let scale = Scale { once: self.outboxes.load.shared, held };
             let mut weights: Vec<_> = holders.iter().map(|(_, holds)| scale.weight(*holds)).collect();
             let Some(share) = fair_share(&mut weights, goal) else { return };
+            // The heaviest first, and none once it is enough: where all hold the same, not all have to go.
+            holders.sort_unstable_by_key(|(_, holds)| std::cmp::Reverse(scale.weight(*holds)));
             for (key, holds) in holders {
-                if scale.weight(holds) > share {
-                    self.pay(key, share, scale);
+                if scale.weight(holds) <= share || self.outboxes.load.bytes() <= goal {
+                    break;
                 }
+                self.pay(key, share, scale);
             }
         }
     }
@@ -96,41 +100,5 @@ impl<S: Service> Core<S> {
         if let Some(outbox) = conn.outbox.take_if(|outbox| outbox.is_empty()) {
             self.outboxes.give(outbox, &mut self.store.buffers);
         }
-    }
-}
-
-/// The most that anybody may keep so that all together keep `goal`: who has less keeps everything. Below the heaviest, so
-/// that somebody pays; `None` where there is nobody.
-fn fair_share(weights: &mut [usize], goal: usize) -> Option<usize> {
-    weights.sort_unstable();
-    let heaviest = *weights.last()?;
-    let (mut left, mut share) = (goal, heaviest);
-    for (at, &weight) in weights.iter().enumerate() {
-        share = left / (weights.len() - at);
-        if weight > share {
-            break;
-        }
-        left -= weight;
-    }
-    Some(share.min(heaviest.saturating_sub(1)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_has_little_keeps_it_and_the_rest_is_shared_out() {
-        for (weights, goal, share) in [
-            (&[100, 100, 100][..], 150, 50),
-            (&[10, 100, 100], 150, 70),
-            (&[10, 20, 1000], 150, 120),
-            (&[1000], 150, 150),
-            (&[50, 50], 150, 49),
-            (&[0, 0, 10], 5, 5),
-        ] {
-            assert_eq!(fair_share(&mut weights.to_vec(), goal), Some(share), "{weights:?}");
-        }
-        assert_eq!(fair_share(&mut [], 10), None);
     }
 }

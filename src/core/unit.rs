@@ -22,7 +22,7 @@ pub enum Unit {
 }
 
 /// What a unit takes besides its bytes: its entry in a queue that may have twice the room it needs, and the head of an allocation.
-pub(super) const UNIT_BYTES: usize = 64;
+pub(crate) const UNIT_BYTES: usize = 64;
 
 const _: () = assert!(size_of::<Unit>() <= 40);
 
@@ -63,7 +63,7 @@ impl Unit {
     /// The mark that it has for those who get only the latest of each topic.
     pub(super) fn topic_mark(&self) -> Mark {
         match self {
-            Self::Own { .. } => Mark::latest("", ""),
+            Self::Own { .. } => Mark::direct(),
             Self::Shared(publication) => publication.topic_mark(),
         }
     }
@@ -76,7 +76,7 @@ impl Unit {
     }
 
     /// What it makes the shard hold, shared bytes apart.
-    pub(super) const fn cost(&self) -> usize {
+    pub(crate) const fn cost(&self) -> usize {
         match self {
             Self::Own { bytes, .. } => bytes.capacity() + UNIT_BYTES,
             Self::Shared(_) => UNIT_BYTES,
@@ -103,7 +103,7 @@ impl Unit {
     }
 
     /// Gives its buffer back.
-    pub(super) fn retire(self, pool: &mut Pool) {
+    pub(crate) fn retire(self, pool: &mut Pool) {
         if let Self::Own { bytes, .. } = self {
             pool.give(bytes);
         }

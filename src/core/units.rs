@@ -13,7 +13,7 @@ use super::unit::{JOINED_BYTES_MAX, TAIL_BYTES_MAX, UNIT_BYTES, UNSHARED_BYTES_M
 
 /// A queue of units.
 #[derive(Debug, Default)]
-pub(super) struct Units {
+pub(crate) struct Units {
     units: VecDeque<Unit>,
     /// The place of the first one: how many have left at the front.
     first: u64,
@@ -36,26 +36,26 @@ struct Index {
 const EMPTY_MIN: usize = 32;
 
 impl Units {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.units.is_empty()
     }
 
     /// How many places there are, those of empty ones included.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.units.len()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Unit> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Unit> {
         self.units.iter().filter(|unit| !unit.is_empty())
     }
 
-    pub(super) fn front(&self) -> Option<&Unit> {
+    pub(crate) fn front(&self) -> Option<&Unit> {
         self.units.front()
     }
 
     /// Copies a unit into the buffer of the last one where both are small and are never dropped. Returns by how much that has
     /// grown, or the unit, with a buffer of its own where it is small.
-    pub(super) fn join(&mut self, unit: Unit, pool: &mut Pool) -> Result<usize, Unit> {
+    pub(crate) fn join(&mut self, unit: Unit, pool: &mut Pool) -> Result<usize, Unit> {
         let most = if matches!(unit, Unit::Own { .. }) { JOINED_BYTES_MAX } else { UNSHARED_BYTES_MAX };
         if unit.len() > most {
             return Err(unit);
@@ -75,7 +75,7 @@ impl Units {
         }
     }
 
-    pub(super) fn push(&mut self, unit: Unit) {
+    pub(crate) fn push(&mut self, unit: Unit) {
         let mark = unit.mark();
         if mark != Mark::KEEP {
             let place = self.first + self.units.len() as u64;
@@ -90,7 +90,7 @@ impl Units {
     }
 
     /// Puts units that may not be dropped before all others.
-    pub(super) fn push_front(&mut self, units: impl ExactSizeIterator<Item = Unit>) {
+    pub(crate) fn push_front(&mut self, units: impl ExactSizeIterator<Item = Unit>) {
         let count = units.len();
         self.units.extend(units);
         self.units.rotate_right(count);
@@ -98,7 +98,7 @@ impl Units {
         self.first = self.first.wrapping_sub(count as u64);
     }
 
-    pub(super) fn pop(&mut self) -> Option<Unit> {
+    pub(crate) fn pop(&mut self) -> Option<Unit> {
         let unit = self.units.pop_front()?;
         let place = self.first;
         self.first = self.first.wrapping_add(1);
@@ -121,7 +121,7 @@ impl Units {
     }
 
     /// Puts a unit where the one with its key waits, if that is not one of the first `begun`. Returns that one, or the unit.
-    pub(super) fn replace(&mut self, unit: Unit, begun: usize) -> Result<Unit, Unit> {
+    pub(crate) fn replace(&mut self, unit: Unit, begun: usize) -> Result<Unit, Unit> {
         let place = self.index.as_ref().and_then(|index| index.latest.get(&unit.mark()));
         let Some(at) = place.map(|place| place.wrapping_sub(self.first) as usize) else { return Err(unit) };
         match self.units.get_mut(at) {
@@ -131,14 +131,14 @@ impl Units {
     }
 
     /// Bytes of those that may be dropped for newer ones, their entries included, behind the first `begun`.
-    pub(super) fn oldest_bytes(&self, begun: usize) -> usize {
+    pub(crate) fn oldest_bytes(&self, begun: usize) -> usize {
         let all = self.index.as_ref().map_or(0, |index| index.oldest_bytes);
         let begun = self.units.iter().take(begun).filter(|unit| unit.mark() == Mark::OLDEST);
         all - begun.map(|unit| unit.len() + UNIT_BYTES).sum::<usize>()
     }
 
     /// Takes out the oldest that may be dropped for newer ones and is not one of the first `begun`.
-    pub(super) fn take_oldest(&mut self, begun: usize) -> Option<Unit> {
+    pub(crate) fn take_oldest(&mut self, begun: usize) -> Option<Unit> {
         let index = self.index.as_mut().filter(|index| index.oldest_bytes > 0)?;
         // The cursor may be behind the front by now; signed, because the front may have been put further back.
         let from = (index.oldest_at.wrapping_sub(self.first) as i64).max(begun as i64) as usize;
@@ -149,14 +149,14 @@ impl Units {
     }
 
     /// Takes out the newest that was to be dropped if it did not fit, and is not one of the first `begun`.
-    pub(super) fn take_newest(&mut self, begun: usize) -> Option<Unit> {
+    pub(crate) fn take_newest(&mut self, begun: usize) -> Option<Unit> {
         self.index.as_ref()?;
         let at = (begun..self.units.len()).rev().find(|&at| self.units[at].mark() == Mark::NEW)?;
         Some(self.take(at))
     }
 
     /// Takes out all but the first `begun`.
-    pub(super) fn take_rest(&mut self, begun: usize) -> impl Iterator<Item = Unit> {
+    pub(crate) fn take_rest(&mut self, begun: usize) -> impl Iterator<Item = Unit> {
         // The first ones are begun, so nothing is looked up among them any more.
         self.index = None;
         self.empty = 0;
@@ -189,7 +189,7 @@ impl Units {
     }
 
     /// Puts all of another queue behind these.
-    pub(super) fn append(&mut self, other: &mut Self) {
+    pub(crate) fn append(&mut self, other: &mut Self) {
         std::mem::take(&mut other.units)
             .into_iter()
             .filter(|unit| !unit.is_empty())
@@ -198,7 +198,7 @@ impl Units {
     }
 
     /// Room for so many units is kept for the next connection; what is more is given back.
-    pub(super) fn clear(&mut self, kept: usize) {
+    pub(crate) fn clear(&mut self, kept: usize) {
         debug_assert!(self.units.is_empty());
         let units = std::mem::take(&mut self.units);
         *self = Self::default();

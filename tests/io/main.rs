@@ -28,5 +28,6 @@ mod peer;
 mod reasons;
 mod requests;
 mod rooms;
+mod slow;
 mod stop;
 mod upgrade;

@@ -6,6 +6,7 @@ use std::fmt;
 
 use slab::Slab;
 
+use crate::base::slow::Mark;
 use crate::proto::engineio::SessionId;
 use crate::proto::socketio::{Args, EmitArgs};
 
@@ -105,7 +106,7 @@ impl State {
     ) {
         let Some(socket) = self.socket_of(id) else { return };
         (self.out, self.attachments) = (packet, attachments);
-        self.send_out(port, self.sockets[socket as usize].session);
+        self.send_out(port, self.sockets[socket as usize].session, Mark::KEEP);
     }
 }
 

@@ -26,6 +26,8 @@ pub struct IoAudit {
     pub jobs: usize,
     /// Rooms with a member, that of all included.
     pub rooms: usize,
+    /// Bytes that wait for clients that poll, as they are counted.
+    pub polls_held: usize,
     /// Handshakes that sessions keep for the namespaces that they ask for.
     pub session_handshakes: usize,
     /// Handshakes that are kept for sockets.
@@ -58,6 +60,7 @@ impl IoShard {
             greetings: state.greetings.len(),
             waiting: state.waiting.len() + state.asked.len(),
             gathers: state.gathers.len() + state.silent.len() + state.queries.len(),
+            polls_held: state.polls_held,
             session_handshakes: state
                 .sessions
                 .iter()

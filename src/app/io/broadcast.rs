@@ -43,24 +43,33 @@ pub(crate) struct Target {
     pub(super) is_local: bool,
 }
 
-/// The frames of a packet with its attachments, those of `deflate_from` bytes to be compressed for whom they may be, and where
-/// the pieces lie in them.
+/// The frames of a packet with its attachments behind what they are about, those of `deflate_from` bytes to be compressed for
+/// whom they may be, and where the pieces lie in them.
 pub(super) fn frames(
+    about: &[&str],
     packet: Message<'_>,
     attachments: &[Vec<u8>],
     deflate_from: usize,
 ) -> (Published, Vec<(u32, u32)>) {
-    let mut bytes =
-        Vec::with_capacity(packet.len() + attachments.iter().map(|one| one.len() + 14).sum::<usize>() + 14);
+    let payloads = packet.len() + attachments.iter().map(Vec::len).sum::<usize>();
+    let frame_at = about.iter().map(|part| part.len()).sum();
+    let mut bytes = Vec::with_capacity(frame_at + payloads + (1 + attachments.len()) * 14);
+    about.iter().for_each(|part| bytes.extend_from_slice(part.as_bytes()));
     let mut pieces = Vec::with_capacity(1 + attachments.len());
     let mut append = |message: Message<'_>| {
         encode::append(&mut bytes, message);
-        pieces.push(((bytes.len() - message.len()) as u32, bytes.len() as u32));
+        let end = bytes.len() - frame_at;
+        pieces.push(((end - message.len()) as u32, end as u32));
     };
     append(packet);
     attachments.iter().for_each(|attachment| append(Message::Binary(attachment)));
     let longest = pieces.iter().map(|(from, to)| to - from).max().unwrap_or(0);
-    (Published::of_frames(&bytes, longest as usize, deflate_from), pieces)
+    (Published::of_frames(&bytes, frame_at, longest as usize, deflate_from), pieces)
+}
+
+/// What an event is about, to a client that gets only the latest of each.
+pub(super) const fn about<'e>(namespace: &'e str, event: &'e str) -> [&'e str; 3] {
+    [namespace, ",", event]
 }
 
 impl Broadcast {
@@ -140,19 +149,21 @@ impl State {
         if broadcast.target.is_volatile && !self.is_ready(port, slot) {
             return;
         }
-        let Some(session) = self.sessions.get_mut(slot as usize) else { return };
-        match &mut session.link {
+        let Some(session) = self.sessions.get(slot as usize) else { return };
+        match &session.link {
             Link::WebSocket(key) => port.hand(*key, &broadcast.frames),
             Link::Polling(polling) => {
-                let mut pieces = broadcast.pieces();
-                if self.config.parser == Parser::Json
-                    && let Some(text) = pieces.next()
-                {
-                    let text = std::str::from_utf8(&text[1..]).expect("the first piece was made from a str");
-                    polling.text(PacketKind::Message, text);
-                }
-                pieces.for_each(|bytes| polling.binary(bytes));
-                self.unpolled.push(slot);
+                let frames = &broadcast.frames;
+                let mark = frames.mark().or(polling.policy, || frames.topic_mark());
+                let is_text = self.config.parser == Parser::Json;
+                self.wait(port, slot, mark, frames.bytes(), |payload| {
+                    let mut pieces = broadcast.pieces();
+                    if is_text && let Some(text) = pieces.next() {
+                        let text = std::str::from_utf8(&text[1..]);
+                        payload.text(PacketKind::Message, text.expect("the first piece was made from a str"));
+                    }
+                    pieces.for_each(|bytes| payload.binary(bytes));
+                });
             }
         }
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::slow::Mark;
 use crate::proto::socketio::{Packet, RawArgs};
 
 use super::alarms::{Alarm, GATHER, QUERY, due_after};
@@ -278,7 +279,7 @@ impl State {
             self.out.clear();
             self.config.parser.disconnect(&mut self.out, self.namespaces.name(namespace));
             self.attachments.clear();
-            self.send_out(port, slot);
+            self.send_out(port, slot, Mark::KEEP);
             self.leave(socket, Reason::ServerDisconnect);
         }
         if closes_session {

@@ -49,7 +49,9 @@ pub struct IoConfig {
     pub max_payload: usize,
     /// Packets of one request's body. 4,096; beyond it the session is closed.
     pub packets_per_payload_max: u32,
-    /// Bytes that may wait for a client between two of its polls. 2 MiB; beyond it the session is closed.
+    /// Bytes that may wait for a client between two of its polls, and 64 for each message's entry. 2 MiB; beyond it `slow_policy`
+    /// decides, or the message's own operator: unless it drops, the session is closed. All that waits on a shard has a bound of
+    /// its own, as large as `outboxes_bytes_max`.
     pub polling_bytes_max: usize,
     /// What a packet may consist of; whatever exceeds a limit closes its session (`parse error`).
     pub packet_limits: Limits,

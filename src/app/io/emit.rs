@@ -1,12 +1,13 @@
-//! Whom an event is for: the operators `to`, `except`, `volatile`, and the emit that ends them.
+//! Whom an event is for: the operators `to`, `except`, `volatile`, `latest_only`, and the emit that ends them.
 
 use std::time::Duration;
 
+use crate::base::slow::Mark;
 use crate::proto::engineio::SessionId;
 use crate::proto::socketio::EmitArgs;
 use crate::proto::ws::Message;
 
-use super::broadcast::{Broadcast, Target, frames};
+use super::broadcast::{Broadcast, Target, about, frames};
 use super::cluster::{Acked, Act, Done, Fetched, Operation, Part};
 use super::parser::Parser;
 use super::state::ALL;
@@ -90,6 +91,7 @@ pub struct BroadcastOperator<'s> {
     out: &'s dyn Broadcasting,
     namespace: &'s str,
     target: Target,
+    mark: Mark,
     timeout: Duration,
 }
 
@@ -100,7 +102,7 @@ impl<'s> BroadcastOperator<'s> {
         except_socket: Option<SessionId>,
     ) -> Self {
         let target = Target { except_socket, ..Target::default() };
-        Self { out, namespace, target, timeout: ANSWERED_WITHIN }
+        Self { out, namespace, target, mark: Mark::UNSET, timeout: ANSWERED_WITHIN }
     }
 
     /// Only members of this room; called again, of this one or those before.
@@ -124,6 +126,39 @@ impl<'s> BroadcastOperator<'s> {
     /// Whether it is compressed for clients that take it so, where it is long enough. It is, unless this says no.
     pub fn compress(mut self, compress: bool) -> Self {
         self.target.is_plain = !compress;
+        self
+    }
+
+    /// Dropped for clients that have no room for it, who stay.
+    pub const fn drop_new(mut self) -> Self {
+        self.mark = Mark::NEW;
+        self
+    }
+
+    /// For clients that have no room for it older ones of its kind are dropped; and it is dropped for newer ones.
+    pub const fn drop_oldest(mut self) -> Self {
+        self.mark = Mark::OLDEST;
+        self
+    }
+
+    /// Takes the place of the event of this namespace that was sent before with this key, for every client for which that has
+    /// not begun to leave; whether or not a limit is reached. So a slow client gets fewer of them, and the last one always.
+    ///
+    /// It stands where the older one stood: before what was sent between them. The same key means the same for every event and room.
+    ///
+    /// ```
+    /// # fn tick(server: &throng::Handle) {
+    /// server.io().to("prices").latest_only("EURUSD").emit("price", ("EURUSD", 1.0842));
+    /// # }
+    /// ```
+    pub fn latest_only(mut self, key: impl AsRef<str>) -> Self {
+        self.mark = Mark::latest(self.namespace, key.as_ref());
+        self
+    }
+
+    /// Never dropped, whatever a client's policy is: one that has no room for it is closed.
+    pub const fn or_close(mut self) -> Self {
+        self.mark = Mark::KEEP;
         self
     }
 
@@ -160,8 +195,11 @@ impl<'s> BroadcastOperator<'s> {
             Parser::Json => Message::Text(std::str::from_utf8(&packet).expect("the encoder writes text")),
             Parser::Msgpack => Message::Binary(&packet),
         };
+        // What is asked for is owed, unless it is said otherwise: a client that gets another event cannot answer.
+        let mark = if ack_id.is_some() && self.mark == Mark::UNSET { Mark::KEEP } else { self.mark };
         let deflate_from = if self.target.is_plain { usize::MAX } else { self.out.deflate_from() };
-        let (frames, pieces) = frames(packet, &attachments, deflate_from);
+        let (frames, pieces) = frames(&about(self.namespace, event), packet, &attachments, deflate_from);
+        let frames = frames.marked(mark);
         self.out.counted();
         let is_unheard = self.out.is_unheard();
         Some(Broadcast { namespace: self.namespace.into(), target: self.target, frames, pieces, is_unheard })

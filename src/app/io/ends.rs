@@ -3,12 +3,13 @@
 use std::ops::RangeInclusive;
 
 use crate::base::cause::Cause;
-use crate::proto::engineio::{PacketKind, SessionId};
+use crate::proto::engineio::{PacketKind, SEPARATOR, SessionId};
 use crate::proto::http::Response;
 
+use super::polling::Polling;
 use super::port::Port;
 use super::reason::Reason;
-use super::session::{Link, NONE, Polling};
+use super::session::{Link, NONE};
 use super::state::{Entry, State, payload_response};
 
 /// How many sessions that are gone are remembered for a poll that was on its way, for how long, and with how much.
@@ -51,6 +52,7 @@ impl State {
         match &mut session.link {
             Link::WebSocket(key) => port.close(*key, code),
             Link::Polling(polling) => {
+                self.polls_held -= polling.held();
                 if let Some((key, _)) = polling.probe {
                     port.close(key, code);
                 }
@@ -75,15 +77,21 @@ impl State {
         // they are told as those are that poll a moment later: 503.
         if reason == Reason::ServerShuttingDown {
             let Some(errant) = poll else { return };
-            let is_idle = polling.packets == 0;
-            let refusal = || Response::refusal(Cause::ServerStops);
-            self.answer(port, errant, if is_idle { refusal() } else { payload_response(polling.take()) });
-            return;
+            let response = if polling.is_empty() {
+                Response::refusal(Cause::ServerStops)
+            } else {
+                payload_response(polling.take(port.buffers()))
+            };
+            return self.answer(port, errant, response);
         }
         // A client that closes is let go, any other is told that it is over.
         let is_closed_by_client = reason == Reason::TransportClose;
-        polling.text(if is_closed_by_client { PacketKind::Noop } else { PacketKind::Close }, "");
-        let payload = polling.take();
+        let last = if is_closed_by_client { PacketKind::Noop } else { PacketKind::Close };
+        let mut payload = polling.take(port.buffers());
+        if !payload.is_empty() {
+            payload.push(SEPARATOR);
+        }
+        payload.push(last.digit());
         if let Some(errant) = poll {
             self.answer(port, errant, payload_response(payload));
         } else if is_closed_by_client || (reason == Reason::ForcedClose && payload.len() <= LET_GO_BYTES_MAX)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::base::slow::Mark;
 use crate::core::service::Delivery;
 use crate::proto::engineio::{Data, SessionId};
 use crate::proto::ws::Message;
@@ -28,16 +29,14 @@ impl EngineSocket<'_> {
     /// Sends its client a message.
     pub fn send(&mut self, data: Data<'_>) -> Delivery {
         let Cx { state, port } = &mut self.cx;
-        match (data, &mut state.sessions[self.slot as usize].link) {
-            (Data::Text(text), _) => {
-                state.message(*port, self.slot, text);
-                Delivery::Queued
+        match (data, &state.sessions[self.slot as usize].link) {
+            (Data::Text(text), _) => state.message(*port, self.slot, text),
+            (Data::Binary(bytes), Link::WebSocket(key)) => {
+                port.send(*key, Message::Binary(bytes), Mark::UNSET)
             }
-            (Data::Binary(bytes), Link::WebSocket(key)) => port.send(*key, Message::Binary(bytes)),
             (Data::Binary(bytes), Link::Polling(polling)) => {
-                polling.binary(bytes);
-                state.unpolled.push(self.slot);
-                Delivery::Queued
+                let mark = Mark::UNSET.or(polling.policy, Mark::direct);
+                state.wait(*port, self.slot, mark, bytes.len() * 4 / 3, |payload| payload.binary(bytes))
             }
         }
     }

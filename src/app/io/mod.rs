@@ -14,6 +14,7 @@
 //! | `socket.data` | [`Socket::data`]: a type of your own, given by `admit` |
 //! | `socket.handshake` | [`Socket::connect`] in `on_connection`; [`Socket::handshake`] with `keep_handshake` |
 //! | `io.emit`, `io.to`, `io.in` | `socket.io()` in a handler, `handle.io()` elsewhere, then `to` |
+//! | `volatile` | [`Socket::volatile`], [`BroadcastOperator::volatile`]; and for what may wait for a slow client, but not without end, `drop_new`, `drop_oldest` and [`latest_only`](BroadcastOperator::latest_only) |
 //! | `socket.to([a, b])` | `socket.to(a).to(b)` |
 //! | `socket.rooms` | [`Socket::rooms`], without the socket's own |
 //! | `"disconnecting"`, `"disconnect"` | [`Namespace::on_disconnect`], where the rooms can still be asked for |
@@ -79,6 +80,7 @@ mod operator;
 mod outgoing;
 mod packets;
 mod parser;
+mod polling;
 mod port;
 mod reason;
 mod remote;

@@ -192,8 +192,8 @@ impl<D: 'static> Namespace<'_, D> {
         self
     }
 
-    /// A client is sent an event: by an emit to it, or by a broadcast that reaches it; a volatile one also where it is then
-    /// dropped. Called once the handler that emits has returned, and not for acks, nor for what such a listener itself
+    /// A client is sent an event: by an emit to it, or by a broadcast that reaches it; one that may be dropped also where it
+    /// is. Called once the handler that emits has returned, and not for acks, nor for what such a listener itself
     /// emits. Where no namespace has one a broadcast is encoded once and nobody looks at it; where one has, it is
     /// read once on each shard, and this is called for each of its sockets there.
     pub fn on_any_outgoing(mut self, call: impl FnMut(&mut Socket<'_, D>, &str, Args<'_>) + 'static) -> Self {

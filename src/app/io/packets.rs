@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::Cell;
 
+use crate::base::slow::Mark;
 use crate::proto::engineio::{Data, Packet as EnginePacket, PacketKind, SessionId};
 use crate::proto::socketio::{Kind, Malformed, Packet};
 
@@ -146,7 +147,7 @@ impl IoShard {
             state.attachments.clear();
             let parser = state.config.parser;
             parser.connect_error(&mut state.out, packet.namespace, "Invalid namespace", None);
-            state.send_out(port, slot);
+            state.send_out(port, slot, Mark::KEEP);
             return;
         };
         let serial = session.serial;
@@ -250,7 +251,7 @@ impl IoShard {
                 let sid = state.socket_id(socket).encode();
                 let sid = std::str::from_utf8(&sid).expect("an id is ASCII");
                 state.config.parser.connect(&mut state.out, state.namespaces.name(namespace), sid);
-                state.send_out(port, slot);
+                state.send_out(port, slot, Mark::KEEP);
                 let now_us = port.now_us();
                 let due = state.file_from(port, Due::Greet, slot, now_us);
                 state.greetings.insert(socket, Greeting { due, auth, handshake });
@@ -263,7 +264,7 @@ impl IoShard {
         let name = state.namespaces.name(namespace);
         state.config.parser.connect_error(&mut state.out, name, &refusal.message, data);
         state.namespaces.leave(namespace);
-        state.send_out(port, slot);
+        state.send_out(port, slot, Mark::KEEP);
         // It may ask again, or for another namespace. Another that was refused before may have given it back already.
         if let Some(session) = state.sessions.get_mut(slot as usize)
             && handshake.is_some()

@@ -1,8 +1,11 @@
 //! What Socket.IO asks of the shard it lives on: sockets, mail, a timer. The core's end of it knows the handler's type;
 //! everything in this room is free of it.
 
+use crate::base::config::Config;
 use crate::base::id::Key;
 use crate::base::metrics::Counters;
+use crate::base::pool::Pool;
+use crate::base::slow::{Mark, SlowPolicy};
 use crate::core::published::Published;
 use crate::core::service::{Delivery, Ticket};
 use crate::core::timers::TimerId;
@@ -23,16 +26,26 @@ pub(crate) trait Port {
     fn accepts_origin(&self, request: &Request<'_>) -> bool;
     /// Bytes that nobody guesses, for an id.
     fn random(&mut self) -> [u8; 15];
-    /// Sends a message on a WebSocket of this shard.
-    fn send(&mut self, key: Key, message: Message<'_>) -> Delivery;
+    /// The server's settings.
+    fn config(&self) -> &Config;
+    /// The shard's buffers.
+    fn buffers(&mut self) -> &mut Pool;
+    /// Sends a message on a WebSocket of this shard, with what becomes of it if its client is too slow.
+    fn send(&mut self, key: Key, message: Message<'_>, mark: Mark) -> Delivery;
     /// Sends it as it is, whatever was agreed on.
-    fn send_plain(&mut self, key: Key, message: Message<'_>) -> Delivery;
+    fn send_plain(&mut self, key: Key, message: Message<'_>, mark: Mark) -> Delivery;
     /// From how many bytes on messages may be compressed.
     fn deflate_from(&self) -> usize;
+    /// Sends frames on a WebSocket of this shard, as one unit.
+    fn send_frames(&mut self, key: Key, frames: &Published) -> Delivery;
     /// Sends a heartbeat on a WebSocket of this shard, whatever is queued.
     fn send_heartbeat(&mut self, key: Key, message: Message<'_>);
     /// Queues shared frames for a WebSocket of this shard.
     fn hand(&mut self, key: Key, frames: &Published);
+    /// What becomes of messages that a WebSocket's client is too slow for.
+    fn slow_policy(&self, key: Key) -> SlowPolicy;
+    /// Says what becomes of them.
+    fn set_slow_policy(&mut self, key: Key, policy: SlowPolicy);
     /// Bytes queued for a connection and not yet taken by the kernel.
     fn queued_bytes(&self, key: Key) -> usize;
     /// Whether a WebSocket's client has so much to take that it is not read.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use crate::base::cause::Cause;
 use crate::base::id::Key;
 use crate::core::service::{Reply, Ticket};
-use crate::proto::engineio::{Asks, Open, PacketKind, Payload, RequestError, SessionId, Transport};
+use crate::proto::engineio::{Asks, Open, Payload, RequestError, SessionId, Transport};
 use crate::proto::http::{Request, Response};
 use crate::proto::socketio::Decoder;
 
@@ -14,11 +14,12 @@ use super::dress::Manner;
 use super::handshake::Handshake;
 use super::heartbeat::Due;
 use super::mail::{Errand, Errant, IoMail};
+use super::polling::Polling;
 use super::port::Port;
 use super::reason::Reason;
 use super::session::{Link, NONE, Session};
 use super::shard::IoShard;
-use super::state::{Held, payload_response};
+use super::state::{Held, noop_response, payload_response};
 use super::tally;
 
 /// What a connection becomes that asks for a WebSocket.
@@ -100,7 +101,8 @@ impl IoShard {
         match asks {
             Asks::Open { transport: Transport::WebSocket } => Ok(Asked::WebSocket(NONE, Some(handshake()))),
             Asks::Open { transport: Transport::Polling } => {
-                let slot = self.open(port, Link::Polling(Box::default()), handshake());
+                let polling = Polling::new(port.config().slow_policy);
+                let slot = self.open(port, Link::Polling(Box::new(polling)), handshake());
                 let mut packet = Vec::with_capacity(160);
                 self.open_packet(slot).append(&mut packet);
                 let response = payload_response(packet);
@@ -212,12 +214,13 @@ impl IoShard {
             self.state.close_session(port, slot, Reason::TransportError);
             return Err(RequestError::BadRequest);
         }
-        if polling.packets == 0 && polling.probe.is_some_and(|(_, is_probed)| is_probed) {
-            // The client is about to leave for its WebSocket, and waits for this poll to end.
-            polling.text(PacketKind::Noop, "");
+        if !polling.is_empty() {
+            self.state.polls_held -= polling.held();
+            return Ok(Some(payload_response(polling.take(port.buffers()))));
         }
-        if polling.packets > 0 {
-            return Ok(Some(payload_response(polling.take())));
+        if polling.probe.is_some_and(|(_, is_probed)| is_probed) {
+            // The client is about to leave for its WebSocket, and waits for this poll to end.
+            return Ok(Some(noop_response()));
         }
         polling.poll = Some(from);
         Ok(None)

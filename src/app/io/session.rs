@@ -2,11 +2,11 @@
 //! has deadlines of its own, and none, one or several connections.
 
 use crate::base::id::Key;
-use crate::proto::engineio::{PacketKind, PayloadWriter, SessionId};
+use crate::proto::engineio::SessionId;
 use crate::proto::socketio::Decoder;
 
 use super::handshake::Handshake;
-use super::mail::Errant;
+use super::polling::Polling;
 
 /// No socket, no session.
 pub(super) const NONE: u32 = u32::MAX;
@@ -35,20 +35,6 @@ pub(super) enum Link {
     Polling(Box<Polling>),
 }
 
-/// What a session needs while it polls.
-#[derive(Debug, Default)]
-pub(super) struct Polling {
-    /// What waits for the next poll, as a payload.
-    pub(super) payload: Vec<u8>,
-    pub(super) packets: u32,
-    /// The poll that waits for something.
-    pub(super) poll: Option<Errant>,
-    /// The WebSocket that is to take over, and whether its probe was answered.
-    pub(super) probe: Option<(Key, bool)>,
-    /// Until when that must have taken over, in the shard's milliseconds.
-    pub(super) upgrade_due: u32,
-}
-
 /// At 100,000 sessions every byte is 100 KB.
 const _: () = assert!(size_of::<Session>() <= 72);
 
@@ -63,31 +49,5 @@ impl Session {
             Link::WebSocket(own) => *own == key,
             Link::Polling(polling) => polling.probe.is_some_and(|(probe, _)| probe == key),
         }
-    }
-}
-
-impl Polling {
-    /// Appends a packet of text.
-    pub(super) fn text(&mut self, kind: PacketKind, text: &str) {
-        if self.packets > 0 {
-            self.payload.push(crate::proto::engineio::SEPARATOR);
-        }
-        PayloadWriter::new(&mut self.payload).text(kind, text);
-        self.packets += 1;
-    }
-
-    /// Appends a message of bytes.
-    pub(super) fn binary(&mut self, bytes: &[u8]) {
-        if self.packets > 0 {
-            self.payload.push(crate::proto::engineio::SEPARATOR);
-        }
-        PayloadWriter::new(&mut self.payload).binary(bytes);
-        self.packets += 1;
-    }
-
-    /// Takes everything that waits.
-    pub(super) fn take(&mut self) -> Vec<u8> {
-        self.packets = 0;
-        std::mem::take(&mut self.payload)
     }
 }

@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use crate::base::cause::CloseReason;
 use crate::base::id::Key;
-use crate::proto::engineio::{Data, Packet as EnginePacket, PacketKind, Payload};
+use crate::base::slow::Mark;
+use crate::core::published::Published;
+use crate::proto::engineio::{Data, Packet as EnginePacket, Payload};
 use crate::proto::http::{Request, Response};
-use crate::proto::ws::Message;
+use crate::proto::ws::{Message, encode};
 
 use super::alarms::{Alarm, GATHER, QUERY};
 use super::bundle::Bundle;
@@ -29,7 +31,7 @@ use super::port::Port;
 use super::reason::Reason;
 use super::session::{Link, NONE};
 use super::space::Space;
-use super::state::{Cx, State};
+use super::state::{Cx, State, noop_response};
 use super::tally;
 
 /// Closes a WebSocket whose message is larger than `max_payload` (RFC 6455 §7.4.1).
@@ -87,7 +89,8 @@ impl IoShard {
                 let slot = self.open(port, Link::WebSocket(key), handshake);
                 let mut packet = Vec::with_capacity(160);
                 self.open_packet(slot).append(&mut packet);
-                port.send(key, Message::Text(std::str::from_utf8(&packet).expect("an open packet is text")));
+                let packet = std::str::from_utf8(&packet).expect("an open packet is text");
+                port.send(key, Message::Text(packet), Mark::KEEP);
                 slot
             }
             None => {
@@ -137,25 +140,16 @@ impl IoShard {
         match message {
             Message::Text("2probe") => {
                 polling.probe = Some((key, true));
-                port.send(key, Message::Text("3probe"));
-                if polling.poll.is_some() && polling.packets == 0 {
-                    polling.text(PacketKind::Noop, "");
-                    self.state.unpolled.push(slot);
+                let poll = if polling.is_empty() { polling.poll.take() } else { None };
+                port.send(key, Message::Text("3probe"), Mark::KEEP);
+                if let Some(errant) = poll {
+                    self.state.answer(port, errant, noop_response());
                 }
             }
             Message::Text("5") if polling.probe == Some((key, true)) => {
-                if polling.poll.is_some() {
+                if let Some(errant) = polling.poll.take() {
                     // Nothing but the end of this poll is left for its transport.
-                    let queued = std::mem::take(polling);
-                    polling.poll = queued.poll;
-                    polling.text(PacketKind::Noop, "");
-                    let noop = polling.take();
-                    let errant = polling.poll.take();
-                    *polling = queued;
-                    polling.poll = None;
-                    if let Some(errant) = errant {
-                        self.state.answer(port, errant, super::state::payload_response(noop));
-                    }
+                    self.state.answer(port, errant, noop_response());
                 }
                 self.take_over(port, key, slot);
             }
@@ -172,22 +166,30 @@ impl IoShard {
         let Link::Polling(mut polling) = std::mem::replace(&mut session.link, Link::WebSocket(key)) else {
             return;
         };
-        let packets = polling.packets;
-        let payload = polling.take();
-        if packets == 0 {
-            return;
-        }
-        let text = std::str::from_utf8(&payload).expect("a payload is text");
+        port.set_slow_policy(key, polling.policy);
+        self.state.polls_held -= polling.held();
         let mut buffer = Vec::new();
-        let mut payload = Payload::new(text, packets, &mut buffer);
-        while let Some(Ok(packet)) = payload.next() {
-            match packet.data {
-                Data::Binary(bytes) => _ = port.send(key, Message::Binary(bytes)),
-                Data::Text(text) => {
-                    let framed = format!("{}{text}", char::from(packet.kind.digit()));
-                    port.send(key, Message::Text(&framed));
+        for (mut bytes, mark) in polling.take_units() {
+            bytes.pop();
+            let text = std::str::from_utf8(&bytes).expect("a payload is text");
+            let (mut frames, mut longest) = (Vec::with_capacity(bytes.len() + 16), 0);
+            let mut payload = Payload::new(text, u32::MAX, &mut buffer);
+            while let Some(Ok(packet)) = payload.next() {
+                match packet.data {
+                    Data::Binary(bytes) => {
+                        longest = longest.max(bytes.len());
+                        encode::append(&mut frames, Message::Binary(bytes));
+                    }
+                    Data::Text(text) => {
+                        let framed = format!("{}{text}", char::from(packet.kind.digit()));
+                        longest = longest.max(framed.len());
+                        encode::append(&mut frames, Message::Text(&framed));
+                    }
                 }
             }
+            let frames = Published::of_frames(&frames, 0, longest, port.deflate_from());
+            port.send_frames(key, &frames.marked(mark));
+            port.buffers().give(bytes);
         }
     }
 

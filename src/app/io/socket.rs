@@ -6,11 +6,11 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use slab::Slab;
 
 use crate::app::handle::Handle;
+use crate::base::slow::Mark;
 use crate::core::service::Delivery;
 use crate::hub::Subscribed;
 use crate::proto::engineio::Transport;
@@ -18,11 +18,11 @@ use crate::proto::socketio::{EmitArgs, EncodeError, Payload};
 
 use super::acks::{Ack, AckError, Acks, Asker};
 use super::admit::Connect;
+use super::broadcast::about;
 use super::emit::BroadcastOperator;
 use super::handshake::Handshake;
 use super::id::SocketId;
 use super::mail::IoMail;
-use super::operator::SocketOperator;
 use super::parser::Parser;
 use super::port::Port;
 use super::session::Link;
@@ -40,8 +40,8 @@ pub(super) struct Lent<'a, D> {
 }
 
 /// What is sent to a client.
-pub(super) enum Sends {
-    Event { is_volatile: bool, is_plain: bool },
+pub(super) enum Sends<'e> {
+    Event { is_volatile: bool, is_plain: bool, mark: Mark, event: &'e str },
     Ack,
 }
 
@@ -128,8 +128,7 @@ impl<'a, D> Socket<'a, D> {
     ///
     /// ```
     /// # fn ask(socket: &throng::io::Socket<'_>) {
-    /// use std::time::Duration;
-    ///
+    ///     ///
     /// socket.timeout(Duration::from_secs(5)).emit_with_ack("which", "question", |socket, answer: Result<&str, _>| {
     ///     match answer {
     ///         Ok(text) => _ = socket.emit("thanks", text),
@@ -145,25 +144,6 @@ impl<'a, D> Socket<'a, D> {
         done: impl FnOnce(&mut Socket<'_, D>, Result<&T, AckError>) + 'static,
     ) -> Delivery {
         self.operator().emit_with_ack(event, args, done)
-    }
-
-    const fn operator(&self) -> SocketOperator<'_, 'a, D> {
-        SocketOperator { socket: self, is_volatile: false, is_plain: false, timeout: None }
-    }
-
-    /// An event for its client only if that takes it at once: it is dropped while something else is queued.
-    pub const fn volatile(&self) -> SocketOperator<'_, 'a, D> {
-        self.operator().volatile()
-    }
-
-    /// An event that is compressed or is not: `socket.compress(false).emit(…)`.
-    pub const fn compress(&self, compress: bool) -> SocketOperator<'_, 'a, D> {
-        self.operator().compress(compress)
-    }
-
-    /// An event whose answer is awaited for so long: `socket.timeout(…).emit_with_ack(…)`.
-    pub const fn timeout(&self, timeout: Duration) -> SocketOperator<'_, 'a, D> {
-        self.operator().timeout(timeout)
     }
 
     /// Answers the event that is being handled, if its client asked for an answer, and the first time alone.
@@ -198,7 +178,7 @@ impl<'a, D> Socket<'a, D> {
 
     pub(super) fn send(
         &self,
-        sends: Sends,
+        sends: Sends<'_>,
         encode: impl FnOnce(Parser, &mut Vec<u8>, &mut Vec<Vec<u8>>, &str) -> Result<(), EncodeError>,
     ) -> Delivery {
         // What is emitted may have a Serialize of the application's own, so nothing is borrowed while it runs.
@@ -221,15 +201,17 @@ impl<'a, D> Socket<'a, D> {
         if is_over {
             return Delivery::Dropped;
         }
-        let mut sends_plain = false;
-        if let Sends::Event { is_volatile, is_plain } = sends {
-            sends_plain = is_plain;
-            state.sent_out(self.socket);
-            if is_volatile && !state.is_ready(*port, session) {
-                return Delivery::Dropped;
-            }
+        let Sends::Event { is_volatile, is_plain, mark, event } = sends else {
+            return state.send_out(*port, session, Mark::KEEP);
+        };
+        state.sent_out(self.socket);
+        if is_volatile && !state.is_ready(*port, session) {
+            return Delivery::Dropped;
         }
-        state.send_out_as(*port, session, sends_plain)
+        let policy = || state.slow_policy(*port, session);
+        let topic = || Mark::latest("", &about(&self.name, event).concat());
+        let mark = if mark == Mark::UNSET { mark.or(policy(), topic) } else { mark };
+        state.send_out_as(*port, session, mark, is_plain)
     }
 
     /// Puts it into a room, until it leaves or is gone.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use crate::base::id::Key;
+use crate::base::slow::Mark;
 use crate::core::census::Census;
 use crate::core::service::{Delivery, Ticket};
 use crate::core::timers::TimerId;
@@ -20,6 +21,7 @@ use crate::proto::ws::Message;
 use super::adapter::{Adapter, InProcess};
 use super::admit::{Greeting, Waiting};
 use super::alarms::Alarms;
+use super::broadcast::frames;
 use super::cluster::{Done, Gather, Operation, Part, Query};
 use super::config::IoConfig;
 use super::dress::{Manner, Press};
@@ -103,6 +105,8 @@ pub(crate) struct State {
     pub(super) ended: Vec<(u32, Reason)>,
     /// Sessions that have something for a poll that waits.
     pub(super) unpolled: Vec<u32>,
+    /// What waits for clients that poll makes the shard hold so many bytes.
+    pub(super) polls_held: usize,
     /// Sessions that ended while no poll waited, and when: one that was on its way then is let go as it would have been,
     /// wherever it came in.
     pub(super) let_go: VecDeque<LetGo>,
@@ -155,6 +159,7 @@ impl State {
             greetings: HashMap::new(),
             ended: Vec::new(),
             unpolled: Vec::new(),
+            polls_held: 0,
             let_go: VecDeque::new(),
             out: Vec::new(),
             attachments: Vec::new(),
@@ -222,18 +227,18 @@ impl State {
         self.tick = first.map(|due_us| (port.set_tick(due_us), due_us));
     }
     /// Sends a message of plain Engine.IO.
-    pub(super) fn message(&mut self, port: &mut dyn Port, slot: u32, text: &str) {
-        let Some(session) = self.sessions.get_mut(slot as usize) else { return };
-        match &mut session.link {
+    pub(super) fn message(&mut self, port: &mut dyn Port, slot: u32, text: &str) -> Delivery {
+        let Some(session) = self.sessions.get(slot as usize) else { return Delivery::Dropped };
+        match &session.link {
             Link::WebSocket(key) => {
                 let mut packet = String::with_capacity(text.len() + 1);
                 packet.push(char::from(PacketKind::Message.digit()));
                 packet.push_str(text);
-                port.send(*key, Message::Text(&packet));
+                port.send(*key, Message::Text(&packet), Mark::UNSET)
             }
             Link::Polling(polling) => {
-                polling.text(PacketKind::Message, text);
-                self.unpolled.push(slot);
+                let mark = Mark::UNSET.or(polling.policy, Mark::direct);
+                self.wait(port, slot, mark, text.len(), |payload| payload.text(PacketKind::Message, text))
             }
         }
     }
@@ -241,73 +246,59 @@ impl State {
     /// Sends a ping: however much a client has yet to take, it is not its heartbeat that is too much.
     pub(super) fn ping(&mut self, port: &mut dyn Port, slot: u32) {
         const PING: u8 = PacketKind::Ping.digit();
-        let Some(session) = self.sessions.get_mut(slot as usize) else { return };
-        match &mut session.link {
+        let Some(session) = self.sessions.get(slot as usize) else { return };
+        match &session.link {
             Link::WebSocket(key) => {
                 port.send_heartbeat(*key, Message::Text(char::from(PING).encode_utf8(&mut [0; 4])));
             }
-            Link::Polling(polling) => {
-                polling.text(PacketKind::Ping, "");
-                self.unpolled.push(slot);
+            Link::Polling(_) => {
+                self.wait(port, slot, Mark::KEEP, 1, |payload| payload.text(PacketKind::Ping, ""));
             }
         }
     }
 
     /// Sends what the working space holds: the text of a Socket.IO packet with Engine.IO's digit before it, and its
-    /// attachments; or a packet in MessagePack.
-    pub(super) fn send_out(&mut self, port: &mut dyn Port, slot: u32) -> Delivery {
-        self.send_out_as(port, slot, false)
+    /// attachments; or a packet in MessagePack. It is one unit: nothing comes between a packet and its attachments, and either all
+    /// of them are dropped or none.
+    pub(super) fn send_out(&mut self, port: &mut dyn Port, slot: u32, mark: Mark) -> Delivery {
+        self.send_out_as(port, slot, mark, false)
     }
 
     /// The same, and with `is_plain` never compressed.
-    pub(super) fn send_out_as(&mut self, port: &mut dyn Port, slot: u32, is_plain: bool) -> Delivery {
-        let send = |port: &mut dyn Port, key, message| {
-            if is_plain { port.send_plain(key, message) } else { port.send(key, message) }
-        };
-        let Self { sessions, out, attachments, unpolled, config, .. } = self;
-        let Some(session) = sessions.get_mut(slot as usize) else { return Delivery::Dropped };
-        if config.parser == Parser::Msgpack {
-            return match &mut session.link {
-                Link::WebSocket(key) => send(port, *key, Message::Binary(out)),
-                Link::Polling(polling) => {
-                    polling.binary(out);
-                    unpolled.push(slot);
-                    Delivery::Queued
-                }
-            };
-        }
-        let text = std::str::from_utf8(out).expect("the encoder writes text");
-        match &mut session.link {
-            Link::WebSocket(key) if attachments.is_empty() => send(port, *key, Message::Text(text)),
-            Link::WebSocket(key) => {
-                // One unit: nothing comes between a packet and its attachments.
-                let deflate_from = if is_plain { usize::MAX } else { port.deflate_from() };
-                let (frames, _) = super::broadcast::frames(Message::Text(text), attachments, deflate_from);
-                port.hand(*key, &frames);
-                Delivery::Queued
+    pub(super) fn send_out_as(
+        &mut self,
+        port: &mut dyn Port,
+        slot: u32,
+        mark: Mark,
+        is_plain: bool,
+    ) -> Delivery {
+        let is_text = self.config.parser == Parser::Json;
+        let Some(session) = self.sessions.get(slot as usize) else { return Delivery::Dropped };
+        let text = |out| std::str::from_utf8(out).expect("the encoder writes text");
+        if let Link::WebSocket(key) = session.link {
+            let packet = if is_text { Message::Text(text(&self.out)) } else { Message::Binary(&self.out) };
+            if self.attachments.is_empty() {
+                return if is_plain {
+                    port.send_plain(key, packet, mark)
+                } else {
+                    port.send(key, packet, mark)
+                };
             }
-            Link::Polling(polling) => {
-                polling.text(PacketKind::Message, &text[1..]);
-                attachments.iter().for_each(|bytes| polling.binary(bytes));
-                unpolled.push(slot);
-                Delivery::Queued
-            }
+            let deflate_from = if is_plain { usize::MAX } else { port.deflate_from() };
+            let (frames, _) = frames(&[], packet, &self.attachments, deflate_from);
+            return port.send_frames(key, &frames.marked(mark));
         }
-    }
-
-    /// Answers the polls that something was queued for, each with all of it.
-    pub(super) fn flush_polls(&mut self, port: &mut dyn Port) {
-        while let Some(slot) = self.unpolled.pop() {
-            let Some(session) = self.sessions.get_mut(slot as usize) else { continue };
-            let Link::Polling(polling) = &mut session.link else { continue };
-            if let Some(errant) = polling.poll.take_if(|_| polling.packets > 0) {
-                let payload = polling.take();
-                self.answer(port, errant, payload_response(payload));
-            } else if polling.payload.len() > self.config.polling_bytes_max {
-                port.counters().io_polls_overflowed.add(1);
-                self.close_session(port, slot, Reason::TransportError);
+        let (out, attachments) = (std::mem::take(&mut self.out), std::mem::take(&mut self.attachments));
+        let delivery = self.wait(port, slot, mark, out.len(), |payload| {
+            if is_text {
+                payload.text(PacketKind::Message, &text(&out)[1..]);
+            } else {
+                payload.binary(&out);
             }
-        }
+            attachments.iter().for_each(|bytes| payload.binary(bytes));
+        });
+        (self.out, self.attachments) = (out, attachments);
+        delivery
     }
 
     /// Answers a held request, wherever it is held.
@@ -376,7 +367,7 @@ impl State {
     pub(super) fn is_ready(&self, port: &dyn Port, slot: u32) -> bool {
         self.sessions.get(slot as usize).is_some_and(|session| match &session.link {
             Link::WebSocket(key) => port.queued_bytes(*key) == 0,
-            Link::Polling(polling) => polling.poll.is_some() && polling.packets == 0,
+            Link::Polling(polling) => polling.poll.is_some() && polling.is_empty(),
         })
     }
 
@@ -386,6 +377,11 @@ impl State {
             Link::Polling(_) => None,
         }
     }
+}
+
+/// The answer to a poll that is to end, where nothing waits.
+pub(super) fn noop_response() -> Response {
+    payload_response(vec![PacketKind::Noop.digit()])
 }
 
 /// A payload as the answer to a poll.

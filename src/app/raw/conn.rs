@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use crate::base::id::{ConnId, Key};
-use crate::base::slow::SlowPolicy;
+use crate::base::slow::{Mark, SlowPolicy};
 use crate::core::service::Delivery;
 use crate::hub::Subscribed;
 use crate::proto::ws::{Message, Opcode};
@@ -71,7 +71,7 @@ impl<H: Handler> Conn<'_, H> {
     /// The same, and never compressed: for what is compressed already, such as pictures, and for what a secret must not share a
     /// message with.
     pub fn send_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> Delivery {
-        self.shard.core.send_plain(self.key, message.into())
+        self.shard.core.send_plain(self.key, message.into(), Mark::UNSET)
     }
 
     /// Sends a part of one large message, of which more parts follow. The first part decides whether the message is text

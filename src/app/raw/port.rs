@@ -1,8 +1,11 @@
 //! A shard's end of Socket.IO's `Port`: the core, whose type names the handler.
 
 use crate::app::io::{IoMail, Port};
+use crate::base::config::Config;
 use crate::base::id::Key;
 use crate::base::metrics::Counters;
+use crate::base::pool::Pool;
+use crate::base::slow::{Mark, SlowPolicy};
 use crate::core::core::Core;
 use crate::core::published::Published;
 use crate::core::service::{Delivery, Reply, Ticket};
@@ -34,13 +37,25 @@ impl<H: Handler> Port for Core<Raw<H>> {
         Self::random(self)
     }
 
-    #[inline]
-    fn send(&mut self, key: Key, message: Message<'_>) -> Delivery {
-        Self::send(self, key, message)
+    fn config(&self) -> &Config {
+        Self::config(self)
     }
 
-    fn send_plain(&mut self, key: Key, message: Message<'_>) -> Delivery {
-        Self::send_plain(self, key, message)
+    fn buffers(&mut self) -> &mut Pool {
+        Self::buffers(self)
+    }
+
+    #[inline]
+    fn send(&mut self, key: Key, message: Message<'_>, mark: Mark) -> Delivery {
+        self.send_marked(key, message, mark)
+    }
+
+    fn send_frames(&mut self, key: Key, frames: &Published) -> Delivery {
+        Self::send_frames(self, key, frames)
+    }
+
+    fn send_plain(&mut self, key: Key, message: Message<'_>, mark: Mark) -> Delivery {
+        Self::send_plain(self, key, message, mark)
     }
 
     fn deflate_from(&self) -> usize {
@@ -54,6 +69,14 @@ impl<H: Handler> Port for Core<Raw<H>> {
     #[inline]
     fn hand(&mut self, key: Key, frames: &Published) {
         Self::hand(self, key, frames);
+    }
+
+    fn slow_policy(&self, key: Key) -> SlowPolicy {
+        Self::slow_policy(self, key)
+    }
+
+    fn set_slow_policy(&mut self, key: Key, policy: SlowPolicy) {
+        Self::set_slow_policy(self, key, policy);
     }
 
     fn queued_bytes(&self, key: Key) -> usize {
