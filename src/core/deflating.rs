@@ -168,17 +168,22 @@ impl Deflating {
 }
 
 impl<S: Service> Core<S> {
-    /// Whether there is something to free when the shard is idle.
-    pub(super) fn has_spare_buffers(&self) -> bool {
-        self.store.buffers.kept_bytes() > 0 || self.store.inflater.is_some() || self.deflating.is_warm()
+    /// Whether anything is kept until somebody needs it.
+    pub(super) fn has_spare(&self) -> bool {
+        self.store.buffers.kept_bytes() > 0
+            || self.outboxes.are_kept()
+            || self.store.inflater.is_some()
+            || self.deflating.is_warm()
     }
 
-    /// Frees it.
-    pub(super) fn free_spare_buffers(&mut self) {
-        self.store.buffers.shrink();
-        self.outboxes.shrink();
-        self.store.inflater = None;
-        self.deflating.shrink();
+    /// Frees what nobody needed since this was called before; streams, which all share, where the shard was idle.
+    pub(super) fn give_spare_up(&mut self, is_idle: bool) {
+        self.store.buffers.sweep();
+        self.outboxes.sweep();
+        if is_idle {
+            self.store.inflater = None;
+            self.deflating.shrink();
+        }
     }
 
     /// From how many bytes on messages are compressed; more than any has where compression is off.

@@ -45,7 +45,9 @@ impl Load {
 
     /// Frees what the table of shared frames has grown to.
     pub fn shrink(&mut self) {
-        self.holders.shrink_to_fit();
+        if self.holders.capacity() > 4 * self.holders.len().max(64) {
+            self.holders.shrink_to_fit();
+        }
     }
 }
 

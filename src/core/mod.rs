@@ -45,6 +45,7 @@ pub mod load;
 pub mod mail;
 pub mod mailbox;
 pub mod outbox;
+pub mod outboxes;
 pub mod parcels;
 mod parts;
 mod proxied;

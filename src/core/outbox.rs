@@ -1,7 +1,8 @@
 //! What a connection still has to get, once the kernel did not take everything at once: units, in order.
 //!
 //! Owns the order and the progress in the first unit, and counts what it holds; knows no socket and no limit but that of one
-//! unit. It exists only while something is queued; boxes go round in [`Outboxes`].
+//! unit. It exists only while something is queued; boxes go round in
+//! [`Outboxes`](super::outboxes::Outboxes).
 
 use std::io::IoSlice;
 
@@ -248,39 +249,6 @@ impl Outbox {
 
 /// Room for units that an outbox keeps while it goes round.
 const UNITS_KEPT: usize = 32;
-
-/// Outboxes kept for the next connection that needs one.
-const OUTBOXES_KEPT: usize = 256;
-
-/// A shard's outboxes: those that are free, and what those that are not make it hold.
-#[derive(Debug, Default)]
-pub struct Outboxes {
-    #[expect(clippy::vec_box, reason = "the box is what is kept: a connection holds it as it is")]
-    free: Vec<Box<Outbox>>,
-    /// What slow readers make the shard hold.
-    pub(super) load: Load,
-}
-
-impl Outboxes {
-    /// An empty outbox.
-    pub fn take(&mut self) -> Box<Outbox> {
-        self.free.pop().unwrap_or_default()
-    }
-
-    /// Takes one back, whatever is in it.
-    pub fn give(&mut self, mut outbox: Box<Outbox>, pool: &mut Pool) {
-        outbox.clear(pool, &mut self.load);
-        if self.free.len() < OUTBOXES_KEPT {
-            self.free.push(outbox);
-        }
-    }
-
-    /// Frees what is kept; called when a shard has been idle.
-    pub fn shrink(&mut self) {
-        self.free = Vec::new();
-        self.load.shrink();
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use super::conn::{Arrived, Flags};
 use super::deadlines::reached;
 use super::io::Io;
 use super::service::{Service, Ticket};
-use super::shard::{IDLE_MS, Shard};
+use super::shard::{SPARE_MS, Shard};
 
 impl<S: Service, I: Io> Shard<S, I> {
     /// Step 8.
@@ -64,14 +64,14 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.room_again();
     }
 
-    /// Frees what a shard without traffic need not keep.
-    pub(super) fn free_idle_buffers(&mut self) {
+    /// Gives up what is kept and was not needed for a while: whoever floods leaves nothing behind, though others go on.
+    pub(super) fn give_spare_up(&mut self) {
         let core = &mut self.core;
-        let bytes = core.counters.bytes_in.value() + core.counters.bytes_out.value();
-        if bytes != self.traffic.0 {
-            self.traffic = (bytes, core.now);
-        } else if core.has_spare_buffers() && reached(core.now, self.traffic.1.wrapping_add(IDLE_MS)) {
-            core.free_spare_buffers();
+        if reached(core.now, self.swept.wrapping_add(SPARE_MS)) {
+            let bytes = core.counters.bytes_in.value() + core.counters.bytes_out.value();
+            let is_idle = bytes == std::mem::replace(&mut self.swept_at_bytes, bytes);
+            self.swept = core.now;
+            core.give_spare_up(is_idle);
         }
     }
 }

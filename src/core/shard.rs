@@ -91,12 +91,13 @@ pub struct Shard<S: Service, I: Io> {
     pub(super) schedule: Option<Schedule>,
     pub(super) cut: Cut,
     turn_us: Arc<Mutex<Histogram<u32>>>,
-    /// Bytes read and written so far, and when that last changed: an idle shard gives its free buffers up.
-    pub(super) traffic: (u64, u32),
+    /// When what is kept and not needed was last given up, and how many bytes had been read and written then.
+    pub(super) swept: u32,
+    pub(super) swept_at_bytes: u64,
 }
 
-/// How long a shard has no traffic before it frees its pooled buffers.
-pub(super) const IDLE_MS: u32 = 10_000;
+/// How long buffers and outboxes are kept that nobody needs.
+pub(super) const SPARE_MS: u32 = 10_000;
 
 impl<S: Service, I: Io> Shard<S, I> {
     /// A shard, ready for its first turn, on its own thread.
@@ -130,7 +131,8 @@ impl<S: Service, I: Io> Shard<S, I> {
             schedule: None,
             cut: Cut::default(),
             turn_us: seed.turn_us,
-            traffic: (0, 0),
+            swept: 0,
+            swept_at_bytes: 0,
         };
         shard.start_listeners();
         shard
@@ -192,7 +194,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             counters.wakes.add(1);
             io.wake(shard);
         });
-        self.free_idle_buffers();
+        self.give_spare_up();
         self.core.counters.turns.add(1);
         let took_us = self.turn_ends(began_us);
         self.core.turn_took(took_us);
@@ -223,9 +225,11 @@ impl<S: Service, I: Io> Shard<S, I> {
         let paused = self.listeners.iter().filter_map(|listener| listener.until_retry(core.now)).min();
         let turned_away =
             self.turned_away.front().map(|(_, until)| u64::from(until.wrapping_sub(core.now).min(1000)));
-        let idle = core.has_spare_buffers().then_some(u64::from(IDLE_MS));
+        let sweep = core
+            .has_spare()
+            .then(|| u64::from(self.swept.wrapping_add(SPARE_MS).wrapping_sub(core.now).min(SPARE_MS)));
         let sample = core.until_sample();
-        [spill, due, timer, paused, turned_away, drained, idle, sample].into_iter().flatten().min()
+        [spill, due, timer, paused, turned_away, drained, sweep, sample].into_iter().flatten().min()
     }
 
     /// Step 3, for one event.
