@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs what touches `unsafe` under valgrind and AddressSanitizer. It is in three files: proto/ws/utf8, sys/fd_table, sys/source.
+# Runs what touches `unsafe` under valgrind and AddressSanitizer. It is in proto/ws/utf8, sys/fd_table and sys/source;
+# a fourth file, sys/trim, has one call without an argument that they would replace.
 #
 #   scripts/sanitize.sh [--short] [--install | --check]
 #

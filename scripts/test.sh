@@ -90,6 +90,7 @@ stage release cargo build --locked --release --workspace --bins --example raw_ep
 # The long runs in short: that they work, not what they measure.
 stage simulate scripts/simulate.sh --seeds 1000
 stage abuse scripts/abuse.sh --report "$logs/abuse"
+stage slow-readers scripts/slow-readers.sh --short --no-build
 stage bench-100k scripts/bench-100k.sh --no-build --connections 2000 --seconds 2 --report "$logs/bench-100k"
 stage bench-limit scripts/bench-limit.sh --no-build --pairs 1 --seconds 0.3 --workload echo-500-20b-p1 --workload broadcast-1000-20b
 if command -v cargo-deny >/dev/null; then

@@ -137,7 +137,7 @@ pub struct Config {
     /// What becomes of messages that do not fit, unless the connection or the message says otherwise. `Close`.
     pub slow_policy: SlowPolicy,
     /// Bytes that those who read too slowly may make a shard hold together: their buffers, shared frames once, 64 bytes for each
-    /// message's entry. 24 MiB; beyond it those who hold more than their fair share are shortened by policy or closed (1008),
+    /// message's entry. 16 MiB; beyond it those who hold more than their fair share are shortened by policy or closed (1008),
     /// until an eighth is free.
     pub outboxes_bytes_max: usize,
     /// How long a peer may take nothing while something is queued. 30 s; then close 1008.
@@ -146,7 +146,7 @@ pub struct Config {
     /// Messages waiting in a shard's mailbox. 4,096; beyond it other threads get `Full` and shards spill.
     pub mailbox_slots: usize,
     /// Bytes of publishes and sends that may wait in a shard's mailbox, and again in what each other shard holds for it
-    /// while it is full. 64 MiB; beyond it they are dropped and counted, and threads get `Full`.
+    /// while it is full. 8 MiB; beyond it they are dropped and counted, and threads get `Full`.
     pub mailbox_bytes_max: usize,
     /// Topics a connection may be subscribed to. 1,024; beyond it `subscribe` says so.
     pub topics_per_connection_max: usize,
@@ -231,10 +231,10 @@ impl Default for Config {
             outbox_bytes_high: 64 << 10,
             outbox_bytes_max: 2 << 20,
             slow_policy: SlowPolicy::Close,
-            outboxes_bytes_max: 24 << 20,
+            outboxes_bytes_max: 16 << 20,
             stall_timeout: Duration::from_secs(30),
             mailbox_slots: 4096,
-            mailbox_bytes_max: 64 << 20,
+            mailbox_bytes_max: 8 << 20,
             topics_per_connection_max: 1024,
             topic_bytes_max: 1024,
             accepts_per_turn: 64,

@@ -13,6 +13,7 @@ mod chat;
 mod failure;
 mod file;
 mod flags;
+mod memory;
 mod names;
 mod nearest;
 mod prepare;
@@ -86,6 +87,7 @@ fn serve(flags: &Flags) -> Result<(), Failure> {
     }
     signals::watch(signals, server.handle(), &prepared.config)
         .map_err(|error| Failure::host("watch for signals", error))?;
+    memory::watch().map_err(|error| Failure::host("start a thread", error))?;
     wait(server)
 }
 

@@ -188,6 +188,9 @@ pub enum Posted {
     Dropped,
 }
 
+/// Room for messages that an empty spill keeps: a flood's is given back.
+const SPILL_KEPT: usize = 256;
+
 #[derive(Debug)]
 struct Route<M> {
     outlet: Outlet<M>,
@@ -253,6 +256,9 @@ impl<M> Outlets<M> {
                 route.spilled_bytes -= bytes;
                 route.is_mailed = true;
                 route.outlet.put(message, bytes);
+            }
+            if route.spill.is_empty() && route.spill.capacity() > SPILL_KEPT {
+                route.spill = VecDeque::new();
             }
             is_left |= !route.spill.is_empty();
         }

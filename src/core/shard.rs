@@ -116,6 +116,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         let mut core = Core::new(parts, &scratch);
         let now_us = io.now();
         core.set_clock(now_us);
+        let swept = core.now;
         let mut shard = Self {
             streams: Vec::with_capacity(core.table.capacity()),
             core,
@@ -131,7 +132,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             schedule: None,
             cut: Cut::default(),
             turn_us: seed.turn_us,
-            swept: 0,
+            swept,
             swept_at_bytes: 0,
         };
         shard.start_listeners();

@@ -14,3 +14,4 @@ pub mod pin;
 pub mod random;
 pub mod reserve;
 pub mod source;
+pub mod trim;

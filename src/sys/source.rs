@@ -1,7 +1,7 @@
 //! Where an outgoing connection leaves from. `bench-client` asks for it; a server never does.
 //!
 //! A source address has about 28,000 ports towards one target, so 100,000 connections leave from several. Beside
-//! `fd_table` this is the other file here with `unsafe`: neither std, socket2 nor rustix has this one socket option.
+//! `fd_table` this is the second file here with `unsafe`: neither std, socket2 nor rustix has this one socket option.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
