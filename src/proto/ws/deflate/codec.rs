@@ -60,10 +60,12 @@ impl Inflater {
         let expected = (payload.len() * EXPECTED_RATIO).clamp(OUT_BYTES_MIN, bytes_max.max(OUT_BYTES_MIN));
         let mut out = Out { bytes: buffers.take_filled(expected), len: 0, bytes_max, buffers };
         match self.run(payload, keeps_context, &mut out) {
-            Ok(()) => Ok((out.bytes, out.len)),
-            Err(cause) => {
+            Ok(()) if out.len <= bytes_max => Ok((out.bytes, out.len)),
+            result => {
+                // The room has one byte more than the limit, and a last block may end there.
+                self.is_spent = true;
                 out.buffers.give(out.bytes);
-                Err(cause)
+                Err(result.err().unwrap_or(Cause::MessageTooBig))
             }
         }
     }

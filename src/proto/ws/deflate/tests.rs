@@ -174,6 +174,15 @@ fn a_bomb_costs_its_limit_and_no_more() {
 /// Where a message is as large as is allowed, and one larger.
 #[test]
 fn the_limit_is_exact() {
+    // However it ends: with the tail, with a last block and an empty one behind it, with a last block alone.
+    for payload in [
+        &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00][..],
+        &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00],
+        &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00],
+    ] {
+        let inflate = |bytes_max| Inflater::new(15).inflate(payload, bytes_max, false, &mut Pool::new());
+        assert_eq!((text(inflate(5)), text(inflate(4))), (Ok("Hello".to_owned()), Err(Cause::MessageTooBig)));
+    }
     let (mut random, mut pool) = (Random(5), Pool::new());
     for len in [1, 2, 1023, 1024, 1025, 4096, 10_000] {
         let message = vec![random.next(256) as u8; len + 20];
