@@ -101,8 +101,7 @@ impl<S: Service> Core<S> {
         } else if publication.forms.is_some() {
             for slot in members {
                 deliveries += 1;
-                let form = self.form_for(slot, publication);
-                self.deliver_to(slot, form);
+                self.deliver_form_to(slot, publication);
             }
         } else {
             for slot in members {
@@ -137,7 +136,14 @@ impl<S: Service> Core<S> {
         }
     }
 
-    #[inline]
+    /// Apart, so that the loop over those who take it plain has the next function in it and no call.
+    #[inline(never)]
+    fn deliver_form_to(&mut self, slot: u32, published: &Published) {
+        let form = self.form_for(slot, published);
+        self.deliver_to(slot, form);
+    }
+
+    #[inline(always)]
     fn deliver_to(&mut self, slot: u32, publication: &Publication) {
         let frame_bytes = publication.frame().len();
         let Some((key, conn)) = self.table.at(slot) else { return };
