@@ -112,7 +112,7 @@ suites() {
     fi
 }
 
-suites scripts/fuzz.sh fuzz 3
+suites scripts/fuzz.sh fuzz 2
 suites scripts/sanitize.sh sanitize --short
 suites scripts/autobahn.sh autobahn --short
 suites scripts/autobahn.sh autobahn-tls --tls
