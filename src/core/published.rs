@@ -69,6 +69,7 @@ impl Published {
     }
 
     /// The mark that it has for those who get only the latest of each topic.
+    #[cfg(feature = "socketio")]
     pub(crate) fn topic_mark(&self) -> Mark {
         self.plain.topic_mark()
     }
