@@ -110,11 +110,16 @@ fn build(settled: &Settled) -> Result<(Prepared, Builder), Failure> {
         // The chat promises its clients no more than the server takes.
         io.max_payload = io.max_payload.min(config.body_bytes_max).min(config.message_bytes_max).max(1);
     });
-    for name in &settled.options.own.bind {
+    let own = &settled.options.own;
+    if own.bind.is_empty() && own.bind_tls.is_empty() {
+        let right = "where to listen, such as localhost:3000, or bind_tls must";
+        return Err(Failure::wrong(format!("bind is empty; it must be {right}")));
+    }
+    for name in &own.bind {
         builder = builder.bind(name).map_err(|error| settled.name_source(error))?;
     }
-    if let Some(tls) = tls(&settled.options.own)? {
-        for name in &settled.options.own.bind_tls {
+    if let Some(tls) = tls(own)? {
+        for name in &own.bind_tls {
             builder = builder.bind_tls(name, &tls).map_err(|error| settled.name_source(error))?;
         }
     }

@@ -94,8 +94,8 @@ macro_rules! settings {
 
 settings! {
     "Connections":
-    addresses own.bind, "Where to listen; repeatable. localhost is both 127.0.0.1 and ::1, port 0 is a free one";
-    further own.bind_tls, "Where to listen for https:// and wss://; repeatable";
+    addresses own.bind, "Where to listen; repeatable. localhost is both 127.0.0.1 and ::1, port 0 is a free one; nowhere where only bind_tls is set";
+    addresses own.bind_tls, "Where to listen for https:// and wss://; repeatable";
     files own.tls_cert, "A certificate chain in PEM; repeatable, the first is shown to whoever names no host. SIGHUP reads it again";
     files own.tls_key, "The key of each --tls-cert, in their order";
     count config.shards, "Threads with a loop each; 0 is one per core";
@@ -270,7 +270,7 @@ mod tests {
             ("message_bytes_max", &["1 KB", "64kB", "KiB", "1 TiB", "20000000000 GiB"]),
             ("ping_interval", &["30", "s", "1.5s", "2 days"]),
             ("pin", &["", "yes", "2"]),
-            ("bind", &["", "a:1,"]),
+            ("bind", &["a:1,", ",b:2"]),
             ("fd_tables", &["both"]),
             ("trusted_proxies", &["10.0.0.1/8", "a", "::1,", "10.0.0.0/33"]),
             ("proxy_protocol", &["", "on", "v3"]),

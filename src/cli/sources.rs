@@ -73,6 +73,7 @@ pub(super) fn settle(flags: &Flags, environment: &BTreeMap<String, OsString>) ->
     let values: Result<Vec<_>, _> = NAMES.iter().map(|names| variable(&names.variable)).collect();
     settled.take(Source::Environment, values?)?;
     settled.take(Source::Flag, flags.values.clone())?;
+    settled.leave_the_clear();
     settled.options.config.check().map_err(|error| settled.name_source(error))?;
     Ok(settled)
 }
@@ -123,6 +124,15 @@ impl Settled {
         let index = SETTINGS.iter().position(|known| known.name == name);
         let label = index.map_or_else(|| (*setting).to_owned(), |index| self.label(index));
         Failure::wrong(format!("{label} is {was}; it must be {right}"))
+    }
+
+    /// Who says where to speak TLS, and nothing else, does not want to be spoken to in the clear as well.
+    fn leave_the_clear(&mut self) {
+        let bind = SETTINGS.iter().position(|setting| setting.name == "bind");
+        let is_default = bind.is_some_and(|index| self.sources[index] == Source::Default);
+        if is_default && !self.options.own.bind_tls.is_empty() {
+            self.options.own.bind.clear();
+        }
     }
 
     /// Every setting that somebody has set, with where.

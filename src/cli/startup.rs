@@ -53,7 +53,9 @@ pub(super) fn lines(settled: &Settled, prepared: &Prepared, server: &Server) -> 
         (None, _) => return lines,
     };
     let load = plan.max_connections.min(1000);
-    lines.push(format!("try: {} echo ws://{host}/ --connections {load}", bench_client()));
+    let is_secure = addresses.first().is_some_and(|address| server.secure_addrs().contains(address));
+    let (scheme, trust) = if is_secure { ("wss", " --insecure") } else { ("ws", "") };
+    lines.push(format!("try: {} echo {scheme}://{host}/ --connections {load}{trust}", bench_client()));
     lines
 }
 

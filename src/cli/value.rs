@@ -102,7 +102,7 @@ pub(super) mod switch {
     }
 }
 
-/// Addresses to listen on. Whether each is one is for `Builder::bind` to say.
+/// Addresses to listen on, or none. Whether each is one is for `Builder::bind` to say.
 pub(super) mod addresses {
     pub(in crate::cli) const FORM: super::Form = super::Form {
         is_list: true,
@@ -110,20 +110,11 @@ pub(super) mod addresses {
     };
 
     pub(in crate::cli) fn parse(text: &str) -> Option<Vec<String>> {
-        super::list(text, |address| !address.is_empty())
+        super::list_or_none(text)
     }
 
     pub(in crate::cli) fn show(value: &[String]) -> String {
         super::show_list(value)
-    }
-}
-
-/// Addresses to listen on beside others, or none.
-pub(super) mod further {
-    pub(in crate::cli) use super::addresses::{FORM, show};
-
-    pub(in crate::cli) fn parse(text: &str) -> Option<Vec<String>> {
-        super::list_or_none(text)
     }
 }
 

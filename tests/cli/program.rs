@@ -64,7 +64,8 @@ impl Running {
         }
         let listening = said.iter().find_map(|line| line.trim_start().strip_prefix("listening")).unwrap();
         let url = listening.split_whitespace().next().unwrap();
-        let address = url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
+        let (_, address) = url.trim_end_matches('/').split_once("://").unwrap();
+        let address = address.parse().unwrap();
         Self { child, stderr, said, address }
     }
 

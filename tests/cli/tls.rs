@@ -98,6 +98,18 @@ fn sighup_exchanges_the_certificate_and_a_broken_one_changes_nothing() {
 }
 
 #[test]
+fn whoever_asks_for_tls_alone_is_not_served_in_the_clear() {
+    let files = Files::new("alone");
+    let roots = files.exchange();
+    let arguments = ["--bind-tls", "127.0.0.1:0", "--tls-cert", &files.cert, "--tls-key", &files.key];
+    let server = Running::from_command(super::program::command(&arguments));
+    let listening = server.said.iter().find(|line| line.contains("listening")).unwrap();
+    assert!(listening.matches("https://").count() == 1 && !listening.contains("http://"), "{listening}");
+    assert!(server.said.last().unwrap().contains("wss://"), "{:?}", server.said);
+    assert!(healthz(&mut connect(server.address, &roots)).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
 fn what_is_missing_or_wrong_is_one_line() {
     let files = Files::new("missing");
     files.exchange();
@@ -128,4 +140,6 @@ fn what_is_missing_or_wrong_is_one_line() {
         assert_eq!(ended, Some(code), "{said}");
         assert!(said.contains(expected) && said.lines().count() == 1, "{said}");
     }
+    let (ended, _, said) = run(command(&["--bind", ""]));
+    assert!(ended == Some(2) && said.contains("bind is empty; it must be where to listen"), "{said}");
 }
