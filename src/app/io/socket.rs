@@ -128,7 +128,7 @@ impl<'a, D> Socket<'a, D> {
     ///
     /// ```
     /// # fn ask(socket: &throng::io::Socket<'_>) {
-    ///     ///
+    /// # use std::time::Duration;
     /// socket.timeout(Duration::from_secs(5)).emit_with_ack("which", "question", |socket, answer: Result<&str, _>| {
     ///     match answer {
     ///         Ok(text) => _ = socket.emit("thanks", text),
