@@ -137,7 +137,7 @@ pub struct Config {
     /// What becomes of messages that do not fit, unless the connection or the message says otherwise. `Close`.
     pub slow_policy: SlowPolicy,
     /// Bytes that those who read too slowly may make a shard hold together: their buffers, shared frames once, 64 bytes for each
-    /// message's entry. 16 MiB; beyond it those who hold more than their fair share are shortened by policy or closed (1008),
+    /// message's entry. 8 MiB; beyond it those who hold more than their fair share are shortened by policy or closed (1008),
     /// until an eighth is free.
     pub outboxes_bytes_max: usize,
     /// How long a peer may take nothing while something is queued. 30 s; then close 1008.
@@ -231,7 +231,7 @@ impl Default for Config {
             outbox_bytes_high: 64 << 10,
             outbox_bytes_max: 2 << 20,
             slow_policy: SlowPolicy::Close,
-            outboxes_bytes_max: 16 << 20,
+            outboxes_bytes_max: 8 << 20,
             stall_timeout: Duration::from_secs(30),
             mailbox_slots: 4096,
             mailbox_bytes_max: 8 << 20,
