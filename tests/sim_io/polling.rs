@@ -178,6 +178,10 @@ impl Client {
     fn unanswered(&mut self, cx: &mut Cx<'_>, http: Http) {
         let Some(ask) = http.ask else { return };
         if cx.ledger.is_stopping {
+            if self.is_on_ws {
+                // It goes, and its WebSocket's turn may not have come yet.
+                self.excuse(cx, &[Reason::TransportClose]);
+            }
             return self.over(cx);
         }
         self.rest(cx);
