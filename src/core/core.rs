@@ -242,15 +242,11 @@ impl<S: Service> Core<S> {
         self.queue_message(key, Unit::Shared(frames.clone()))
     }
 
-    /// Queues a message that is not corked; for a connection that is not open it is counted as dropped.
-    pub(super) fn send_queued(&mut self, key: Key, message: Message<'_>, mark: Mark) -> Delivery {
-        if !self.is_open(key) {
-            self.counters.sends_dropped.add(1);
-            return Delivery::Dropped;
-        }
+    /// A message as a unit, in a buffer of the pool.
+    pub(super) fn encoded(&mut self, message: Message<'_>) -> Unit {
         let mut bytes = self.store.buffers.take(message.len() + 14);
         encode::append(&mut bytes, message);
-        self.queue_message(key, Unit::own(bytes).marked(mark))
+        Unit::own(bytes)
     }
 
     /// Sends a message to a connection of another shard. `Queued` says that it is on its way there.

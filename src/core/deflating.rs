@@ -268,7 +268,8 @@ impl<S: Service> Core<S> {
         if goes_along && self.cork.push_plain(message, &self.store.carried) {
             return self.corked(key);
         }
-        self.send_queued(key, message, mark)
+        let unit = self.encoded(message).marked(mark);
+        self.queue_message(key, unit)
     }
 
     /// What of a publication a connection is sent: its frames as they are, or compressed.

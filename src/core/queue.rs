@@ -6,7 +6,7 @@
 use crate::base::cause::Cause;
 use crate::base::id::Key;
 use crate::base::slow::{Mark, SlowPolicy};
-use crate::proto::ws::{Message, encode};
+use crate::proto::ws::Message;
 
 use super::conn::{Flags, Stage};
 use super::core::Core;
@@ -38,9 +38,8 @@ impl<S: Service> Core<S> {
     pub fn send_heartbeat(&mut self, key: Key, message: Message<'_>) {
         let Some(conn) = self.table.conn(key).filter(|conn| conn.stage == Stage::Open) else { return };
         let is_held = conn.flags.any(Flags::STREAMING);
-        let mut bytes = self.store.buffers.take(message.len() + 14);
-        encode::append(&mut bytes, message);
-        self.queue(key, Unit::own(bytes), is_held);
+        let unit = self.encoded(message);
+        self.queue(key, unit, is_held);
     }
 
     /// Puts a unit that is a message into the outbox of an open connection, within its limit. A unit whose mark is not set has
