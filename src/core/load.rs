@@ -51,6 +51,11 @@ impl Load {
     }
 }
 
+/// What a bound is brought back to once it is passed: an eighth below, so that the next few bytes do not pass it again.
+pub(crate) const fn goal(bytes_max: usize) -> usize {
+    bytes_max - bytes_max / 8
+}
+
 /// The most that anybody may keep so that all together keep `goal`: who has less keeps everything. Below the heaviest, so
 /// that somebody pays; `None` where there is nobody.
 pub(crate) fn fair_share(weights: &mut [usize], goal: usize) -> Option<usize> {

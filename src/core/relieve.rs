@@ -8,7 +8,7 @@ use crate::base::id::Key;
 
 use super::conn::Stage;
 use super::core::Core;
-use super::load::fair_share;
+use super::load::{fair_share, goal};
 use super::service::Service;
 
 /// What a connection weighs: what it holds alone, and its part of what it shares with others.
@@ -37,7 +37,7 @@ impl<S: Service> Core<S> {
     #[cold]
     fn relieve(&mut self) {
         self.counters.outboxes_relieved.add(1);
-        let goal = self.config.outboxes_bytes_max - self.config.outboxes_bytes_max / 8;
+        let goal = goal(self.config.outboxes_bytes_max);
         while self.outboxes.load.bytes() > goal {
             let mut holders: Vec<_> =
                 self.table.keys().filter_map(|key| Some((key, self.load_of(key)?))).collect();

@@ -7,7 +7,7 @@ use crate::base::id::Key;
 use crate::base::metrics::Counters;
 use crate::base::pool::Pool;
 use crate::base::slow::{Mark, SlowPolicy};
-use crate::core::load::fair_share;
+use crate::core::load::{fair_share, goal};
 use crate::core::service::Delivery;
 use crate::core::unit::{UNIT_BYTES, Unit};
 use crate::core::units::Units;
@@ -251,7 +251,7 @@ impl State {
     #[cold]
     fn relieve_polls(&mut self, port: &mut dyn Port, bytes_max: usize) {
         port.counters().outboxes_relieved.add(1);
-        let goal = bytes_max - bytes_max / 8;
+        let goal = goal(bytes_max);
         while self.polls_held > goal {
             let weight = |session: &Session| match &session.link {
                 Link::Polling(polling) => polling.held,
