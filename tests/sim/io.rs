@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use throng::core::io::{Event, Got, Io, Parcel};
 
 use super::faults::Fault;
-use super::net::{End, Net, Shared};
+use super::net::{End, Net, Shared, Socket};
 
 /// How poll says that the shard sleeps.
 pub const ASLEEP: ErrorKind = ErrorKind::TimedOut;
@@ -37,6 +37,16 @@ pub struct Packed(pub usize);
 
 fn refused(code: i32) -> io::Error {
     io::Error::from_raw_os_error(code)
+}
+
+/// What a read comes to that finds nothing: to wait, the reset of the connection, once, or its end.
+fn nothing_more(one: &mut Socket) -> io::Result<()> {
+    let is_news = one.client == End::Reset && one.tell_reset();
+    match one.client {
+        End::Open => Err(ErrorKind::WouldBlock.into()),
+        _ if is_news => Err(refused(ECONNRESET)),
+        _ => Ok(()),
+    }
 }
 
 impl SimIo {
@@ -177,12 +187,7 @@ impl Io for SimIo {
         let one = &mut net.sockets[stream.0];
         let mut most = one.to_server.len().min(into.len());
         if most == 0 {
-            let is_news = one.client == End::Reset && one.tell_reset();
-            return match one.client {
-                End::Open => Err(ErrorKind::WouldBlock.into()),
-                _ if is_news => Err(refused(ECONNRESET)),
-                _ => Ok(0),
-            };
+            return nothing_more(one).map(|()| 0);
         }
         if most > 1 && net.strikes(Fault::ShortRead) {
             most = net.random.within(1, most - 1);
@@ -222,12 +227,7 @@ impl Io for SimIo {
         let now_us = net.now_us;
         let one = &mut net.sockets[stream.0];
         if most == 0 {
-            let is_news = one.client == End::Reset && one.tell_reset();
-            return match one.client {
-                End::Open => Err(ErrorKind::WouldBlock.into()),
-                _ if is_news => Err(refused(ECONNRESET)),
-                _ => Ok(Got { bytes: 0, is_drained: true }),
-            };
+            return nothing_more(one).map(|()| Got { bytes: 0, is_drained: true });
         }
         let mut bytes = one.to_server.drain(..most);
         for slice in into.iter_mut() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, ClientConnection, StreamOwned, SupportedProtocolVersion};
-use tungstenite::WebSocket;
+use tungstenite::{Message, WebSocket};
 
 use super::certs::Authority;
 
@@ -51,6 +51,17 @@ pub(crate) fn stream(address: SocketAddr, config: &Arc<ClientConfig>, name: &str
 pub(crate) fn socket(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> Socket {
     let stream = stream(address, config, name);
     tungstenite::client(format!("wss://{name}/"), stream).unwrap().0
+}
+
+/// A binary message of this length.
+pub(crate) fn binary(len: usize) -> Message {
+    Message::binary((0..len).map(|n| (n * 7) as u8).collect::<Vec<_>>())
+}
+
+/// Sends a message, and reads it again.
+pub(crate) fn echo(socket: &mut Socket, message: Message) {
+    socket.send(message.clone()).unwrap();
+    assert!(socket.read().unwrap() == message);
 }
 
 /// Gets a path, and reads the answer to the end that the server makes.

@@ -6,13 +6,8 @@ use throng::FdTables;
 use tungstenite::Message;
 
 use super::certs::Authority;
-use super::client::{self, VERSIONS, any, config, get, socket};
+use super::client::{self, VERSIONS, any, binary, config, echo, get, socket};
 use super::server::{counted, start, stop};
-
-fn echo(socket: &mut client::Socket, message: Message) {
-    socket.send(message.clone()).unwrap();
-    assert!(socket.read().unwrap() == message);
-}
 
 #[test]
 fn a_page_and_messages_of_every_size_over_both_versions() {
@@ -25,7 +20,7 @@ fn a_page_and_messages_of_every_size_over_both_versions() {
         let mut socket = socket(address, &config, "localhost");
         assert_eq!(socket.get_ref().conn.alpn_protocol(), None);
         for len in [0, 1, 125, 126, 16_300, 16_384, 16_385, 40_000, 65_536, 1 << 20] {
-            echo(&mut socket, Message::binary((0..len).map(|n| (n * 7) as u8).collect::<Vec<_>>()));
+            echo(&mut socket, binary(len));
         }
         echo(&mut socket, Message::text("text"));
         socket.send(Message::text("secure?")).unwrap();

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use rustls::crypto::ring::default_provider;
 use rustls::{CipherSuite, ClientConfig, SupportedCipherSuite};
-use tungstenite::Message;
 
 use super::certs::Authority;
-use super::client::{Socket, any, socket};
+use super::client::{any, binary, echo, socket};
 use super::server::{counted, start, stop};
 
 /// A client's settings with one suite alone.
@@ -17,12 +16,6 @@ pub(crate) fn only(authority: &Authority, suite: SupportedCipherSuite) -> Arc<Cl
     let builder = ClientConfig::builder_with_provider(Arc::new(provider));
     let builder = builder.with_protocol_versions(&[suite.version()]).unwrap();
     Arc::new(builder.with_root_certificates(authority.roots.clone()).with_no_client_auth())
-}
-
-fn echo(socket: &mut Socket, len: usize) {
-    let message = Message::binary((0..len).map(|n| (n * 7) as u8).collect::<Vec<_>>());
-    socket.send(message.clone()).unwrap();
-    assert!(socket.read().unwrap() == message);
 }
 
 #[test]
@@ -41,7 +34,7 @@ fn every_suite_is_spoken_and_a_spoilt_record_is_found_in_each() {
         let mut socket = socket(address, &config, "localhost");
         assert_eq!(socket.get_ref().conn.negotiated_cipher_suite(), Some(suite));
         for len in [0, 1, 20, 1000, 16_384, 16_385, 100_000] {
-            echo(&mut socket, len);
+            echo(&mut socket, binary(len));
         }
         // A bit of a whole record turned over, in its first bytes, or in the tag.
         let spoil = |at: fn(usize) -> usize| {
@@ -73,7 +66,7 @@ fn more_connections_than_keys_are_kept_of_take_turns() {
     let config = any(&authority);
     let mut sockets: Vec<_> = (0..200).map(|_| socket(address, &config, "localhost")).collect();
     for round in 0..3 {
-        sockets.iter_mut().for_each(|socket| echo(socket, 20 + round));
+        sockets.iter_mut().for_each(|socket| echo(socket, binary(20 + round)));
     }
     drop(sockets);
     assert_eq!(counted(&stop(server), "tls_failed"), 0);

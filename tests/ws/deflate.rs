@@ -38,14 +38,7 @@ fn fragments(opcode: Opcode, payload: &[u8], lengths: &[usize]) -> Vec<u8> {
 fn read(agreed: Agreed, limits: Limits, stream: &[u8], sizes: &[usize], direct: bool) -> Outcome {
     let mut reader = Reader::new(Role::Server, limits);
     reader.agreed = agreed;
-    let (mut rest, mut sizes) = (stream, sizes.iter().cycle());
-    while !rest.is_empty() {
-        let size = sizes.next().map_or(rest.len(), |size| (*size).clamp(1, rest.len()));
-        let (now, later) = rest.split_at(size);
-        reader.read(now, direct);
-        rest = later;
-    }
-    reader.outcome
+    reader.cut(stream, sizes, direct)
 }
 
 fn whole(agreed: Agreed, limits: Limits, stream: &[u8]) -> Outcome {

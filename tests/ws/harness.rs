@@ -117,6 +117,18 @@ impl Reader {
             None => self.unfinished = 0,
         }
     }
+
+    /// Reads the stream in pieces of these sizes, over and over.
+    pub fn cut(mut self, stream: &[u8], sizes: &[usize], direct: bool) -> Outcome {
+        let (mut rest, mut sizes) = (stream, sizes.iter().cycle());
+        while !rest.is_empty() {
+            let size = sizes.next().map_or(rest.len(), |size| (*size).clamp(1, rest.len()));
+            let (now, later) = rest.split_at(size);
+            self.read(now, direct);
+            rest = later;
+        }
+        self.outcome
+    }
 }
 
 /// The stream in one read.
@@ -128,15 +140,7 @@ pub fn whole(role: Role, limits: Limits, stream: &[u8]) -> Outcome {
 
 /// The stream in reads of these sizes, over and over.
 pub fn cut(role: Role, limits: Limits, stream: &[u8], sizes: &[usize], direct: bool) -> Outcome {
-    let mut reader = Reader::new(role, limits);
-    let (mut rest, mut sizes) = (stream, sizes.iter().cycle());
-    while !rest.is_empty() {
-        let size = sizes.next().map_or(rest.len(), |size| (*size).clamp(1, rest.len()));
-        let (now, later) = rest.split_at(size);
-        reader.read(now, direct);
-        rest = later;
-    }
-    reader.outcome
+    Reader::new(role, limits).cut(stream, sizes, direct)
 }
 
 /// Serves bytes, then has nothing more for now. What is written is dropped.

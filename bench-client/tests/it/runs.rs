@@ -4,17 +4,8 @@ use std::io::{Read, Write};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::support::{Said, bench, echo, messages, relay, send, server, tcp_server};
+use crate::support::{Said, assert_clean, bench, echo, messages, relay, send, server, tcp_server};
 use tungstenite::handshake::derive_accept_key;
-
-fn assert_clean(said: &Said) {
-    assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
-    for name in
-        ["lost", "duplicated", "reordered", "corrupt", "unsent", "timeouts", "failed", "closed_by_server"]
-    {
-        assert_eq!(said.count(name), 0, "{name}: {}", said.stdout);
-    }
-}
 
 #[test]
 fn an_honest_echo_is_reported_as_one_in_every_form() {

@@ -6,17 +6,8 @@ use std::sync::Mutex;
 use tungstenite::Message;
 
 use crate::support::{
-    Said, bench, echo, messages, relay_events, send, server, socket_io, tcp_server, throng,
+    Said, assert_clean, bench, echo, messages, relay_events, send, server, socket_io, tcp_server, throng,
 };
-
-fn assert_clean(said: &Said) {
-    assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
-    for name in
-        ["lost", "duplicated", "reordered", "corrupt", "unsent", "timeouts", "failed", "closed_by_server"]
-    {
-        assert_eq!(said.count(name), 0, "{name}: {}", said.stdout);
-    }
-}
 
 /// `42["echo","…"]` as it came, and `42["x",…` as an ack would have it.
 fn answer(text: &str) -> String {

@@ -191,3 +191,13 @@ pub(crate) fn bench(flags: &str) -> Said {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Said { code: status.code(), stdout: text(stdout), stderr: text(stderr), report }
 }
+
+/// A run in which nothing went wrong.
+pub(crate) fn assert_clean(said: &Said) {
+    assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
+    for name in
+        ["lost", "duplicated", "reordered", "corrupt", "unsent", "timeouts", "failed", "closed_by_server"]
+    {
+        assert_eq!(said.count(name), 0, "{name}: {}", said.stdout);
+    }
+}

@@ -5,17 +5,8 @@ use std::io::{Read, Write};
 use rustls::version::{TLS12, TLS13};
 
 use crate::refusals::assert_refused;
-use crate::support::{Said, bench, echo, relay, server, tcp_server, throng};
+use crate::support::{Said, assert_clean, bench, echo, relay, server, tcp_server, throng};
 use crate::tls_front::{Authority, Front, front};
-
-fn assert_clean(said: &Said) {
-    assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
-    for name in
-        ["lost", "duplicated", "reordered", "corrupt", "unsent", "timeouts", "failed", "closed_by_server"]
-    {
-        assert_eq!(said.count(name), 0, "{name}: {}", said.stdout);
-    }
-}
 
 /// An echo behind TLS for `localhost`, and its authority.
 fn secure_echo() -> (Authority, Front) {
