@@ -117,7 +117,11 @@ impl<S: Service, I: Io> Shard<S, I> {
                 return self.rest(number, WAIT_MS);
             }
             match self.io.accept(number) {
-                Ok((stream, address)) => self.let_in(stream, address, refused),
+                Ok((stream, address)) => {
+                    // It may have come in the midst of this turn, and its time begins when it came.
+                    self.look_at_clock();
+                    self.let_in(stream, address, refused);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.listeners[number].is_ready = false;
                     return;

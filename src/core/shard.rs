@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  1 poll       timeout 0 while work is left over; the mailbox's sleep handshake around it
-//!  2 clock      now, once per turn, without what the host stood still for
+//!  2 clock      now, without what the host stood still for; once per turn, and once behind each accept
 //!  3 events     listener → accept; conn → one read into scratch → decode → service → one send
 //!  4 more       connections whose read budget ended before their bytes did, or whose pause ended
 //!  5 mailbox    publish, send, close, adopt, service

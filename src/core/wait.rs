@@ -57,6 +57,12 @@ impl Wait {
         now_us - self.left_out_us
     }
 
+    /// The shard's time at this moment of the kernel's, in the midst of a turn. Should the turn turn out to be a standstill,
+    /// not more of it will have counted.
+    fn midst_us(&self, now_us: u64) -> u64 {
+        self.time_us(now_us.min(self.since_us + COUNTED_US))
+    }
+
     /// The shard waits, for so long at most.
     pub(super) fn sleeps(&mut self, timeout_ms: Option<u64>) {
         let by_us = timeout_ms.map_or(u64::MAX, |ms| self.since_us.saturating_add(ms.saturating_mul(1000)));
@@ -120,6 +126,12 @@ impl<S: Service, I: Io> Shard<S, I> {
         Ok(now_us)
     }
 
+    /// Brings the time up to date in the midst of a turn.
+    pub(super) fn look_at_clock(&mut self) {
+        let now_us = self.io.now();
+        self.core.set_clock(self.wait.midst_us(now_us));
+    }
+
     /// The turn that began at `began_us` is over. Returns its length.
     pub(super) fn turn_ends(&mut self, began_us: u64) -> u64 {
         let now_us = self.io.now();
@@ -180,6 +192,7 @@ mod tests {
         wait.sleeps(Some(2000));
         assert!(wait.wakes(62 * SECOND), "a minute too late");
         assert_eq!(wait.time_us(62 * SECOND), 0);
+        assert_eq!((wait.midst_us(62 * SECOND + 9), wait.midst_us(72 * SECOND)), (9, COUNTED_US));
         assert!(wait.ends(72 * SECOND), "ten seconds in a handler");
         assert_eq!(wait.time_us(72 * SECOND), COUNTED_US);
         wait.sleeps(Some(0));

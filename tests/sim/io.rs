@@ -126,6 +126,13 @@ impl Io for SimIo {
             net.sockets[socket].server = End::Reset;
             return Err(refused(ECONNABORTED));
         }
+        if net.strikes(Fault::SlowTurn) {
+            // It has come only now, in the midst of a turn.
+            net.now_us += net.random.below(3000) as u64;
+            let now_us = net.now_us;
+            let one = &mut net.sockets[socket];
+            (one.began_us, one.read_at_us) = (now_us, now_us);
+        }
         Self::hold(net, socket, self.table);
         let uid = net.sockets[socket].uid as u16;
         // Some of them are neighbours.
