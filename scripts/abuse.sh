@@ -42,10 +42,11 @@ while [ $# -gt 0 ]; do
     shift
 done
 mkdir -p "$report"
+report=$(realpath "$report")
 
 [ ${#parts[@]} -gt 0 ] || parts=(floods storms churn)
 status=0
 for part in "${parts[@]}"; do
-    THRONG_SIEGE_JSON=$PWD/$report/$part.json cargo test --quiet --release --test siege -- "$part" | tee "$report/$part.txt" || status=1
+    THRONG_SIEGE_JSON=$report/$part.json cargo test --quiet --release --test siege -- "$part" | tee "$report/$part.txt" || status=1
 done
 exit $status
