@@ -262,19 +262,20 @@ impl Client {
         self.queue.push_back(Packet { bytes: text.into_bytes(), is_binary: false, number, what });
     }
 
-    /// A pong leaves: it is given as long again, if it comes.
-    pub fn pongs(&mut self, cx: &mut Cx<'_>) {
-        let to_us = cx.net.now_us + cx.times.ping_interval_us + cx.times.ping_timeout_us + 10_000;
-        let known = cx.ledger.of(self.uid);
-        known.timeout_to_us = known.timeout_to_us.map(|before_us| before_us.max(to_us));
-    }
-
-    /// A pong that left at this moment was taken.
+    /// A pong that left at this moment was taken, not later than now: it may have waited for its connection to be let in.
     pub fn ponged(&mut self, cx: &mut Cx<'_>, sent_us: u64) {
         // A ping is filed up to two milliseconds early, its answer's deadline up to one.
         let from_us = sent_us + cx.times.ping_interval_us + cx.times.ping_timeout_us - 3000;
         let known = cx.ledger.of(self.uid);
         known.timeout_from_us = known.timeout_from_us.max(from_us);
+        self.has_time(cx);
+    }
+
+    /// A pong leaves, or was taken: it is given as long again.
+    pub fn has_time(&self, cx: &mut Cx<'_>) {
+        let to_us = cx.net.now_us + cx.times.ping_interval_us + cx.times.ping_timeout_us + 10_000;
+        let known = cx.ledger.of(self.uid);
+        known.timeout_to_us = known.timeout_to_us.map(|before_us| before_us.max(to_us));
     }
 
     /// Its session is over: it closes what it has.

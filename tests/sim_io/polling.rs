@@ -115,7 +115,7 @@ impl Client {
                 }
             }
             if packets.iter().any(|packet| packet.what == What::Pong) {
-                self.pongs(cx);
+                self.has_time(cx);
             }
             self.ask(cx, Ask::Post(packets, cx.net.now_us));
             has_asked = true;
@@ -302,6 +302,7 @@ impl Client {
         let is_early = cx.net.now_us < self.last_ping_us + cx.times.ping_interval_us / 2;
         cx.ledger.of(self.uid).is_cut |= is_waiting && is_early && !self.is_muddled;
         self.excuse(cx, &[Reason::TransportError]);
+        self.catch_up(cx);
     }
 }
 

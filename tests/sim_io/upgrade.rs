@@ -96,7 +96,7 @@ impl Client {
         while let Some(packet) = self.queue.pop_front() {
             if packet.what == What::Pong {
                 self.ponged_us = Some(cx.net.now_us);
-                self.pongs(cx);
+                self.has_time(cx);
             }
             self.frame(if packet.is_binary { Opcode::Binary } else { Opcode::Text }, &packet.bytes);
         }
