@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::support::{Said, assert_clean, bench, echo, messages, relay, send, server, tcp_server};
+use crate::support::{assert_clean, bench, echo, messages, relay, send, server, tcp_server};
 use tungstenite::handshake::derive_accept_key;
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use tungstenite::Message;
 
 use crate::support::{
-    Said, assert_clean, bench, echo, messages, relay_events, send, server, socket_io, tcp_server, throng,
+    assert_clean, bench, echo, messages, relay_events, send, server, socket_io, tcp_server, throng,
 };
 
 /// `42["echo","…"]` as it came, and `42["x",…` as an ack would have it.

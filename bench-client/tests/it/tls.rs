@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use rustls::version::{TLS12, TLS13};
 
 use crate::refusals::assert_refused;
-use crate::support::{Said, assert_clean, bench, echo, relay, server, tcp_server, throng};
+use crate::support::{assert_clean, bench, echo, relay, server, tcp_server, throng};
 use crate::tls_front::{Authority, Front, front};
 
 /// An echo behind TLS for `localhost`, and its authority.
