@@ -1,10 +1,10 @@
 //! The flags: what each means, its unit, its default.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::outputs::Outputs;
 use crate::spoken::{Events, Publishes, Spoken};
 use crate::trust::TlsFlags;
 use crate::units;
@@ -12,7 +12,7 @@ use crate::units;
 const EXIT_CODES: &str = "Exit codes:
   0  the run is complete and every check held
   1  the run is complete and a check failed: messages lost, duplicated, reordered or corrupt, connections that
-     could not be made or that the server closed, messages that could not be sent
+     could not be made or that the server closed, messages that could not be sent; or a --fail-if came true
   2  the flags are wrong, or the host cannot carry the run (the line says what fixes it)
   3  the server cannot be reached, is no WebSocket server, or could not be started
 An interrupt (SIGINT) ends the run early, with its report; a second one ends it at once.";
@@ -27,6 +27,7 @@ const REPORT: &str = "The report (times are microseconds, as percentiles over th
   service time   open loop: from when it was in fact sent until it is back
   broadcast      messages published, and deliveries of them, each at one connection
   delivery time  from when a publish was due until one connection has it
+  first delivery from when a publish was due until the first connection has it
   last delivery  from when a publish was due until the last connection has it
   sent late by   open loop, publishes: how much later than due this client sent; large values are its own fault
   checks         lost: never arrived; duplicated: arrived again; reordered: after a later one; corrupt: changed, or at a
@@ -257,12 +258,8 @@ pub(crate) struct Common {
     /// The server's process id: its CPU time and memory are then reported
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) server_pid: Option<u32>,
-    /// Also write the report to this file, as JSON
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-    /// Also write the response times to this file, in HdrHistogram's percentile format, in microseconds
-    #[arg(long, value_name = "FILE")]
-    pub(crate) hgrm: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
     /// Never sleep: each worker thread takes a whole core and asks for what has come without waiting. To wake a sleeping
     /// client is part of what a send costs its server, and how often that happens varies; without it figures are steadier
     #[arg(long)]

@@ -3,7 +3,8 @@
 //! `run` is a run from end to end on the main thread; `worker` is the loop each thread runs, `chores` what it does
 //! beside its events. Everything else is one thing each: bytes on the wire (`handshake`, `payload`, `inbound`,
 //! `output`, `socketio`; for sessions that poll `session`, `exchange`, `answer`; under all of it `wire` and `tls`), bookkeeping (`sequence`, `schedule`, `stats`), what the host is asked (`plan`, `preflight`),
-//! what is told (`progress`, `report`). Frames are throng's own, in the client's role.
+//! what is told (`progress`, `report`, `printed`, `distribution`), judged (`objective`) and written
+//! (`outputs`). Frames are throng's own, in the client's role.
 
 mod answer;
 mod argument;
@@ -13,16 +14,20 @@ mod clock;
 mod conn;
 mod connector;
 mod dialer;
+mod distribution;
 mod exchange;
 mod handshake;
 mod inbound;
+mod objective;
 mod outbound;
 mod output;
+mod outputs;
 mod packets;
 mod payload;
 mod plan;
 mod polling;
 mod preflight;
+mod printed;
 mod probe;
 mod progress;
 mod report;
@@ -46,7 +51,6 @@ mod units;
 mod wire;
 mod worker;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -87,23 +91,9 @@ fn run_all() -> Result<bool, Refusal> {
             .and_then(|_| flag::register(signal, Arc::clone(&stop)))
             .map_err(|error| Refusal::Usage(format!("signals cannot be caught: {error}")))?;
     }
-    let (json, hgrm) = (settings.common.json.clone(), settings.common.hgrm.clone());
+    let outputs = settings.common.outputs.clone();
     let (report, mut stats) = run::run(settings, &stop)?;
     print!("{report}");
-    if let Some(path) = json {
-        let text = serde_json::to_string_pretty(&report).expect("numbers, strings and lists are JSON");
-        write(&path, &text)?;
-    }
-    if let Some(path) = hgrm {
-        // A broadcast has no echoes to time, so its deliveries are what is wanted.
-        let times =
-            if stats.response.window().is_empty() { &mut stats.delivery } else { &mut stats.response };
-        write(&path, &report::hgrm(times.window()))?;
-    }
+    outputs.write(&report, &mut stats).map_err(Refusal::Usage)?;
     Ok(report.failures.is_empty())
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Refusal> {
-    std::fs::write(path, text)
-        .map_err(|error| Refusal::Usage(format!("cannot write {}: {error}", path.display())))
 }

@@ -9,7 +9,7 @@ use crate::tls::Shaken;
 
 /// The longest time a histogram tells apart: 1,100 s, what a stamp can carry.
 const NANOSECONDS_MAX: u64 = 1_100_000_000_000;
-/// Publishes whose last delivery is tracked; 24 B each.
+/// Publishes whose first and last deliveries are tracked; 32 B each.
 const PUBLISHES_TRACKED_MAX: usize = 1 << 20;
 
 /// An empty histogram of nanoseconds with `digits` significant digits.
@@ -139,10 +139,25 @@ impl Recorder {
 pub(crate) struct Reach {
     /// When it was to be sent.
     pub(crate) intended: u64,
+    /// When the first subscriber had it.
+    pub(crate) first: u64,
     /// When the last subscriber had it.
     pub(crate) last: u64,
     /// Subscribers that have it.
     pub(crate) count: u64,
+}
+
+impl Reach {
+    /// Adds what other subscribers saw of the same publish.
+    fn join(&mut self, other: Self) {
+        if self.count == 0 {
+            *self = other;
+        } else if other.count > 0 {
+            self.first = self.first.min(other.first);
+            self.last = self.last.max(other.last);
+            self.count += other.count;
+        }
+    }
 }
 
 /// All that a worker knows about its part of the run.
@@ -214,8 +229,7 @@ impl Stats {
         if index >= self.reach.len() {
             self.reach.resize(index + 1, Reach::default());
         }
-        let reach = &mut self.reach[index];
-        *reach = Reach { intended, last: reach.last.max(now), count: reach.count + 1 };
+        self.reach[index].join(Reach { intended, first: now, last: now, count: 1 });
     }
 
     /// Adds another worker's part.
@@ -233,9 +247,7 @@ impl Stats {
         }
         self.reach.resize(self.reach.len().max(other.reach.len()), Reach::default());
         for (mine, theirs) in self.reach.iter_mut().zip(other.reach) {
-            mine.intended = mine.intended.max(theirs.intended);
-            mine.last = mine.last.max(theirs.last);
-            mine.count += theirs.count;
+            mine.join(theirs);
         }
         for (spoken, count) in other.tls {
             *self.tls.entry(spoken).or_default() += count;
@@ -275,6 +287,7 @@ mod tests {
         two.reached(0, 10, 25);
         one.merge(two);
         assert_eq!((one.tally.sent, one.response.window().len(), one.errors["x"]), (5, 1, 2));
-        assert_eq!((one.reach[0].last, one.reach[0].count, one.reach[1].count), (25, 2, 1));
+        let reach = one.reach.iter().map(|reach| (reach.intended, reach.first, reach.last, reach.count));
+        assert_eq!(reach.collect::<Vec<_>>(), [(10, 20, 25, 2), (11, 30, 30, 1)]);
     }
 }

@@ -1,9 +1,10 @@
 //! From what was measured to the report: rates, shares, checks and warnings. No I/O.
 
-use crate::report::{ClientUse, Connect, Report, ServerUse, Times, TlsUse, failures};
+use crate::distribution::Times;
+use crate::report::{ClientUse, Connect, Report, ServerUse, TlsUse, failures};
 use crate::settings::{Load, Settings};
 use crate::shared::Shared;
-use crate::stats::{Stats, Tally, histogram};
+use crate::stats::{Reach, Stats, Tally, histogram};
 
 /// What the main thread and the workers measured.
 #[derive(Debug, Default)]
@@ -83,7 +84,7 @@ pub(crate) fn summarise(
         bytes_per_connection: measured.bytes_per_connection,
         bytes_per_rested_connection: measured.bytes_per_rested_connection,
     });
-    let report = Report {
+    let mut report = Report {
         mode: settings.mode,
         url,
         load: load(settings),
@@ -120,7 +121,8 @@ pub(crate) fn summarise(
         response: Times::of(stats.response.window()),
         service: Times::of(stats.service.window()),
         delivery: Times::of(stats.delivery.window()),
-        last_delivery: last_delivery(&stats, shared.window()),
+        first_delivery: deliveries(&stats, shared.window(), |reach| reach.first),
+        last_delivery: deliveries(&stats, shared.window(), |reach| reach.last),
         slip,
         server,
         kernel_slab_bytes_per_connection: measured.slab_bytes_per_connection,
@@ -134,6 +136,8 @@ pub(crate) fn summarise(
         warnings,
         failures,
     };
+    let gates = &settings.common.outputs.fail_if;
+    report.failures.extend(gates.iter().filter_map(|gate| gate.failure(&report)).collect::<Vec<_>>());
     (report, stats)
 }
 
@@ -176,13 +180,13 @@ fn tick(settings: &Settings) -> Option<f64> {
     matches!(settings.load, Load::Open(_) if settings.tick > 1).then(|| settings.tick as f64 / 1000.0)
 }
 
-/// Per publish: the time until the last subscriber had it.
-fn last_delivery(stats: &Stats, window: (u64, u64)) -> Option<Times> {
+/// Per publish: the time until a certain one of its subscribers had it.
+fn deliveries(stats: &Stats, window: (u64, u64), when: impl Fn(&Reach) -> u64) -> Option<Times> {
     let mut times = histogram(3);
     for reach in
         stats.reach.iter().filter(|reach| reach.count > 0 && (window.0..window.1).contains(&reach.intended))
     {
-        times.saturating_record(reach.last.saturating_sub(reach.intended));
+        times.saturating_record(when(reach).saturating_sub(reach.intended));
     }
     Times::of(&times)
 }

@@ -2,6 +2,7 @@
 
 mod polling;
 mod refusals;
+mod results;
 mod runs;
 mod socketio;
 mod support;
