@@ -1,5 +1,6 @@
 //! The flags: what each means, its unit, its default.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -8,6 +9,7 @@ use crate::outputs::Outputs;
 use crate::spoken::{Events, Publishes, Spoken};
 use crate::trust::TlsFlags;
 use crate::units;
+use crate::wording::Words;
 
 const EXIT_CODES: &str = "Exit codes:
   0  the run is complete and every check held
@@ -33,6 +35,7 @@ const REPORT: &str = "The report (times are microseconds, as percentiles over th
   checks         lost: never arrived; duplicated: arrived again; reordered: after a later one; corrupt: changed, or at a
                  connection that did not send it; unsent: due and not sent, for a connection was gone or its queue full;
                  timeouts: times a closed-loop connection heard nothing for --reply-timeout
+  unmatched      messages that are no replies by --match, and the beginning of the first
   closes         connections that the server ended
   server         with --server-pid: CPU time in cores, per message that came back or was delivered, user memory
   memory         its proportional set size before, with all connected, and at the end
@@ -166,6 +169,8 @@ pub(crate) enum Mode {
 /// Flags about messages.
 #[derive(Args, Debug)]
 pub(crate) struct Message {
+    #[command(flatten)]
+    pub(crate) words: Words,
     /// Bytes of a message, 16 at least: it carries its connection, number and times
     #[arg(long, value_name = "BYTES", default_value = "20", value_parser = size)]
     pub(crate) size: usize,
@@ -186,6 +191,7 @@ pub(crate) struct Message {
 impl Default for Message {
     fn default() -> Self {
         Self {
+            words: Words::default(),
             size: 20,
             text: false,
             binary: true,
@@ -244,6 +250,10 @@ pub(crate) struct Common {
     /// loopback target 127.0.1.1, 127.0.1.2, … as needed, else what the kernel chooses (::1 is a single address)
     #[arg(long, value_name = "ADDR,ADDR|auto", default_value = "auto", value_parser = sources)]
     pub(crate) source: Sources,
+    /// A file of values for ${csv.COLUMN}: commas between them, quotes where one needs them, the names of the columns in the
+    /// first line. Connections take its rows in order, and from the beginning again
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
     /// Subprotocols to offer, comma separated
     #[arg(long, value_name = "NAME")]
     pub(crate) subprotocol: Option<String>,

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, IoSliceMut, Read, Write};
 use mio::net::TcpStream;
 use throng::proto::ws::{Carry, Store};
 
+use crate::inflight::InFlight;
 use crate::output::{Output, Unsent};
 use crate::polling::Polling;
 use crate::sequence::Sequence;
@@ -61,6 +62,8 @@ pub(crate) struct Rest {
     pub(crate) polling: Option<Box<Polling>>,
     /// The Socket.IO packet whose attachments are still to come.
     pub(crate) announced: Option<Announced>,
+    /// When its messages were sent, where replies do not say it; as long as the connection lasts.
+    pub(crate) in_flight: Option<Box<InFlight>>,
 }
 
 /// What one read brought.
@@ -123,13 +126,14 @@ impl Conn {
     /// Frees the boxed part if nothing is in it.
     pub(crate) fn tidy(&mut self) {
         let is_idle = |rest: &Rest| {
-            let Rest { opening, tls, unsent, carry, polling, announced } = rest;
+            let Rest { opening, tls, unsent, carry, polling, announced, in_flight } = rest;
             opening.is_none()
                 && tls.is_none()
                 && unsent.is_empty()
                 && carry.is_none()
                 && polling.is_none()
                 && announced.is_none()
+                && in_flight.is_none()
         };
         if self.rest.as_deref().is_some_and(is_idle) {
             self.rest = None;

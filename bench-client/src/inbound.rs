@@ -73,6 +73,12 @@ pub(crate) fn feed(conn: &mut Conn, bytes: &mut [u8], traffic: &mut Traffic, now
             traffic.packet(conn, packet_of(message), now)
         });
     }
+    if traffic.worded.is_some() {
+        return feed_to(conn, bytes, traffic, now, |traffic, conn, message, now| {
+            traffic.worded(conn, message, now);
+            Ok(())
+        });
+    }
     feed_to(conn, bytes, traffic, now, |traffic, conn, message, now| {
         traffic.message(conn, message, now);
         Ok(())

@@ -2,7 +2,8 @@
 //!
 //! `run` is a run from end to end on the main thread; `worker` is the loop each thread runs, `chores` what it does
 //! beside its events. Everything else is one thing each: bytes on the wire (`handshake`, `payload`, `inbound`,
-//! `output`, `socketio`; for sessions that poll `session`, `exchange`, `answer`; under all of it `wire` and `tls`), bookkeeping (`sequence`, `schedule`, `stats`), what the host is asked (`plan`, `preflight`),
+//! `output`, `socketio`; for sessions that poll `session`, `exchange`, `answer`; for messages of her own `wording`, `template`,
+//! `matching`; under all of it `wire` and `tls`), bookkeeping (`sequence`, `schedule`, `stats`), what the host is asked (`plan`, `preflight`),
 //! what is told (`progress`, `report`, `printed`, `distribution`), judged (`objective`) and written
 //! (`outputs`). Frames are throng's own, in the client's role.
 
@@ -18,6 +19,9 @@ mod distribution;
 mod exchange;
 mod handshake;
 mod inbound;
+mod inflight;
+mod kind;
+mod matching;
 mod objective;
 mod outbound;
 mod output;
@@ -25,6 +29,7 @@ mod outputs;
 mod packets;
 mod payload;
 mod plan;
+mod pointer;
 mod polling;
 mod preflight;
 mod printed;
@@ -42,13 +47,17 @@ mod socketio;
 mod spoken;
 mod stats;
 mod summary;
+mod table;
 mod target;
+mod template;
 mod timer;
 mod tls;
 mod traffic;
 mod trust;
 mod units;
 mod wire;
+mod worded;
+mod wording;
 mod worker;
 
 use std::process::ExitCode;

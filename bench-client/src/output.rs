@@ -182,14 +182,14 @@ impl Unsent {
 /// Masking keys: xorshift64*, seeded per worker. RFC 6455 §5.3 wants keys a page's script cannot predict; here nobody
 /// writes payloads against us, so a cheap generator is enough.
 #[derive(Debug)]
-struct Keys(u64);
+pub(crate) struct Keys(u64);
 
 impl Keys {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    fn draw(&mut self) -> [u8; 4] {
+    pub(crate) fn draw(&mut self) -> [u8; 4] {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;

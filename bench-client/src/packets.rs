@@ -51,6 +51,9 @@ impl Traffic {
             return Ok(());
         }
         match socket_io.hear(packet).map_err(End::Refused)? {
+            Heard::Reply(text, ack_id) if self.worded.is_some() => {
+                self.answer(conn, text.as_bytes(), ack_id, now);
+            }
             Heard::Reply(text, ack_id) => {
                 let stamp = socket_io.stamp(&text, ack_id);
                 self.reply(conn, stamp, now);

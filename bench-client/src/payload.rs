@@ -52,6 +52,11 @@ pub(crate) fn elapsed(stamp: &Stamp, now: u64) -> u64 {
 }
 
 impl Stamp {
+    /// What says which connection it is, where nothing is sent yet.
+    pub(crate) fn of_connection(connection: u32) -> Self {
+        Self { kind: Kind::Echo, connection, sequence: 0, intended: 0, slip: 0 }
+    }
+
     /// The stamp as bytes.
     pub(crate) fn encode(&self) -> [u8; STAMP_BYTES] {
         let (who, when) = self.numbers();
@@ -163,13 +168,13 @@ fn gather(x: u64) -> u64 {
 }
 
 /// 64 bits as a 6-bit exponent and an 11-bit mantissa whose top bit is implied: within 0.1 %.
-fn shorten(value: u64) -> u16 {
+pub(crate) fn shorten(value: u64) -> u16 {
     let shift = (64 - value.leading_zeros()).saturating_sub(11);
     ((u64::from(shift) << 10) + (value >> shift)) as u16
 }
 
 /// The inverse of [`shorten`].
-fn lengthen(code: u16) -> u64 {
+pub(crate) fn lengthen(code: u16) -> u64 {
     let shift = u64::from(code >> 10).saturating_sub(1);
     (u64::from(code) - (shift << 10)) << shift
 }

@@ -65,6 +65,10 @@ impl fmt::Display for Report {
                 tally.lost, tally.duplicated, tally.reordered, tally.corrupt, tally.unsent, tally.timeouts
             )?;
         }
+        if tally.unmatched > 0 {
+            let first = self.strange.as_deref().unwrap_or_default();
+            writeln!(f, "unmatched     {} messages, the first: {first}", tally.unmatched)?;
+        }
         writeln!(f, "closes        {} by the server", tally.closed_by_server)?;
         self.resources(f)?;
         for (sentence, count) in &self.errors {

@@ -78,6 +78,8 @@ pub(crate) struct Report {
     pub(crate) connect: Connect,
     pub(crate) tls: Option<TlsUse>,
     pub(crate) tally: Tally,
+    /// The beginning of the first message that was nothing that was waited for.
+    pub(crate) strange: Option<String>,
     pub(crate) echoes_per_second: f64,
     pub(crate) deliveries_per_second: f64,
     pub(crate) response: Option<Times>,

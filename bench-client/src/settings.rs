@@ -1,4 +1,6 @@
-//! The flags, checked against each other, in the form the run uses. No I/O.
+//! The flags, checked against each other, in the form the run uses. No I/O, but that files which flags name are read.
+
+use std::sync::Arc;
 
 use throng::proto::ws::Opcode;
 
@@ -6,6 +8,8 @@ use crate::cli::{Cli, Common, Message, Mode, Sources};
 use crate::clock::SECOND;
 use crate::socketio::SocketIo;
 use crate::spoken::{Said, Transport, socket_io};
+use crate::table::Table;
+use crate::wording::Wording;
 
 /// A tick that holds back nothing, in nanoseconds.
 const TICK_MIN: u64 = 1;
@@ -48,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) raw_echo: bool,
     /// What is spoken, where it is not plain messages.
     pub(crate) socket_io: Option<SocketIo>,
+    /// What messages say, where they are no stamps.
+    pub(crate) wording: Option<Wording>,
     /// How long the connections rest after their messages, until the server's memory is read.
     pub(crate) rest: u64,
     pub(crate) duration: u64,
@@ -108,9 +114,26 @@ impl Settings {
                 "at most a million publishes per second are possible; use --burst for more messages".into()
             );
         }
-        (said.is_binary, said.size) = (message.binary && mode != "idle", message.size);
+        let table = common.csv.as_deref().map(Table::read).transpose()?.map(Arc::new);
+        let wording = message.words.wording(table.as_ref(), publish.is_some(), said.is_acked)?;
+        said.is_binary = message.binary && mode != "idle";
+        said.size = wording.is_none().then_some(message.size);
         let socket_io = socket_io(&said)?;
         let throng_path = if socket_io.is_some() { "/socket.io/" } else { throng_path };
+        if wording.is_some() && is_raw {
+            return Err("--raw-echo sends stamps, and --send something else".into());
+        }
+        if let (Some(wording), true) = (&wording, socket_io.is_some()) {
+            if message.binary {
+                return Err("--send in Socket.IO is JSON: without --binary".into());
+            }
+            let args = format!("[{}]", wording.first(0));
+            if let Err(error) = serde_json::from_str::<serde_json::Value>(&args) {
+                return Err(format!(
+                    "--send in Socket.IO is the arguments of an event, JSON with commas, and {args} is none: {error}"
+                ));
+            }
+        }
         if socket_io.is_some() && is_raw {
             return Err("--raw-echo is about plain messages, not about Socket.IO".into());
         }
@@ -144,11 +167,17 @@ impl Settings {
             load,
             publish,
             throng_path,
-            size: message.size,
-            opcode: if message.text { Opcode::Text } else { Opcode::Binary },
+            size: wording.as_ref().map_or(message.size, |wording| wording.first(0).len()),
+            // A template is text, as people write it; a stamp is both.
+            opcode: if message.text || (wording.is_some() && !message.binary) {
+                Opcode::Text
+            } else {
+                Opcode::Binary
+            },
             tick,
             raw_echo: is_raw,
             socket_io,
+            wording,
             rest,
             duration,
             warmup,

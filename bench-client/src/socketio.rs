@@ -40,8 +40,8 @@ pub(crate) struct Wanted<'a> {
     /// The argument is bytes.
     pub(crate) is_binary: bool,
     pub(crate) transport: Transport,
-    /// Bytes of the argument.
-    pub(crate) size: usize,
+    /// Bytes of the argument; `None` where the arguments are her own.
+    pub(crate) size: Option<usize>,
 }
 
 /// What every connection of the run speaks.
@@ -62,6 +62,8 @@ pub(crate) struct SocketIo {
     before_id: Vec<u8>,
     /// What follows the stamp in the argument.
     filler: Vec<u8>,
+    /// What of a reply's JSON is looked at.
+    text_of: fn(&str) -> Cow<'_, str>,
 }
 
 /// An event and its name where it comes back.
@@ -74,12 +76,16 @@ struct Event {
 }
 
 impl Event {
-    fn new((name, reply): (&str, &str), is_binary: bool) -> Result<Self, String> {
+    fn new((name, reply): (&str, &str), is_binary: bool, is_worded: bool) -> Result<Self, String> {
         if let Some(reserved) = [name, reply].into_iter().find(|event| RESERVED_EVENTS.contains(event)) {
             return Err(format!("an event cannot be called `{reserved}`: the name is reserved"));
         }
         let quoted = Value::from(name);
-        let head = if is_binary { format!("[{quoted},{PLACEHOLDER}]") } else { format!("[{quoted},\"") };
+        let head = match (is_worded, is_binary) {
+            (true, _) => format!("[{quoted}"),
+            (false, true) => format!("[{quoted},{PLACEHOLDER}]"),
+            (false, false) => format!("[{quoted},\""),
+        };
         Ok(Self { name: name.to_owned(), reply: reply.to_owned(), head: head.into_bytes() })
     }
 }
@@ -141,7 +147,7 @@ impl SocketIo {
             return Err(format!("--namespace {namespace}: a namespace begins with / and has no comma"));
         }
         let stamp_bytes = if is_binary { STAMP_BYTES } else { STAMP_TEXT_BYTES };
-        if size < stamp_bytes {
+        if let Some(size) = size.filter(|&size| size < stamp_bytes) {
             return Err(format!(
                 "--size {size}: the stamp in an event of Socket.IO takes {stamp_bytes} bytes"
             ));
@@ -157,14 +163,15 @@ impl SocketIo {
         let kind = if is_binary { "451-" } else { "42" };
         Ok(Self {
             namespace: namespace.to_owned(),
-            echo: Event::new(echo, is_binary)?,
-            publish: Event::new(publish, is_binary)?,
+            echo: Event::new(echo, is_binary, size.is_none())?,
+            publish: Event::new(publish, is_binary, size.is_none())?,
             is_acked,
             is_binary,
             transport,
             connect: String::from_utf8(connect).map_err(|error| error.to_string())?,
             before_id: format!("{kind}{of_namespace}").into_bytes(),
-            filler: filler(size, stamp_bytes),
+            filler: filler(size.unwrap_or(stamp_bytes), stamp_bytes),
+            text_of: if size.is_some() { last_text } else { |array| Cow::Borrowed(array) },
         })
     }
 
@@ -221,12 +228,7 @@ impl SocketIo {
     /// Appends the event that carries `stamp`; with an ack its number is the ack's id.
     pub(crate) fn append(&self, output: &mut Output, stamp: &Stamp) {
         let mut digits = [0; 10];
-        let is_acked = self.is_acked && stamp.kind == Kind::Echo;
-        let id = if is_acked { decimal(stamp.sequence, &mut digits) } else { &[] };
-        let event = match stamp.kind {
-            Kind::Echo => &self.echo,
-            Kind::Publish => &self.publish,
-        };
+        let (event, id) = self.event(stamp, &mut digits);
         if self.is_binary {
             output.append_parts(Opcode::Text, &[&self.before_id, id, &event.head]);
             output.append_stamped(Opcode::Binary, stamp.encode(), &self.filler);
@@ -234,6 +236,24 @@ impl SocketIo {
             let text = stamp.encode_text();
             let parts = [&self.before_id, id, &event.head, &text, &self.filler, b"\"]"];
             output.append_parts(Opcode::Text, &parts);
+        }
+    }
+
+    /// Appends the event of the message with this stamp, with these arguments; with an ack its number is the ack's id.
+    pub(crate) fn append_args(&self, output: &mut Output, stamp: &Stamp, args: &[u8]) {
+        let mut digits = [0; 10];
+        let (event, id) = self.event(stamp, &mut digits);
+        let comma: &[u8] = if args.is_empty() { b"" } else { b"," };
+        output.append_parts(Opcode::Text, &[&self.before_id, id, &event.head, comma, args, b"]"]);
+    }
+
+    /// The event of a message, and the id of its ack, if it wants one.
+    fn event<'d>(&self, stamp: &Stamp, digits: &'d mut [u8; 10]) -> (&Event, &'d [u8]) {
+        let is_acked = self.is_acked && stamp.kind == Kind::Echo;
+        let id = if is_acked { decimal(stamp.sequence, digits) } else { &[] };
+        match stamp.kind {
+            Kind::Echo => (&self.echo, id),
+            Kind::Publish => (&self.publish, id),
         }
     }
 
@@ -324,8 +344,8 @@ impl SocketIo {
             PacketIs::Connect => Heard::Joined,
             PacketIs::ConnectError => return Err(self.refusal(packet.data)),
             PacketIs::Disconnect => return Err(format!("disconnected the socket from {}", self.namespace)),
-            PacketIs::Event if is_reply => Heard::Reply(last_text(packet.data), None),
-            PacketIs::Ack => Heard::Reply(last_text(packet.data), packet.ack_id),
+            PacketIs::Event if is_reply => Heard::Reply((self.text_of)(packet.data), None),
+            PacketIs::Ack => Heard::Reply((self.text_of)(packet.data), packet.ack_id),
             PacketIs::Event => Heard::Foreign,
         })
     }

@@ -77,7 +77,8 @@ pub(crate) struct Said {
     pub(crate) publishes: Option<Publishes>,
     pub(crate) is_acked: bool,
     pub(crate) is_binary: bool,
-    pub(crate) size: usize,
+    /// `None` where messages are her own.
+    pub(crate) size: Option<usize>,
 }
 
 /// What is spoken, if it is Socket.IO.

@@ -56,6 +56,11 @@ tally! {
     corrupt,
     /// Messages from the server before anything was sent (greetings), and events that nobody waits for: ignored.
     foreign,
+    /// Messages that are no replies by `--match`: other traffic.
+    unmatched,
+    /// Messages that were forgotten before their reply came, for more than 65,536 of one connection were under way: their
+    /// replies have no times.
+    untimed,
     /// Messages due that could not be sent: the connection was gone or too much was queued on it.
     unsent,
     /// Times a closed-loop connection heard nothing for the reply timeout.
@@ -182,6 +187,23 @@ pub(crate) struct Stats {
     pub(crate) reach: Vec<Reach>,
     /// What went wrong, in words, and how often.
     pub(crate) errors: BTreeMap<String, u64>,
+    /// The beginning of the first message that was nothing that was waited for.
+    pub(crate) strange: Option<String>,
+}
+
+/// Characters of a strange message that are told.
+const STRANGE_CHARS_MAX: usize = 120;
+
+/// The beginning of a message, to be told on one line.
+#[cold]
+pub(crate) fn strange(message: &[u8]) -> String {
+    let begins = String::from_utf8_lossy(&message[..message.len().min(4 * STRANGE_CHARS_MAX)]);
+    let mut told: String = begins.chars().take(STRANGE_CHARS_MAX).flat_map(char::escape_debug).collect();
+    told = told.replace("\\\"", "\"");
+    if told.len() < message.len() {
+        told.push('…');
+    }
+    told
 }
 
 impl Default for Stats {
@@ -203,6 +225,7 @@ impl Stats {
             tls: BTreeMap::new(),
             reach: Vec::new(),
             errors: BTreeMap::new(),
+            strange: None,
         }
     }
 
@@ -249,6 +272,7 @@ impl Stats {
         for (mine, theirs) in self.reach.iter_mut().zip(other.reach) {
             mine.join(theirs);
         }
+        self.strange = self.strange.take().or(other.strange);
         for (spoken, count) in other.tls {
             *self.tls.entry(spoken).or_default() += count;
         }

@@ -1,6 +1,7 @@
 //! From what was measured to the report: rates, shares, checks and warnings. No I/O.
 
 use crate::distribution::Times;
+use crate::kind::{not_in_kind, without_loss};
 use crate::report::{ClientUse, Connect, Report, ServerUse, TlsUse, failures};
 use crate::settings::{Load, Settings};
 use crate::shared::Shared;
@@ -67,9 +68,21 @@ pub(crate) fn summarise(
     if tally.foreign > 0 {
         warnings.push(format!("{} messages were ignored: they came before anything was sent, or are events that nobody waits for", tally.foreign));
     }
-    warnings.extend(silence(settings, &tally));
-    let mut failures =
-        failures(&tally, expects_echoes(settings, interrupted), settings.publish.is_some() && !interrupted);
+    let other_kind = not_in_kind(settings, &tally, stats.strange.as_deref());
+    let judged = if other_kind.is_some() { without_loss(&tally) } else { tally };
+    if other_kind.is_none() {
+        warnings.extend(silence(settings, &tally));
+    }
+    if tally.untimed > 0 {
+        warnings.push(format!(
+            "{} messages have no response time: above 65,536 under way on one connection, where replies carry a number, the \
+             oldest are forgotten",
+            tally.untimed
+        ));
+    }
+    let expects_echoes = expects_echoes(settings, interrupted) && other_kind.is_none();
+    let mut failures = failures(&judged, expects_echoes, settings.publish.is_some() && !interrupted);
+    failures.extend(other_kind);
     if tally.opened == 0 && failures.is_empty() {
         failures.push("no connection was opened".into());
     }
@@ -115,7 +128,8 @@ pub(crate) fn summarise(
                 .collect(),
             times: Times::of(stats.handshake.window()),
         }),
-        tally,
+        tally: Tally { lost: judged.lost, ..tally },
+        strange: stats.strange.take(),
         echoes_per_second: tally.received_in_window as f64 / seconds,
         deliveries_per_second: tally.delivered_in_window as f64 / seconds,
         response: Times::of(stats.response.window()),
@@ -158,6 +172,9 @@ pub(crate) fn silence(settings: &Settings, tally: &Tally) -> Option<String> {
                  on /topic/NAME, and for mixed on /bench"
             ),
         });
+    }
+    if let Some(said) = not_in_kind(settings, tally, None) {
+        return Some(said);
     }
     if tally.sent > 0 && tally.received == 0 {
         let what = format!("{} messages were sent and none has come back", tally.sent);

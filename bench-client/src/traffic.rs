@@ -13,12 +13,24 @@ use crate::sequence::Arrival;
 use crate::settings::{Load, Settings};
 use crate::socketio::SocketIo;
 use crate::spoken::Transport;
-use crate::stats::Stats;
+use crate::stats::{Stats, strange};
+use crate::worded::Worded;
 
 /// Output above this is handed to the socket before more is built.
 const OUT_BYTES_MAX: usize = 256 << 10;
 /// With this much unsent on a connection, what is due there counts as unsent and is not queued.
 const UNSENT_BYTES_MAX: usize = 16 << 20;
+
+/// What a message of the run is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Form {
+    /// A stamp and what fills it up.
+    Stamped,
+    /// The same within an event of Socket.IO.
+    Event,
+    /// In her own words, in an event or not.
+    Worded,
+}
 
 /// A worker's side of the conversation.
 #[derive(Debug)]
@@ -37,11 +49,14 @@ pub(crate) struct Traffic {
     pipeline: u32,
     is_open_loop: bool,
     publisher: Option<u32>,
-    opcode: Opcode,
+    form: Form,
+    pub(crate) opcode: Opcode,
     /// What follows the stamp in every message.
     filler: Vec<u8>,
     /// What is spoken, where it is not plain messages.
     pub(crate) socket_io: Option<SocketIo>,
+    /// What messages say, where they are no stamps.
+    pub(crate) worded: Option<Box<Worded>>,
     /// What sessions need that poll.
     pub(crate) lines: Option<Lines>,
 }
@@ -68,9 +83,15 @@ impl Traffic {
             pipeline,
             is_open_loop,
             publisher: settings.publish.map(|_| settings.common.connections as u32),
+            form: match (&settings.wording, spoken) {
+                (Some(_), _) => Form::Worded,
+                (None, Some(_)) => Form::Event,
+                (None, None) => Form::Stamped,
+            },
             opcode: settings.opcode,
             filler: filler(settings.size, STAMP_BYTES),
             socket_io: settings.socket_io.clone(),
+            worded: settings.wording.clone().map(|wording| Box::new(Worded::new(wording, index as u64 + 1))),
         }
     }
 
@@ -78,9 +99,14 @@ impl Traffic {
     fn append(&mut self, conn: &mut Conn, kind: Kind, intended: u64, now: u64) {
         let slip = now.saturating_sub(intended);
         let stamp = Stamp { kind, connection: conn.number, sequence: conn.sent, intended, slip };
-        match &self.socket_io {
-            None => self.output.append_stamped(self.opcode, stamp.encode(), &self.filler),
-            Some(socket_io) => socket_io.append(&mut self.output, &stamp),
+        match self.form {
+            Form::Stamped => self.output.append_stamped(self.opcode, stamp.encode(), &self.filler),
+            Form::Event => {
+                if let Some(socket_io) = &self.socket_io {
+                    socket_io.append(&mut self.output, &stamp);
+                }
+            }
+            Form::Worded => self.append_worded(conn, &stamp),
         }
         conn.sent = (conn.sent + 1) & SEQUENCE_MASK;
     }
@@ -164,6 +190,7 @@ impl Traffic {
             }
             _ => {
                 self.stats.tally.corrupt += 1;
+                self.stats.strange.get_or_insert_with(|| strange(payload));
                 return;
             }
         };
@@ -211,6 +238,20 @@ impl Traffic {
         }
     }
 
+    /// Judges a reply to a message whose time is not known any more.
+    #[cold]
+    pub(crate) fn untimed(&mut self, conn: &mut Conn, stamp: &Stamp, now: u64) {
+        if !self.is_own_echo(conn, stamp) {
+            self.stats.tally.corrupt += 1;
+            return;
+        }
+        conn.heard_ms = (now / 1_000_000) as u32;
+        if self.judge(conn.echoes.arrive(stamp.sequence)) {
+            self.stats.tally.received += 1;
+            self.stats.tally.received_in_window += u64::from(self.is_in_window(now));
+        }
+    }
+
     fn delivery(&mut self, conn: &mut Conn, stamp: &Stamp, now: u64) {
         if !self.judge(conn.publishes.arrive(stamp.sequence)) {
             return;
@@ -240,8 +281,13 @@ impl Traffic {
 
     #[cfg(test)]
     pub(crate) fn for_test(flags: &str) -> Self {
+        Self::of(&flags.split_whitespace().collect::<Vec<_>>())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(flags: &[&str]) -> Self {
         use clap::Parser;
-        let flags = ["bench-client", "echo"].into_iter().chain(flags.split_whitespace());
+        let flags = ["bench-client", "echo"].iter().chain(flags);
         let settings = Settings::new(crate::cli::Cli::parse_from(flags)).unwrap();
         let mut traffic = Self::new(&settings, 0);
         traffic.started = true;

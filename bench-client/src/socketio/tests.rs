@@ -10,7 +10,7 @@ const WANTED: Wanted<'_> = Wanted {
     is_acked: false,
     is_binary: false,
     transport: Transport::Websocket,
-    size: 24,
+    size: Some(24),
 };
 
 fn socket_io(wanted: Wanted<'_>) -> SocketIo {
@@ -142,9 +142,9 @@ fn flags_that_cannot_be_are_refused() {
         (Wanted { auth: Some("{"), ..WANTED }, "not JSON"),
         (Wanted { echo: ("connect", "b"), ..WANTED }, "reserved"),
         (Wanted { publish: ("a", "disconnect"), ..WANTED }, "reserved"),
-        (Wanted { size: 19, ..WANTED }, "20 bytes"),
+        (Wanted { size: Some(19), ..WANTED }, "20 bytes"),
     ] {
         assert!(SocketIo::new(wanted).is_err_and(|said| said.contains(word)), "{word}");
     }
-    assert!(SocketIo::new(Wanted { size: 16, is_binary: true, ..WANTED }).is_ok());
+    assert!(SocketIo::new(Wanted { size: Some(16), is_binary: true, ..WANTED }).is_ok());
 }

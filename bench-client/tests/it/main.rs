@@ -1,6 +1,7 @@
 //! The client as a user runs it, against servers that the tests bring along.
 
 mod honest;
+mod messages;
 mod polling;
 mod refusals;
 mod results;

@@ -179,11 +179,16 @@ impl Said {
 
 /// Runs the client with these flags and reads its report.
 pub(crate) fn bench(flags: &str) -> Said {
+    bench_with(flags, &[])
+}
+
+/// The same with further arguments, which may have spaces in them.
+pub(crate) fn bench_with(flags: &str, words: &[&str]) -> Said {
     let directory = std::env::temp_dir();
     let unique = format!("bench-client-{}-{:?}.json", std::process::id(), thread::current().id());
     let json = directory.join(unique);
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench-client"));
-    command.args(flags.split_whitespace()).arg("--quiet").arg("--json").arg(&json);
+    command.args(flags.split_whitespace()).args(words).arg("--quiet").arg("--json").arg(&json);
     let Output { status, stdout, stderr } = command.output().unwrap();
     let report =
         std::fs::read(&json).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
