@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::outputs::Outputs;
+use crate::pace::Pace;
+use crate::scenarios;
 use crate::spoken::{Events, Publishes, Spoken};
 use crate::trust::TlsFlags;
 use crate::units;
@@ -17,11 +19,14 @@ const EXIT_CODES: &str = "Exit codes:
      could not be made or that the server closed, messages that could not be sent; or a --fail-if came true
   2  the flags are wrong, or the host cannot carry the run (the line says what fixes it)
   3  the server cannot be reached, is no WebSocket server, or could not be started
+  4  the run is complete, but this client was saturated: its figures, and its checks, are invalid
 An interrupt (SIGINT) ends the run early, with its report; a second one ends it at once.";
 
 const REPORT: &str = "The report (times are microseconds, as percentiles over the measured window; sizes are bytes):
   connect        connections opened, given up after three attempts, and attempts made again; how fast
-  connect time   from the first attempt at a connection until it may send: TCP, TLS, handshake, and namespace
+  connect time   from the first attempt at a connection (with --connect-rate: from when it was due) until it may send: TCP,
+                 TLS, handshake, and namespace
+  open after     connect mode: when which share of the connections was open, counted from the beginning
   tls            TLS handshakes carried through, how many of them resumed a session, version and cipher suite
   tls handshake  from the first byte of a TLS handshake to its last
   echo           messages sent and come back over the whole run, and how many came back a second while measured
@@ -31,7 +36,9 @@ const REPORT: &str = "The report (times are microseconds, as percentiles over th
   delivery time  from when a publish was due until one connection has it
   first delivery from when a publish was due until the first connection has it
   last delivery  from when a publish was due until the last connection has it
-  sent late by   open loop, publishes: how much later than due this client sent; large values are its own fault
+  sent late by   open loop, publishes (connect mode: first attempts): how much later than due; large values are this
+                 client's fault
+  loop lag       how late this client's loops came to what they do ten times a second, and so to their sockets
   checks         lost: never arrived; duplicated: arrived again; reordered: after a later one; corrupt: changed, or at a
                  connection that did not send it; unsent: due and not sent, for a connection was gone or its queue full;
                  timeouts: times a closed-loop connection heard nothing for --reply-timeout
@@ -43,6 +50,7 @@ const REPORT: &str = "The report (times are microseconds, as percentiles over th
   kernel         growth of the machine's slab memory per connection, with 10,000 and more; both ends, if both are here
   this client    the same of this process; with a thread near 100 % it measures itself
   error          what went wrong, how often
+  saturated      why the figures are this client's and not the server's: they are invalid
   warning        what makes the figures doubtful
   interrupted    the run was ended early
   result         fine, or the checks that failed
@@ -54,6 +62,20 @@ The counts are over the whole run, warm-up included. --json has the same figures
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) mode: Mode,
+}
+
+/// The command, with the defaults that differ from mode to mode.
+fn command() -> clap::Command {
+    scenarios::DEFAULTS.iter().fold(Cli::command(), |command, &(mode, flag, default)| {
+        command.mut_subcommand(mode, |mode| mode.mut_arg(flag, |flag| flag.default_value(default)))
+    })
+}
+
+/// The flags of this process. Where they are wrong it ends here, with what is wrong and exit code 2.
+pub(crate) fn parse() -> Cli {
+    let mut command = command();
+    Cli::from_arg_matches(&command.get_matches_mut())
+        .unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
 fn long_help() -> String {
@@ -88,6 +110,9 @@ pub(crate) enum Mode {
         #[arg(long, value_name = "N", default_value = "10k", value_parser = rate)]
         rate: u64,
     },
+    /// A storm: connections are made at a rate (--connect-rate), and how long each takes is what is measured, from when its
+    /// turn was
+    Connect(scenarios::connect::Flags),
     /// Every connection sends messages and checks that the same come back
     Echo {
         #[command(flatten)]
@@ -108,7 +133,7 @@ pub(crate) enum Mode {
         #[command(flatten)]
         pace: Pace,
         /// Closed loop: messages each connection keeps in flight
-        #[arg(long, value_name = "D", default_value_t = 1, conflicts_with = "tick", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+        #[arg(long, value_name = "D", default_value_t = 1, conflicts_with_all = ["tick", "arrivals"], value_parser = clap::value_parser!(u32).range(1..=65_536))]
         pipeline: u32,
         /// The server is no WebSocket server but sends every byte back as it came: expect the client's own frames,
         /// masked as they went, which from a WebSocket server are an error (RFC 6455 section 5.1). The opening
@@ -116,6 +141,8 @@ pub(crate) enum Mode {
         #[arg(long)]
         raw_echo: bool,
     },
+    /// Round trips of Socket.IO: every connection emits events and checks that their acks carry the argument back
+    Ack(scenarios::ack::Flags),
     /// All connections subscribe; one more publishes, and every delivery is checked and timed
     Broadcast {
         #[command(flatten)]
@@ -201,24 +228,6 @@ impl Default for Message {
     }
 }
 
-/// Flags about an open loop's schedule.
-#[derive(Args, Debug)]
-pub(crate) struct Pace {
-    /// Open loop: messages that fall due within so long of each other are due, and sent, together, on different
-    /// connections; each worker wakes once for them. The rate stays exact, times count from the beginning of the tick,
-    /// and what is sent later than that is told under `sent late by`. 0: every message at its own time, for twice the
-    /// CPU time
-    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = units::duration)]
-    tick: Duration,
-}
-
-impl Pace {
-    /// The tick in nanoseconds, at least one.
-    pub(crate) fn tick(&self) -> u64 {
-        self.tick.as_nanos().max(1) as u64
-    }
-}
-
 /// Flags of every mode.
 #[derive(Args, Debug)]
 pub(crate) struct Common {
@@ -274,6 +283,10 @@ pub(crate) struct Common {
     /// client is part of what a send costs its server, and how often that happens varies; without it figures are steadier
     #[arg(long)]
     pub(crate) spin: bool,
+    /// Take the figures for valid though this client was saturated: for runs that load it to the full on purpose, such as those
+    /// that measure a server's CPU time per message in a closed loop. --spin implies it
+    #[arg(long)]
+    pub(crate) allow_saturated: bool,
     /// Show no progress
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -288,7 +301,7 @@ pub(crate) enum Sources {
     Only(Vec<std::net::IpAddr>),
 }
 
-fn rate(text: &str) -> Result<u64, String> {
+pub(crate) fn rate(text: &str) -> Result<u64, String> {
     units::count(text).and_then(|rate| match rate {
         1..=100_000_000 => Ok(rate),
         _ => Err("a rate from 1 to 100M messages per second is wanted".into()),
@@ -329,12 +342,11 @@ fn header(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_flags_are_consistent_and_all_are_explained() {
-        Cli::command().debug_assert();
-        for mode in Cli::command().get_subcommands() {
+        command().debug_assert();
+        for mode in command().get_subcommands() {
             for flag in mode.get_arguments() {
                 assert!(flag.get_help().is_some(), "{} {}", mode.get_name(), flag.get_id());
             }
@@ -356,6 +368,8 @@ mod tests {
             "idle --server-pid 0",
             "idle --raw-echo",
             "echo --pipeline 2 --tick 1ms",
+            "echo --pipeline 2 --arrivals poisson",
+            "echo --rate 5 --arrivals often",
             "memory --rate 0",
             "echo --protocol http",
             "echo --publish-event x",

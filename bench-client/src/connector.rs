@@ -42,6 +42,8 @@ pub(crate) struct Order {
     pub(crate) inflight: usize,
     /// First attempts per second of this worker; 0 is no limit.
     pub(crate) per_second: f64,
+    /// Whether how late first attempts begin is recorded: the connecting is what is measured.
+    pub(crate) is_storm: bool,
     /// Nanoseconds per attempt.
     pub(crate) timeout: u64,
 }
@@ -105,6 +107,9 @@ impl Connector {
                 break;
             }
             let Some(retry) = self.next(now) else { break };
+            if self.order.is_storm && retry.attempt == 0 {
+                stats.slip.record(now - retry.began, true);
+            }
             self.start(retry, conns, now, stats);
         }
         let mut late = Vec::new();
@@ -131,9 +136,12 @@ impl Connector {
         if self.retries.front().is_some_and(|retry| retry.not_before <= now) {
             return self.retries.pop_front();
         }
-        let is_paced = self.order.per_second > 0.0
-            && f64::from(self.started) > (now - self.began) as f64 * self.order.per_second / SECOND as f64;
-        if self.started == self.wanted() || is_paced {
+        // With a rate every first attempt has its time, whatever those before it do: what waits for them waited.
+        let began = match self.order.per_second {
+            0.0 => now,
+            rate => self.began + (f64::from(self.started) * SECOND as f64 / rate) as u64,
+        };
+        if self.started == self.wanted() || began > now {
             return None;
         }
         let number = match self.order.publisher {
@@ -141,7 +149,7 @@ impl Connector {
             _ => self.order.first + self.started,
         };
         self.started += 1;
-        Some(Retry { not_before: now, number, attempt: 0, began: now })
+        Some(Retry { not_before: now, number, attempt: 0, began })
     }
 
     fn start(&mut self, retry: Retry, conns: &mut Slab<Conn>, now: u64, stats: &mut Stats) {
@@ -254,6 +262,7 @@ impl Connector {
         conn.phase = Phase::Open;
         if let Some(opening) = conn.rest().opening.take() {
             stats.connect.record(now - opening.began, true);
+            stats.ramp.record(now - self.began, true);
         }
         conn.tidy();
         stats.tally.opened += 1;

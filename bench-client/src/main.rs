@@ -9,11 +9,13 @@
 
 mod answer;
 mod argument;
+mod asked;
 mod chores;
 mod cli;
 mod clock;
 mod conn;
 mod connector;
+mod curve;
 mod dialer;
 mod distribution;
 mod exchange;
@@ -26,6 +28,7 @@ mod objective;
 mod outbound;
 mod output;
 mod outputs;
+mod pace;
 mod packets;
 mod payload;
 mod plan;
@@ -35,8 +38,11 @@ mod preflight;
 mod printed;
 mod probe;
 mod progress;
+mod random;
 mod report;
 mod run;
+mod saturation;
+mod scenarios;
 mod schedule;
 mod sequence;
 mod server;
@@ -64,7 +70,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -74,11 +79,11 @@ use settings::Settings;
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const SERVER: u8 = 3;
+const SATURATED: u8 = 4;
 
 fn main() -> ExitCode {
     match run_all() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(FAILED),
+        Ok(code) => code,
         Err(refusal) => {
             let (code, line) = match refusal {
                 Refusal::Usage(line) => (USAGE, line),
@@ -90,9 +95,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs and reports; whether every check held.
-fn run_all() -> Result<bool, Refusal> {
-    let settings = Settings::new(cli::Cli::parse()).map_err(Refusal::Usage)?;
+/// Runs and reports; the exit code says whether every check held, and whether the figures are worth anything.
+fn run_all() -> Result<ExitCode, Refusal> {
+    let settings = Settings::new(cli::parse()).map_err(Refusal::Usage)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // In this order: the first signal finds the flag down and only raises it, the second one ends the process.
@@ -104,5 +109,10 @@ fn run_all() -> Result<bool, Refusal> {
     let (report, mut stats) = run::run(settings, &stop)?;
     print!("{report}");
     outputs.write(&report, &mut stats).map_err(Refusal::Usage)?;
-    Ok(report.failures.is_empty())
+    // What a saturated client counts as lost it may not have got round to reading.
+    Ok(match (report.saturated.is_empty(), report.failures.is_empty()) {
+        (false, _) => ExitCode::from(SATURATED),
+        (true, false) => ExitCode::from(FAILED),
+        (true, true) => ExitCode::SUCCESS,
+    })
 }

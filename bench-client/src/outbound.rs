@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use slab::Slab;
 
 use crate::conn::Conn;
+use crate::pace::Arrivals;
 use crate::payload::Kind;
 use crate::schedule::Schedule;
 use crate::settings::{Load, Publish, Settings};
@@ -23,6 +24,8 @@ pub(crate) struct Outbound {
     /// This worker's part of the open-loop rate.
     share: f64,
     tick: u64,
+    /// Where messages come as a Poisson process does.
+    seed: Option<u64>,
     /// How long after the others' this worker's ticks begin.
     phase: u64,
     echoes: Option<(Schedule, Vec<usize>)>,
@@ -42,6 +45,8 @@ impl Outbound {
             publish: settings.publish,
             share,
             tick: settings.tick,
+            // Two workers with the same times would send in step.
+            seed: (settings.arrivals == Arrivals::Poisson).then_some(settings.seed ^ ((index as u64) << 32)),
             phase: settings.tick * index as u64 / workers.max(1) as u64,
             echoes: None,
             publishes: None,
@@ -56,6 +61,10 @@ impl Outbound {
         {
             let per_second = rate as f64 * self.share;
             let schedule = Schedule::new(from + self.phase, per_second, members.len(), self.tick);
+            let schedule = match self.seed {
+                Some(seed) => schedule.poisson(seed),
+                None => schedule,
+            };
             let schedule = if let Load::Once(_) = self.load { schedule.once() } else { schedule };
             self.echoes = Some((schedule, members));
         }

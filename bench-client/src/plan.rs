@@ -82,6 +82,7 @@ impl Plan {
                 sources: sources.clone(),
                 inflight: settings.common.connect_inflight as usize,
                 per_second,
+                is_storm: settings.is_storm,
                 timeout: settings.connect_timeout,
             };
             first += members as u32;

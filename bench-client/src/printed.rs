@@ -27,6 +27,9 @@ impl fmt::Display for Report {
             tally.opened, tally.failed, tally.retries, self.connect.seconds, self.connect.per_second
         )?;
         times(f, "connect time", self.connect.times)?;
+        if let Some(ramp) = self.connect.ramp {
+            writeln!(f, "  open after    {ramp}")?;
+        }
         if let Some(tls) = &self.tls {
             let spoken: Vec<_> = tls.spoken.keys().map(String::as_str).collect();
             let (handshakes, resumed) = (tls.handshakes, tls.resumed);
@@ -58,6 +61,7 @@ impl fmt::Display for Report {
         times(f, "first delivery", self.first_delivery)?;
         times(f, "last delivery", self.last_delivery)?;
         times(f, "sent late by", self.slip)?;
+        times(f, "loop lag", self.loop_lag)?;
         if tally.sent + tally.published > 0 {
             writeln!(
                 f,
@@ -74,6 +78,9 @@ impl fmt::Display for Report {
         for (sentence, count) in &self.errors {
             writeln!(f, "error         {count} × {sentence}")?;
         }
+        for reason in &self.saturated {
+            writeln!(f, "saturated     client saturated: figures invalid: {reason}")?;
+        }
         for warning in &self.warnings {
             writeln!(f, "warning       {warning}")?;
         }
@@ -81,6 +88,7 @@ impl fmt::Display for Report {
             writeln!(f, "interrupted   the figures are those of a shorter run")?;
         }
         match &self.failures[..] {
+            _ if !self.saturated.is_empty() => writeln!(f, "result        INVALID: the client was saturated"),
             [] => writeln!(f, "result        fine"),
             failures => writeln!(f, "result        FAILED: {}", failures.join("; ")),
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::curve::Curve;
 use crate::distribution::Times;
 use crate::stats::Tally;
 
@@ -15,6 +16,8 @@ pub(crate) struct Connect {
     pub(crate) per_second: f64,
     /// From the first attempt to the end of the handshake.
     pub(crate) times: Option<Times>,
+    /// Connect mode: when how many were open.
+    pub(crate) ramp: Option<Curve>,
 }
 
 /// What was spoken below HTTP.
@@ -90,12 +93,16 @@ pub(crate) struct Report {
     /// Until the last one has it.
     pub(crate) last_delivery: Option<Times>,
     pub(crate) slip: Option<Times>,
+    /// How late the client's loops came to their chores.
+    pub(crate) loop_lag: Option<Times>,
     pub(crate) server: Option<ServerUse>,
     /// Growth of the whole machine's slab memory while connecting, per connection.
     pub(crate) kernel_slab_bytes_per_connection: Option<f64>,
     pub(crate) client: ClientUse,
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) warnings: Vec<String>,
+    /// Why the figures are the client's and not the server's. Not empty: they are invalid.
+    pub(crate) saturated: Vec<String>,
     /// The checks that did not hold. Empty: the run is fine.
     pub(crate) failures: Vec<String>,
 }

@@ -148,12 +148,13 @@ impl Run<'_> {
         let mut measured = Measured { pid, ..Measured::default() };
         measured.memory_before = pid.and_then(pss_bytes);
         let (own_before, slab_before) = (pss_bytes(own), slab_bytes().ok());
-        let began = shared.clock.now();
+        let (began, connecting) = (shared.clock.now(), Used::of(own));
         let threads = self.start(plan)?;
 
         let is_early = self.until("connect", |run| {
             run.shared.settled.load(Relaxed) == threads.len() || run.has_lost_a_worker(&threads)
         });
+        measured.connect_cpu = Used::of(own).since(&connecting);
         measured.connect_seconds = (shared.clock.now() - began) as f64 / SECOND as f64;
         if is_early {
             shared.abandon.store(true, Relaxed);

@@ -2,7 +2,10 @@
 //!
 //! Message `k` is due at the beginning of the tick that `start + k · interval` falls in, on connection `k mod ring`.
 //! Nothing here waits for an answer, so a stall of the server (or of this process) shows up in every message that was
-//! due meanwhile. Pure arithmetic.
+//! due meanwhile. Pure arithmetic where messages come evenly, and one random number and one sum where they come as a
+//! Poisson process does: then every message falls on a connection drawn at random, so that each of them sees one too.
+
+use crate::random::Random;
 
 /// A schedule over a ring of connections.
 #[derive(Debug)]
@@ -15,6 +18,7 @@ pub(crate) struct Schedule {
     messages: u64,
     next: u64,
     sweep: Option<Sweep>,
+    poisson: Option<Poisson>,
 }
 
 /// More than a whole round is due: each connection gets all of its messages at once, in ring order.
@@ -23,6 +27,21 @@ struct Sweep {
     from: u64,
     to: u64,
     done: u64,
+}
+
+/// Where messages come at random: when the next one does, and what decides on those after it.
+#[derive(Debug)]
+struct Poisson {
+    random: Random,
+    /// Nanoseconds from the start.
+    at: f64,
+}
+
+impl Poisson {
+    /// Moves on by one exponentially distributed interval.
+    fn step(&mut self, mean: f64) {
+        self.at -= mean * (1.0 - self.random.fraction()).ln();
+    }
 }
 
 /// Messages that are due on one connection: `first`, `first + ring`, … (`count` of them).
@@ -34,6 +53,8 @@ pub(crate) struct Due {
     pub(crate) first: u64,
     /// How many.
     pub(crate) count: u64,
+    /// When the first is due.
+    pub(crate) at: u64,
 }
 
 impl Schedule {
@@ -41,7 +62,23 @@ impl Schedule {
     /// `tick` nanoseconds (at least one) are due together.
     pub(crate) fn new(start: u64, per_second: f64, ring: usize, tick: u64) -> Self {
         let (interval, ring) = (1e9 / per_second, ring.max(1) as u64);
-        Self { start, interval, tick: tick.max(1), ring, messages: u64::MAX, next: 0, sweep: None }
+        Self {
+            start,
+            interval,
+            tick: tick.max(1),
+            ring,
+            messages: u64::MAX,
+            next: 0,
+            sweep: None,
+            poisson: None,
+        }
+    }
+
+    /// Makes the messages come as a Poisson process of the same rate does, the one that this seed has.
+    pub(crate) fn poisson(self, seed: u64) -> Self {
+        let mut poisson = Poisson { random: Random::new(seed), at: 0.0 };
+        poisson.step(self.interval);
+        Self { poisson: Some(poisson), ..self }
     }
 
     /// Ends it after one message per connection.
@@ -51,13 +88,18 @@ impl Schedule {
 
     /// When message `k` is due. An f64 counts whole nanoseconds for 104 days.
     pub(crate) fn time_of(&self, k: u64) -> u64 {
-        let even = (k as f64 * self.interval + 0.5) as u64;
-        self.start + even / self.tick * self.tick
+        self.in_tick(k as f64 * self.interval)
+    }
+
+    /// The beginning of the tick that so many nanoseconds from the start fall in.
+    fn in_tick(&self, nanoseconds: f64) -> u64 {
+        self.start + (nanoseconds + 0.5) as u64 / self.tick * self.tick
     }
 
     /// The messages of `due`, each with the time it is due.
     pub(crate) fn times(&self, due: Due) -> impl Iterator<Item = u64> {
-        (0..due.count).map(move |i| self.time_of(due.first + i * self.ring))
+        let later = (1..due.count).map(move |i| self.time_of(due.first + i * self.ring));
+        std::iter::once(due.at).chain(later)
     }
 
     /// When the next message is due; in the past if one is due already, `u64::MAX` if there is none.
@@ -65,21 +107,28 @@ impl Schedule {
         match &self.sweep {
             Some(sweep) => self.time_of(sweep.from),
             None if self.next >= self.messages => u64::MAX,
-            None => self.time_of(self.next),
+            None => self.poisson.as_ref().map_or_else(|| self.time_of(self.next), |it| self.in_tick(it.at)),
         }
     }
 
     /// Takes the next connection with messages due at or before `now`.
     pub(crate) fn take(&mut self, now: u64) -> Option<Due> {
         if self.sweep.is_none() {
-            if self.next_due() > now {
+            let at = self.next_due();
+            if at > now {
                 return None;
+            }
+            if let Some(poisson) = &mut self.poisson {
+                let (index, first) = (poisson.random.below(self.ring) as usize, self.next);
+                poisson.step(self.interval);
+                self.next += 1;
+                return Some(Due { index, first, count: 1, at });
             }
             let round = self.next + self.ring;
             if round >= self.messages || self.time_of(round) > now {
                 let first = self.next;
                 self.next += 1;
-                return Some(Due { index: (first % self.ring) as usize, first, count: 1 });
+                return Some(Due { index: (first % self.ring) as usize, first, count: 1, at });
             }
             // What is due evenly at the tick's beginning is due; then the rest of the tick.
             let tick = (now - self.start) / self.tick * self.tick;
@@ -97,7 +146,7 @@ impl Schedule {
             self.next = sweep.to;
             self.sweep = None;
         }
-        Some(Due { index: (first % self.ring) as usize, first, count })
+        Some(Due { index: (first % self.ring) as usize, first, count, at: self.time_of(first) })
     }
 }
 
@@ -183,5 +232,41 @@ mod tests {
     fn a_rate_that_divides_no_second_does_not_drift() {
         let schedule = Schedule::new(7, 3.0, 1, 1);
         assert_eq!(schedule.time_of(3_000_000), 7 + 1_000_000 * 1_000_000_000);
+    }
+
+    #[test]
+    fn a_poisson_process_keeps_its_rate_varies_as_one_and_is_the_same_for_the_same_seed() {
+        // A mean of 10 messages in 1000 ns.
+        let counts = |seed, late: bool| {
+            let mut schedule = Schedule::new(0, 1e7, 16, 1).poisson(seed);
+            let mut connections = [0; 16];
+            let counts: Vec<_> = (1..=10_000_u64)
+                .filter(|time| !late || time % 10 == 0)
+                .map(|time| {
+                    let mut count = 0;
+                    while let Some(due) = schedule.take(time * 1000 - 1) {
+                        assert!(due.count == 1 && schedule.times(due).eq([due.at]) && due.at < time * 1000);
+                        assert!(late || due.at >= (time - 1) * 1000, "what was due was left");
+                        connections[due.index] += 1;
+                        count += 1;
+                    }
+                    count
+                })
+                .collect();
+            (counts, connections)
+        };
+        let (each, connections) = counts(1, false);
+        let mean = each.iter().sum::<i32>() as f64 / 10_000.0;
+        let variance = each.iter().map(|&n| (f64::from(n) - mean).powi(2)).sum::<f64>() / 10_000.0;
+        // The variance of a Poisson process's counts is their mean; evenly spaced, it is almost nothing.
+        assert!((mean - 10.0).abs() < 0.2 && (variance - 10.0).abs() < 0.7, "{mean} {variance}");
+        assert!(connections.iter().all(|&n| (5900..6600).contains(&n)), "{connections:?}");
+        let (late, also) = counts(1, true);
+        assert_eq!(
+            (late.iter().sum::<i32>(), also),
+            (each.iter().sum(), connections),
+            "lateness loses nothing"
+        );
+        assert_ne!(counts(2, false).0, each);
     }
 }

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use throng::proto::ws::Opcode;
 
-use crate::cli::{Cli, Common, Message, Mode, Sources};
+use crate::asked::Asked;
+use crate::cli::{Cli, Common, Sources};
 use crate::clock::SECOND;
+use crate::pace::Arrivals;
 use crate::socketio::SocketIo;
-use crate::spoken::{Said, Transport, socket_io};
+use crate::spoken::{Transport, socket_io};
 use crate::table::Table;
 use crate::wording::Wording;
-
-/// A tick that holds back nothing, in nanoseconds.
-const TICK_MIN: u64 = 1;
 
 /// How echo messages are sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,8 +47,13 @@ pub(crate) struct Settings {
     pub(crate) opcode: Opcode,
     /// Messages that are due within this time of each other are due together.
     pub(crate) tick: u64,
+    pub(crate) arrivals: Arrivals,
+    /// What decides on everything that is drawn at random.
+    pub(crate) seed: u64,
     /// The server sends the client's own frames back, masked.
     pub(crate) raw_echo: bool,
+    /// The connecting is what is measured.
+    pub(crate) is_storm: bool,
     /// What is spoken, where it is not plain messages.
     pub(crate) socket_io: Option<SocketIo>,
     /// What messages say, where they are no stamps.
@@ -70,45 +74,8 @@ impl Settings {
     /// # Errors
     /// Which flag is wrong and what would be right.
     pub(crate) fn new(cli: Cli) -> Result<Self, String> {
-        let (mut tick, mut is_raw) = (TICK_MIN, false);
-        let mut said = Said::default();
-        let (mode, throng_path, common, message, load, publish) = match cli.mode {
-            Mode::Idle { common, spoken } => {
-                said.spoken = spoken;
-                ("idle", "/", common, Message::default(), Load::None, None)
-            }
-            Mode::Memory { common, message, spoken, events, ack, rate } => {
-                said = Said { spoken, events, is_acked: ack, ..said };
-                ("memory", "/", common, message, Load::Once(rate), None)
-            }
-            Mode::Echo { common, message, spoken, events, ack, rate, pace, pipeline, raw_echo } => {
-                said = Said { spoken, events, is_acked: ack, ..said };
-                (tick, is_raw) = (pace.tick(), raw_echo);
-                ("echo", "/", common, message, rate.map_or(Load::Closed(pipeline), Load::Open), None)
-            }
-            Mode::Broadcast { common, message, spoken, events, every, rate, burst } => {
-                said = Said { spoken, events, ..said };
-                let every = rate.map_or(every.as_nanos() as u64, |rate| SECOND / rate);
-                ("broadcast", "/topic/bench", common, message, Load::None, Some(Publish { every, burst }))
-            }
-            Mode::Mixed {
-                common,
-                message,
-                spoken,
-                events,
-                publishes,
-                ack,
-                rate,
-                pace,
-                broadcast_every,
-                burst,
-            } => {
-                said = Said { spoken, events, publishes: Some(publishes), is_acked: ack, ..said };
-                tick = pace.tick();
-                let every = broadcast_every.as_nanos() as u64;
-                ("mixed", "/bench", common, message, Load::Open(rate), Some(Publish { every, burst }))
-            }
-        };
+        let Asked { mode, throng_path, common, message, mut said, load, publish, pace, is_raw, is_storm } =
+            Asked::of(cli.mode);
         if publish.is_some_and(|publish| publish.every < 1000) {
             return Err(
                 "at most a million publishes per second are possible; use --burst for more messages".into()
@@ -137,7 +104,8 @@ impl Settings {
         if socket_io.is_some() && is_raw {
             return Err("--raw-echo is about plain messages, not about Socket.IO".into());
         }
-        if socket_io.is_some() && common.url.is_none() && load != Load::None {
+        let is_chat = said.spoken.namespace.as_deref() != Some("/bench");
+        if socket_io.is_some() && is_chat && common.url.is_none() && load != Load::None {
             return Err("name a Socket.IO server's URL: throng's own main namespace is a chat, and echoes in its namespace \
                         /bench (--namespace /bench)"
                 .into());
@@ -174,8 +142,11 @@ impl Settings {
             } else {
                 Opcode::Binary
             },
-            tick,
+            tick: pace.tick(),
+            arrivals: pace.arrivals,
+            seed: pace.seed,
             raw_echo: is_raw,
+            is_storm,
             socket_io,
             wording,
             rest,

@@ -177,8 +177,12 @@ pub(crate) struct Stats {
     pub(crate) delivery: Recorder,
     /// From the intended time to the actual sending.
     pub(crate) slip: Recorder,
+    /// How late the loop came to its chores.
+    pub(crate) lag: Recorder,
     /// From the first attempt to the end of the handshake.
     pub(crate) connect: Recorder,
+    /// From the beginning of the run to the end of the handshake.
+    pub(crate) ramp: Recorder,
     /// From the first to the last byte of a TLS handshake.
     pub(crate) handshake: Recorder,
     /// Versions and cipher suites of TLS, and how often.
@@ -220,7 +224,9 @@ impl Stats {
             service: Recorder::new(),
             delivery: Recorder::new(),
             slip: Recorder::new(),
+            lag: Recorder::new(),
             connect: Recorder::new(),
+            ramp: Recorder::new(),
             handshake: Recorder::new(),
             tls: BTreeMap::new(),
             reach: Vec::new(),
@@ -263,7 +269,9 @@ impl Stats {
             (&mut self.service, &mut other.service),
             (&mut self.delivery, &mut other.delivery),
             (&mut self.slip, &mut other.slip),
+            (&mut self.lag, &mut other.lag),
             (&mut self.connect, &mut other.connect),
+            (&mut self.ramp, &mut other.ramp),
             (&mut self.handshake, &mut other.handshake),
         ] {
             mine.window.add(theirs.window()).expect("all windows have the same bounds");

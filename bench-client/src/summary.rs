@@ -1,8 +1,11 @@
 //! From what was measured to the report: rates, shares, checks and warnings. No I/O.
 
+use crate::curve::Curve;
 use crate::distribution::Times;
 use crate::kind::{not_in_kind, without_loss};
+use crate::pace::Arrivals;
 use crate::report::{ClientUse, Connect, Report, ServerUse, TlsUse, failures};
+use crate::saturation::{self, Seen};
 use crate::settings::{Load, Settings};
 use crate::shared::Shared;
 use crate::stats::{Reach, Stats, Tally, histogram};
@@ -18,6 +21,8 @@ pub(crate) struct Measured {
     /// Nanoseconds per thread in the window.
     pub(crate) server_cpu: Option<Vec<u64>>,
     pub(crate) own_cpu: Vec<u64>,
+    /// The same while connecting.
+    pub(crate) connect_cpu: Vec<u64>,
     pub(crate) memory_before: Option<u64>,
     pub(crate) memory_connected: Option<u64>,
     pub(crate) memory_rested: Option<u64>,
@@ -27,11 +32,6 @@ pub(crate) struct Measured {
     pub(crate) own_bytes_per_connection: Option<f64>,
     pub(crate) slab_bytes_per_connection: Option<f64>,
 }
-
-/// A worker busier than this share of a core delays what it measures.
-const BUSY: f64 = 0.9;
-/// So does a schedule that is kept later than this, in microseconds, at its 99th percentile.
-const SLIP_MAX: f64 = 1000.0;
 
 /// Puts the report together; the statistics come back for the histogram file.
 pub(crate) fn summarise(
@@ -51,19 +51,28 @@ pub(crate) fn summarise(
     let per_message = |threads: &[u64]| {
         (messages > 0).then(|| threads.iter().sum::<u64>() as f64 / 1000.0 / messages as f64)
     };
-    let busiest_thread = measured.own_cpu.iter().max().copied().unwrap_or(0) as f64 / 1e9 / seconds;
     let slip = Times::of(stats.slip.window());
-    if busiest_thread > BUSY && messages > 0 && !settings.common.spin {
-        warnings.push(format!(
-            "a thread of this client was busy {:.0} % of the time: it may be the bottleneck; use more --threads or cores",
-            busiest_thread * 100.0
-        ));
-    }
-    if let Some(slip) = slip.filter(|slip| slip.p99 > SLIP_MAX) {
-        warnings.push(format!(
-            "1 % of the messages were sent more than {:.0} µs late: this client could not keep the schedule",
-            slip.p99
-        ));
+    let (response, delivery) = (Times::of(stats.response.window()), Times::of(stats.delivery.window()));
+    let has_sent = tally.sent + tally.published > 0;
+    let loop_lag = Times::of(stats.lag.window()).filter(|_| has_sent);
+    let connect = Times::of(stats.connect.window());
+    let busiest = |threads: &[u64], seconds: f64| match settings.common.spin {
+        // A thread that never sleeps is always busy.
+        true => 0.0,
+        false => threads.iter().max().copied().unwrap_or(0) as f64 / 1e9 / seconds.max(1e-9),
+    };
+    let seen = if settings.is_storm {
+        let busiest_thread = busiest(&measured.connect_cpu, measured.connect_seconds);
+        Seen { busiest_thread, slip, lag: None, times: connect }
+    } else if has_sent {
+        let busiest_thread = busiest(&measured.own_cpu, seconds);
+        Seen { busiest_thread, slip, lag: loop_lag, times: response.or(delivery) }
+    } else {
+        Seen::default()
+    };
+    let mut saturated = saturation::reasons(&seen);
+    if settings.common.allow_saturated || settings.common.spin {
+        warnings.append(&mut saturated);
     }
     if tally.foreign > 0 {
         warnings.push(format!("{} messages were ignored: they came before anything was sent, or are events that nobody waits for", tally.foreign));
@@ -116,7 +125,10 @@ pub(crate) fn summarise(
         connect: Connect {
             seconds: measured.connect_seconds,
             per_second: tally.opened as f64 / measured.connect_seconds.max(1e-9),
-            times: Times::of(stats.connect.window()),
+            times: connect,
+            ramp: settings
+                .is_storm
+                .then(|| Curve::of(stats.ramp.window(), settings.common.connections as u64)),
         },
         tls: shared.trust.as_ref().map(|_| TlsUse {
             handshakes: tally.handshakes,
@@ -132,22 +144,24 @@ pub(crate) fn summarise(
         strange: stats.strange.take(),
         echoes_per_second: tally.received_in_window as f64 / seconds,
         deliveries_per_second: tally.delivered_in_window as f64 / seconds,
-        response: Times::of(stats.response.window()),
+        response,
         service: Times::of(stats.service.window()),
-        delivery: Times::of(stats.delivery.window()),
+        delivery,
         first_delivery: deliveries(&stats, shared.window(), |reach| reach.first),
         last_delivery: deliveries(&stats, shared.window(), |reach| reach.last),
         slip,
+        loop_lag,
         server,
         kernel_slab_bytes_per_connection: measured.slab_bytes_per_connection,
         client: ClientUse {
             cores: cores(&measured.own_cpu),
             cpu_microseconds_per_message: per_message(&measured.own_cpu),
-            busiest_thread,
+            busiest_thread: measured.own_cpu.iter().max().copied().unwrap_or(0) as f64 / 1e9 / seconds,
             bytes_per_connection: measured.own_bytes_per_connection,
         },
         errors: std::mem::take(&mut stats.errors),
         warnings,
+        saturated,
         failures,
     };
     let gates = &settings.common.outputs.fail_if;
@@ -213,9 +227,16 @@ fn load(settings: &Settings) -> String {
     let echo = match settings.load {
         Load::None => None,
         Load::Closed(pipeline) => Some(format!("closed loop, {pipeline} in flight per connection, {size} B")),
-        Load::Open(rate) if settings.tick == 1 => Some(format!("open loop, {rate} messages/s, {size} B")),
         Load::Open(rate) => {
-            Some(format!("open loop, {rate} messages/s in ticks of {:?}, {size} B", time(settings.tick)))
+            let ticks = match settings.tick {
+                1 => String::new(),
+                tick => format!(" in ticks of {:?}", time(tick)),
+            };
+            let drawn = match settings.arrivals {
+                Arrivals::Constant => String::new(),
+                Arrivals::Poisson => format!(", Poisson arrivals (seed {})", settings.seed),
+            };
+            Some(format!("open loop, {rate} messages/s{ticks}{drawn}, {size} B"))
         }
         Load::Once(rate) => Some(format!(
             "one message of {size} B on each connection, {rate}/s, and {:?} of rest",

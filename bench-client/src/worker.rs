@@ -153,6 +153,8 @@ impl Worker {
         self.start_or_send();
         let now = self.shared.clock.now();
         if now >= self.chores_at {
+            let is_measured = (self.traffic.window.0..self.traffic.window.1).contains(&now);
+            self.traffic.stats.lag.record(now - self.chores_at, is_measured);
             self.chores_at = now + CHORES_EVERY;
             self.chores(now);
         }

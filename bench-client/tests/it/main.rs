@@ -1,11 +1,13 @@
 //! The client as a user runs it, against servers that the tests bring along.
 
 mod honest;
+mod house;
 mod messages;
 mod polling;
 mod refusals;
 mod results;
 mod runs;
+mod scenarios;
 mod socketio;
 mod support;
 mod tls;

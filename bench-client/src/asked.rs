@@ -1,0 +1,106 @@
+//! What each mode asks for: its flags in the form that is common to all of them, not checked yet. Called by `settings`.
+
+use crate::cli::{Common, Message, Mode};
+use crate::clock::SECOND;
+use crate::pace::Pace;
+use crate::settings::{Load, Publish};
+use crate::spoken::Said;
+
+/// A mode and its flags.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) mode: &'static str,
+    /// The path throng serves it at.
+    pub(crate) throng_path: &'static str,
+    pub(crate) common: Common,
+    pub(crate) message: Message,
+    pub(crate) said: Said,
+    pub(crate) load: Load,
+    pub(crate) publish: Option<Publish>,
+    pub(crate) pace: Pace,
+    pub(crate) is_raw: bool,
+    /// The connecting is what is measured.
+    pub(crate) is_storm: bool,
+}
+
+impl Asked {
+    /// A mode that sends nothing.
+    pub(crate) fn new(mode: &'static str, common: Common) -> Self {
+        Self {
+            mode,
+            throng_path: "/",
+            common,
+            message: Message::default(),
+            said: Said::default(),
+            load: Load::None,
+            publish: None,
+            pace: Pace::default(),
+            is_raw: false,
+            is_storm: false,
+        }
+    }
+
+    /// What a mode asks for.
+    pub(crate) fn of(mode: Mode) -> Self {
+        match mode {
+            Mode::Idle { common, spoken } => {
+                Self { said: Said { spoken, ..Said::default() }, ..Self::new("idle", common) }
+            }
+            Mode::Connect(flags) => flags.asked(),
+            Mode::Ack(flags) => flags.asked(),
+            Mode::Memory { common, message, spoken, events, ack, rate } => Self {
+                message,
+                said: Said { spoken, events, is_acked: ack, ..Said::default() },
+                load: Load::Once(rate),
+                ..Self::new("memory", common)
+            },
+            Mode::Echo { common, message, spoken, events, ack, rate, pace, pipeline, raw_echo } => Self {
+                message,
+                said: Said { spoken, events, is_acked: ack, ..Said::default() },
+                load: rate.map_or(Load::Closed(pipeline), Load::Open),
+                pace,
+                is_raw: raw_echo,
+                ..Self::new("echo", common)
+            },
+            Mode::Broadcast { common, message, spoken, events, every, rate, burst } => {
+                let every = rate.map_or(every.as_nanos() as u64, |rate| SECOND / rate);
+                Self {
+                    throng_path: "/topic/bench",
+                    message,
+                    said: Said { spoken, events, ..Said::default() },
+                    publish: Some(Publish { every, burst }),
+                    ..Self::new("broadcast", common)
+                }
+            }
+            Mode::Mixed {
+                common,
+                message,
+                spoken,
+                events,
+                publishes,
+                ack,
+                rate,
+                pace,
+                broadcast_every,
+                burst,
+            } => {
+                let every = broadcast_every.as_nanos() as u64;
+                Self {
+                    throng_path: "/bench",
+                    message,
+                    said: Said {
+                        spoken,
+                        events,
+                        publishes: Some(publishes),
+                        is_acked: ack,
+                        ..Said::default()
+                    },
+                    load: Load::Open(rate),
+                    publish: Some(Publish { every, burst }),
+                    pace,
+                    ..Self::new("mixed", common)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The modes that are more than a load on connections that stay: one file each, with its flags and what it asks for.
+//!
+//! `cli` has their flags, `asked` asks each what it comes to. What they do while they run is in the files that do it.
+
+pub(crate) mod ack;
+pub(crate) mod connect;
+
+/// Flags whose defaults differ in a mode: the mode, the flag, its default there.
+pub(crate) const DEFAULTS: &[(&str, &str, &str)] = &[
+    ("connect", "connections", "10k"),
+    ("connect", "connect_rate", "2k"),
+    ("connect", "duration", "1s"),
+    ("connect", "warmup", "0s"),
+];

@@ -1,0 +1,66 @@
+//! throng in this process, serving what its own binary serves for the load generator: an echo on `/`, topics under
+//! `/topic/`, both on `/bench`, and Socket.IO's namespace `/bench`.
+
+use std::net::SocketAddr;
+
+use throng::io::RawArgs;
+use throng::{Admission, Conn, Handler, Message, Opening, Server};
+
+/// A shard's handler; what a connection keeps is the topic it is in, if any, and whether it may echo there too.
+#[derive(Debug)]
+struct Bench;
+
+impl Handler for Bench {
+    type Data = (Option<String>, bool);
+
+    fn admit(&mut self, opening: &Opening<'_, Self>) -> Admission<Self::Data> {
+        let topic = match opening.path() {
+            "/bench" => Some(String::new()),
+            path => path.strip_prefix("/topic/").map(str::to_owned),
+        };
+        Admission::accept((topic, opening.path() == "/bench"))
+    }
+
+    fn on_open(&mut self, conn: &mut Conn<'_, Self>) {
+        if let Some(topic) = conn.data().0.clone() {
+            let _subscribed = conn.subscribe(&topic);
+        }
+    }
+
+    fn on_message(&mut self, conn: &mut Conn<'_, Self>, message: Message<'_>) {
+        let (topic, is_mixed) = conn.data().clone();
+        match topic {
+            Some(topic) if !is_mixed || message.as_bytes().first() == Some(&b'P') => {
+                _ = conn.broadcast(&topic, message);
+            }
+            _ => _ = conn.send(message),
+        }
+    }
+}
+
+/// Starts it on this address, on two shards.
+pub(crate) fn throng_at(address: &str) -> Server {
+    Server::builder()
+        .bind(address)
+        .unwrap()
+        .configure(|config| config.shards = 2)
+        .socket_io(|io| {
+            io.of("/bench").on("echo", |socket, args: &RawArgs| {
+                _ = if socket.wants_ack() {
+                    socket.ack(args.as_args())
+                } else {
+                    socket.emit("echo", args.as_args())
+                };
+            });
+        })
+        .serve(|_shard| Bench)
+        .unwrap()
+}
+
+/// Starts it on a free port; it ends with the test process.
+pub(crate) fn throng() -> SocketAddr {
+    let server = throng_at("127.0.0.1:0");
+    let address = server.local_addrs()[0];
+    std::thread::spawn(move || server.join());
+    address
+}
