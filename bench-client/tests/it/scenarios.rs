@@ -52,12 +52,12 @@ fn a_client_that_cannot_keep_its_rate_calls_its_figures_invalid() {
     // One thread sends a message in no less than a microsecond, whatever machine it is on; here it has to echo it too.
     let flags =
         format!("echo ws://{}/ -c 4 --threads 1 --rate 5M --duration 300ms --warmup 0s --drain 1s", echo());
-    let said = bench_strictly(&flags);
+    let said = bench_strictly(&flags, &[]);
     assert_eq!(said.code, Some(4), "{}{}", said.stdout, said.stderr);
     assert!(said.stdout.contains("client saturated: figures invalid: "), "{}", said.stdout);
     assert!(said.stdout.ends_with("result        INVALID: the client was saturated\n"), "{}", said.stdout);
     assert!(said.report["saturated"].as_array().is_some_and(|reasons| !reasons.is_empty()));
-    let said = bench_strictly(&format!("{flags} --allow-saturated"));
+    let said = bench_strictly(&flags, &["--allow-saturated"]);
     assert!(matches!(said.code, Some(0 | 1)), "{:?} {}", said.code, said.stdout);
     assert!(said.report["saturated"].as_array().is_some_and(Vec::is_empty));
     assert!(said.stdout.contains("warning       ") && !said.stdout.contains("INVALID"), "{}", said.stdout);

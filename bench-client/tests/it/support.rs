@@ -180,16 +180,16 @@ impl Said {
 /// Runs the client with these flags and reads its report. What is tested is what it says of its server: that other tests
 /// leave it too little CPU time is no matter.
 pub(crate) fn bench(flags: &str) -> Said {
-    bench_with(flags, &["--allow-saturated"])
-}
-
-/// Runs the client with these flags, and no others about what it does, and reads its report.
-pub(crate) fn bench_strictly(flags: &str) -> Said {
     bench_with(flags, &[])
 }
 
 /// The same with further arguments, which may have spaces in them.
 pub(crate) fn bench_with(flags: &str, words: &[&str]) -> Said {
+    bench_strictly(flags, &[&["--allow-saturated"], words].concat())
+}
+
+/// The same where it matters whether the client was the limit.
+pub(crate) fn bench_strictly(flags: &str, words: &[&str]) -> Said {
     let directory = std::env::temp_dir();
     let unique = format!("bench-client-{}-{:?}.json", std::process::id(), thread::current().id());
     let json = directory.join(unique);
