@@ -91,7 +91,7 @@ impl Worker {
     pub(crate) fn publish_live(&mut self) {
         let mut live = self.shared.live[self.index].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         live.tally = self.traffic.stats.tally;
-        self.traffic.stats.response.drain_live(&mut live.times);
-        self.traffic.stats.delivery.drain_live(&mut live.times);
+        live.opening = self.connector.under_way() as u64;
+        live.moments.take(&mut self.traffic.stats);
     }
 }

@@ -33,6 +33,7 @@ const REPORT: &str = "The report (times are microseconds, as percentiles over th
   response time  from when a message was due, which in a closed loop is when it was sent, until it is back
   service time   open loop: from when it was in fact sent until it is back
   broadcast      messages published, and deliveries of them, each at one connection
+  complete       of the publishes that were measured, how many reached every connection
   delivery time  from when a publish was due until one connection has it
   first delivery from when a publish was due until the first connection has it
   last delivery  from when a publish was due until the last connection has it

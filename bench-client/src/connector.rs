@@ -95,6 +95,11 @@ impl Connector {
         self.order.members + u32::from(self.order.publisher.is_some())
     }
 
+    /// Attempts that have begun and not ended.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way
+    }
+
     /// Whether every connection is open or given up.
     pub(crate) fn is_done(&self) -> bool {
         self.started == self.wanted() && self.under_way == 0 && self.retries.is_empty()

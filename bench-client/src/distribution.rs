@@ -1,10 +1,14 @@
-//! A histogram of nanoseconds as people and tools read it: its percentiles, and HdrHistogram's percentile format.
+//! A histogram of nanoseconds as people and tools read it: its percentiles, HdrHistogram's percentile format, and the
+//! whole of it in HdrHistogram's own encoding, which others merge and compare.
 //!
 //! Pure. Called when a run is over, and by the progress line.
 
 use std::fmt::Write;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use serde::Serialize;
 
 /// Percentiles of one kind of time, in microseconds.
@@ -64,10 +68,53 @@ pub(crate) fn hgrm(histogram: &Histogram<u64>) -> String {
     text
 }
 
+/// The whole of a histogram: in HdrHistogram's V2 encoding, deflated, as base64. Exact to its last count.
+pub(crate) fn encoded(histogram: &Histogram<u64>) -> String {
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new().serialize(histogram, &mut bytes).expect("memory takes every histogram");
+    BASE64_STANDARD.encode(bytes)
+}
+
+/// A whole distribution, to be drawn, merged and compared.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Distribution {
+    /// As [`encoded`]; its values are nanoseconds.
+    pub(crate) hdr: String,
+    pub(crate) percentiles: Vec<Point>,
+}
+
+/// So much of all (from 0 to 1) took so long at most, which was so many times.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub(crate) struct Point {
+    pub(crate) quantile: f64,
+    pub(crate) microseconds: f64,
+    pub(crate) count: u64,
+}
+
+impl Distribution {
+    /// `None` without a time in it.
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Option<Self> {
+        let percentiles = points(histogram);
+        (!histogram.is_empty()).then(|| Self { hdr: encoded(histogram), percentiles })
+    }
+}
+
+/// The curve of a histogram of nanoseconds: five points for each halving of what is above.
+pub(crate) fn points(histogram: &Histogram<u64>) -> Vec<Point> {
+    let mut below = 0;
+    let point = |step: hdrhistogram::iterators::IterationValue<u64>| {
+        below += step.count_since_last_iteration();
+        let microseconds = step.value_iterated_to().min(histogram.max()) as f64 / 1000.0;
+        Point { quantile: step.quantile_iterated_to(), microseconds, count: below }
+    };
+    histogram.iter_quantiles(5).map(point).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::stats::histogram;
+    use hdrhistogram::serialization::Deserializer;
 
     #[test]
     fn percentiles_are_microseconds_and_the_file_ends_with_the_total() {
@@ -83,5 +130,23 @@ mod tests {
         let words: Vec<_> = last.split_whitespace().collect();
         assert_eq!((words[1], words[2]), ("1.000000000000", "1000"), "{text}");
         assert!(text.contains("Total count    =         1000]"));
+    }
+
+    #[test]
+    fn a_distribution_comes_back_to_the_last_count() {
+        let mut times = histogram(3);
+        for value in 1..=5000 {
+            times.record_n(value * 777, value).unwrap();
+        }
+        let distribution = Distribution::of(&times).unwrap();
+        let bytes = BASE64_STANDARD.decode(&distribution.hdr).unwrap();
+        let read: Histogram<u64> = Deserializer::new().deserialize(&mut &bytes[..]).unwrap();
+        assert_eq!(read, times);
+        let last = distribution.percentiles.last().unwrap();
+        assert_eq!((last.quantile, last.count), (1.0, times.len()));
+        let is_rising =
+            |points: &[Point]| points.is_sorted_by(|a, b| a.quantile <= b.quantile && a.count <= b.count);
+        assert!(is_rising(&distribution.percentiles) && distribution.percentiles.len() > 40);
+        assert!(Distribution::of(&histogram(3)).is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! What a run leaves behind besides its report on standard output: the flags for it, and the files.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -8,9 +9,10 @@ use crate::distribution::hgrm;
 use crate::objective::Objective;
 use crate::report::Report;
 use crate::stats::Stats;
+use crate::units;
 
 /// Flags about results.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Outputs {
     /// Also write the report to this file, as JSON
     #[arg(long, value_name = "FILE")]
@@ -18,6 +20,16 @@ pub(crate) struct Outputs {
     /// Also write the response times to this file, in HdrHistogram's percentile format, in microseconds
     #[arg(long, value_name = "FILE")]
     hgrm: Option<PathBuf>,
+    /// Also write the times of every interval to this file while the run goes on, as HdrHistogram's interval log, in
+    /// nanoseconds, tagged response, service and delivery
+    #[arg(long, value_name = "FILE")]
+    hlog: Option<PathBuf>,
+    /// What the run is called in its report, and where it is compared with others [default: the mode]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Length of the intervals of the report's series and the interval log: tenths of a second
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    interval: Duration,
     /// The run fails (exit code 1) if this is so: `p99>50ms`, `loss>0`, `delivery.p99.9>1s`, `rate<10k`. May be given
     /// again. A wrong metric's error lists those there are
     #[arg(long, value_name = "CONDITION", value_parser = Objective::parse)]
@@ -25,6 +37,33 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
+    /// Where the interval log goes.
+    pub(crate) fn hlog(&self) -> Option<&Path> {
+        self.hlog.as_deref()
+    }
+
+    /// The run's name.
+    pub(crate) fn name(&self, mode: &str) -> String {
+        self.name.clone().unwrap_or_else(|| mode.to_owned())
+    }
+
+    /// An interval in nanoseconds.
+    pub(crate) fn interval(&self) -> u64 {
+        self.interval.as_nanos() as u64
+    }
+
+    /// Makes sure, before a run that may be long, that its files can be written.
+    ///
+    /// # Errors
+    /// Which cannot, and why.
+    pub(crate) fn prepare(&self) -> Result<(), String> {
+        for path in [&self.json, &self.hgrm].into_iter().flatten() {
+            let opened = std::fs::File::options().append(true).create(true).open(path);
+            opened.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        }
+        Ok(())
+    }
+
     /// Writes the files that were asked for.
     ///
     /// # Errors
@@ -42,6 +81,12 @@ impl Outputs {
         }
         Ok(())
     }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = units::duration(text)?;
+    let is_whole = interval.as_millis() >= 100 && interval.as_nanos().is_multiple_of(100_000_000);
+    is_whole.then_some(interval).ok_or_else(|| "a multiple of 100ms is wanted".into())
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::distribution::Times;
-use crate::report::Report;
+use crate::report::{Broadcast, Report};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,6 +56,10 @@ impl fmt::Display for Report {
                 "broadcast     {} published, {} delivered, {rate:.0}/s while measured",
                 tally.published, tally.delivered
             )?;
+        }
+        if let Some(broadcast) = self.broadcast.filter(|broadcast| broadcast.publishes > 0) {
+            let Broadcast { members, publishes, complete } = broadcast;
+            writeln!(f, "  complete      {complete} of {publishes} reached all {members} members")?;
         }
         times(f, "delivery time", self.delivery)?;
         times(f, "first delivery", self.first_delivery)?;

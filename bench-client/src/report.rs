@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::curve::Curve;
-use crate::distribution::Times;
+use crate::distribution::{Distribution, Times};
+use crate::machine::Machine;
+use crate::series::Sample;
 use crate::stats::Tally;
 
 /// How the connections were made.
@@ -60,9 +62,43 @@ pub(crate) struct ClientUse {
     pub(crate) bytes_per_connection: Option<f64>,
 }
 
+/// How far what was published came, of what was due while it was measured and reached anybody.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Broadcast {
+    /// Connections that each publish was for.
+    pub(crate) members: u64,
+    pub(crate) publishes: u64,
+    /// Publishes that reached all of them.
+    pub(crate) complete: u64,
+}
+
+/// The run over time.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Over {
+    /// As it was asked for; a long run's samples are longer.
+    pub(crate) interval_seconds: f64,
+    pub(crate) samples: Vec<Sample>,
+}
+
+/// What this report's fields are, for whoever reads them. A field may be added under the same name; none changes its
+/// meaning or goes.
+pub(crate) const SCHEMA: &str = "throng-bench/1";
+
 /// Everything about a run.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
+    pub(crate) schema: &'static str,
+    /// The client's.
+    pub(crate) version: &'static str,
+    /// What the run is called where it is compared with others.
+    pub(crate) name: String,
+    /// The command line, but for what says who the client is.
+    pub(crate) command: Vec<String>,
+    /// In seconds since 1970.
+    pub(crate) ended_at: u64,
+    /// What everything that was drawn at random follows from.
+    pub(crate) seed: u64,
+    pub(crate) machine: Machine,
     pub(crate) mode: &'static str,
     pub(crate) url: String,
     pub(crate) load: String,
@@ -92,6 +128,7 @@ pub(crate) struct Report {
     pub(crate) first_delivery: Option<Times>,
     /// Until the last one has it.
     pub(crate) last_delivery: Option<Times>,
+    pub(crate) broadcast: Option<Broadcast>,
     pub(crate) slip: Option<Times>,
     /// How late the client's loops came to their chores.
     pub(crate) loop_lag: Option<Times>,
@@ -105,6 +142,9 @@ pub(crate) struct Report {
     pub(crate) saturated: Vec<String>,
     /// The checks that did not hold. Empty: the run is fine.
     pub(crate) failures: Vec<String>,
+    pub(crate) series: Over,
+    /// By the kind of time; a kind of which there were none is missing.
+    pub(crate) distributions: BTreeMap<&'static str, Distribution>,
 }
 
 /// The checks: one line for each that did not hold.

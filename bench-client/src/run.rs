@@ -1,7 +1,6 @@
 //! A run from its first check to its report, on the main thread: workers are started, told when to send and when to
 //! stop, and what they saw is put together.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
@@ -15,16 +14,17 @@ use crate::handshake::Handshake;
 use crate::plan::Plan;
 use crate::preflight::{self, Limits};
 use crate::probe::probe;
-use crate::progress::Progress;
 use crate::report::Report;
+use crate::sampler::Used;
 use crate::server::Server;
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::spoken::Transport;
-use crate::stats::{Stats, Tally, histogram};
-use crate::summary::{Measured, silence, summarise};
+use crate::stats::{Stats, Tally};
+use crate::summary::{Measured, summarise};
 use crate::target::Target;
 use crate::trust::Trust;
+use crate::watch::Watch;
 use crate::worker::Worker;
 
 /// Why there was no run.
@@ -36,28 +36,11 @@ pub(crate) enum Refusal {
     Server(String),
 }
 
-/// The CPU time of each thread of a process; empty if it is gone.
-struct Used(BTreeMap<u32, Duration>);
-
-impl Used {
-    fn of(pid: u32) -> Self {
-        Self(thread_times(pid).unwrap_or_default())
-    }
-
-    /// Nanoseconds each thread used since `before`; of threads that are gone nothing is known.
-    fn since(&self, before: &Self) -> Vec<u64> {
-        let earlier = |id| before.0.get(id).copied().unwrap_or_default();
-        self.0.iter().map(|(id, time)| time.saturating_sub(earlier(id)).as_nanos() as u64).collect()
-    }
-}
-
 /// Bytes of a process's user memory that are its own share.
 fn pss_bytes(pid: u32) -> Option<u64> {
     user_memory(pid).ok().map(|memory| memory.pss_bytes)
 }
 
-/// How long nothing at all may arrive before that is said.
-const SILENCE: u64 = 3 * SECOND;
 /// How often the main thread looks around.
 const GLANCE: Duration = Duration::from_millis(2);
 
@@ -118,14 +101,10 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
 
     let (own_tables, workers) = (plan.own_tables, plan.orders.len());
     let shared = Arc::new(Shared::new(settings, handshake, trust, workers));
-    let mut run = Run {
-        progress: Progress::new(shared.settings.common.quiet),
-        shared,
-        stop,
-        shown_at: 0,
-        is_silence_told: false,
-    };
-    let measured = run.measure(plan, pid, is_local)?;
+    let watch = Watch::new(&shared, pid).map_err(Refusal::Usage)?;
+    let mut run = Run { watch, shared, stop };
+    let mut measured = run.measure(plan, pid, is_local)?;
+    measured.series = run.watch.finish(&run.shared).map_err(Refusal::Usage)?;
     let summary = summarise(&run.shared, url, own_tables, measured, warnings, stop.load(Relaxed));
     drop(server);
     Ok(summary)
@@ -134,10 +113,7 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
 struct Run<'a> {
     shared: Arc<Shared>,
     stop: &'a AtomicBool,
-    progress: Progress,
-    shown_at: u64,
-    /// Whether it was said that nothing arrives.
-    is_silence_told: bool,
+    watch: Watch,
 }
 
 impl Run<'_> {
@@ -208,7 +184,6 @@ impl Run<'_> {
         measured.is_local = is_local;
         shared.close.store(true, Relaxed);
         self.wait("close", |_| threads.iter().all(JoinHandle::is_finished));
-        self.progress.end();
         for thread in threads {
             let stats = thread.join().map_err(|_| Refusal::Usage("a worker panicked".into()))?;
             measured
@@ -231,7 +206,7 @@ impl Run<'_> {
     }
 
     /// Waits until something is so, showing progress; ends early, and says so, when the run is to stop.
-    fn until(&mut self, phase: &str, mut is_so: impl FnMut(&mut Self) -> bool) -> bool {
+    fn until(&mut self, phase: &'static str, mut is_so: impl FnMut(&mut Self) -> bool) -> bool {
         while !is_so(self) {
             if self.stop.load(Relaxed) {
                 return true;
@@ -242,34 +217,15 @@ impl Run<'_> {
     }
 
     /// Waits until something is so that is bound to come, even when the run is to stop.
-    fn wait(&mut self, phase: &str, is_so: impl Fn(&Self) -> bool) {
+    fn wait(&mut self, phase: &'static str, is_so: impl Fn(&Self) -> bool) {
         while !is_so(self) {
             self.glance(phase);
         }
     }
 
-    fn glance(&mut self, phase: &str) {
+    fn glance(&mut self, phase: &'static str) {
         thread::sleep(GLANCE);
-        let now = self.shared.clock.now();
-        if now >= self.shown_at + SECOND {
-            self.shown_at = now;
-            let tally = self.tally();
-            let mut times = histogram(2);
-            for live in &self.shared.live {
-                let mut live = live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                times.add(&live.times).expect("all live histograms have the same bounds");
-                live.times.reset();
-            }
-            self.progress.show(phase, now, tally, &times);
-            if !self.is_silence_told
-                && now.saturating_sub(self.shared.traffic_from.load(Relaxed)) > SILENCE
-                && let Some(line) = silence(&self.shared.settings, &tally)
-            {
-                self.is_silence_told = true;
-                self.progress.end();
-                eprintln!("bench-client: {line}");
-            }
-        }
+        self.watch.glance(&self.shared, phase);
     }
 
     fn tally(&self) -> Tally {

@@ -3,16 +3,18 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use hdrhistogram::Histogram;
-
-use crate::clock::Clock;
+use crate::clock::{Clock, SECOND};
 use crate::handshake::Handshake;
+use crate::moments::Moments;
 use crate::settings::Settings;
-use crate::stats::{Tally, histogram};
+use crate::stats::Tally;
 use crate::trust::Trust;
 
 /// Not decided yet.
 pub(crate) const NEVER: u64 = u64::MAX;
+/// Workers tell how far they are at every whole multiple of this on the run's clock, so that an interval of several
+/// workers is the same one for all.
+pub(crate) const LIVE_EVERY: u64 = SECOND / 10;
 
 /// One run, seen from every thread. Times are on its clock and [`NEVER`] until they are decided.
 #[derive(Debug)]
@@ -48,8 +50,10 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) tally: Tally,
-    /// Response times or deliveries since the main thread last looked.
-    pub(crate) times: Histogram<u64>,
+    /// Connections that are being opened.
+    pub(crate) opening: u64,
+    /// Times since the main thread last looked.
+    pub(crate) moments: Moments,
 }
 
 impl Shared {
@@ -60,7 +64,7 @@ impl Shared {
         workers: usize,
     ) -> Self {
         let never = || AtomicU64::new(NEVER);
-        let live = || Mutex::new(Live { tally: Tally::default(), times: histogram(2) });
+        let live = || Mutex::new(Live { tally: Tally::default(), opening: 0, moments: Moments::new() });
         Self {
             settings,
             handshake,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::tls::Shaken;
 
@@ -21,12 +21,18 @@ pub(crate) fn histogram(digits: u8) -> Histogram<u64> {
 macro_rules! tally {
     ($($(#[$doc:meta])* $field:ident,)+) => {
         /// Plain counts over the whole run, the warm-up included.
-        #[derive(Clone, Copy, Debug, Default, Serialize)]
+        #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
         pub(crate) struct Tally { $($(#[$doc])* pub(crate) $field: u64,)+ }
 
         impl Tally {
             /// Adds another worker's counts.
             pub(crate) fn add(&mut self, other: &Self) { $(self.$field += other.$field;)+ }
+
+            /// By how much they have grown since `before`.
+            #[must_use]
+            pub(crate) fn since(&self, before: &Self) -> Self {
+                Self { $($field: self.$field.saturating_sub(before.$field),)+ }
+            }
         }
     };
 }

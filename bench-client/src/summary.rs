@@ -1,11 +1,18 @@
-//! From what was measured to the report: rates, shares, checks and warnings. No I/O.
+//! From what was measured to the report: rates, shares, checks and warnings. No I/O but
+//! what the machine says of itself.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hdrhistogram::Histogram;
 
 use crate::curve::Curve;
-use crate::distribution::Times;
+use crate::distribution::{Distribution, Times};
 use crate::kind::{not_in_kind, without_loss};
+use crate::machine::{Machine, command};
 use crate::pace::Arrivals;
-use crate::report::{ClientUse, Connect, Report, ServerUse, TlsUse, failures};
+use crate::report::{Broadcast, ClientUse, Connect, Over, Report, SCHEMA, ServerUse, TlsUse, failures};
 use crate::saturation::{self, Seen};
+use crate::series::Series;
 use crate::settings::{Load, Settings};
 use crate::shared::Shared;
 use crate::stats::{Reach, Stats, Tally, histogram};
@@ -14,6 +21,7 @@ use crate::stats::{Reach, Stats, Tally, histogram};
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) stats: Stats,
+    pub(crate) series: Series,
     pub(crate) pid: Option<u32>,
     pub(crate) is_local: bool,
     pub(crate) connect_seconds: f64,
@@ -106,7 +114,32 @@ pub(crate) fn summarise(
         bytes_per_connection: measured.bytes_per_connection,
         bytes_per_rested_connection: measured.bytes_per_rested_connection,
     });
+    let window = shared.window();
+    let first_delivery = deliveries(&stats, window, |reach| reach.first);
+    let last_delivery = deliveries(&stats, window, |reach| reach.last);
+    let outputs = &settings.common.outputs;
+    let distributions = [
+        ("response", stats.response.window()),
+        ("service", stats.service.window()),
+        ("delivery", stats.delivery.window()),
+        ("first_delivery", &first_delivery),
+        ("last_delivery", &last_delivery),
+        ("connect", stats.connect.window()),
+        ("slip", stats.slip.window()),
+        ("tls_handshake", stats.handshake.window()),
+    ];
+    let distributions = distributions
+        .into_iter()
+        .filter_map(|(name, times)| Some((name, Distribution::of(times)?)))
+        .collect();
     let mut report = Report {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION"),
+        name: outputs.name(settings.mode),
+        command: command(std::env::args()),
+        ended_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        seed: settings.seed,
+        machine: Machine::read(),
         mode: settings.mode,
         url,
         load: load(settings),
@@ -147,8 +180,9 @@ pub(crate) fn summarise(
         response,
         service: Times::of(stats.service.window()),
         delivery,
-        first_delivery: deliveries(&stats, shared.window(), |reach| reach.first),
-        last_delivery: deliveries(&stats, shared.window(), |reach| reach.last),
+        first_delivery: Times::of(&first_delivery),
+        last_delivery: Times::of(&last_delivery),
+        broadcast: settings.publish.map(|_| broadcast(&stats, window, settings.common.connections as u64)),
         slip,
         loop_lag,
         server,
@@ -163,8 +197,13 @@ pub(crate) fn summarise(
         warnings,
         saturated,
         failures,
+        series: Over {
+            interval_seconds: outputs.interval() as f64 / 1e9,
+            samples: measured.series.samples(),
+        },
+        distributions,
     };
-    let gates = &settings.common.outputs.fail_if;
+    let gates = &outputs.fail_if;
     report.failures.extend(gates.iter().filter_map(|gate| gate.failure(&report)).collect::<Vec<_>>());
     (report, stats)
 }
@@ -212,14 +251,26 @@ fn tick(settings: &Settings) -> Option<f64> {
 }
 
 /// Per publish: the time until a certain one of its subscribers had it.
-fn deliveries(stats: &Stats, window: (u64, u64), when: impl Fn(&Reach) -> u64) -> Option<Times> {
+fn deliveries(stats: &Stats, window: (u64, u64), when: impl Fn(&Reach) -> u64) -> Histogram<u64> {
     let mut times = histogram(3);
     for reach in
         stats.reach.iter().filter(|reach| reach.count > 0 && (window.0..window.1).contains(&reach.intended))
     {
         times.saturating_record(when(reach).saturating_sub(reach.intended));
     }
-    Times::of(&times)
+    times
+}
+
+/// How many publishes of the window reached everybody.
+fn broadcast(stats: &Stats, window: (u64, u64), members: u64) -> Broadcast {
+    let measured = || {
+        stats
+            .reach
+            .iter()
+            .filter(move |reach| reach.count > 0 && (window.0..window.1).contains(&reach.intended))
+    };
+    let complete = measured().filter(|reach| reach.count >= members).count();
+    Broadcast { members, publishes: measured().count() as u64, complete: complete as u64 }
 }
 
 fn load(settings: &Settings) -> String {

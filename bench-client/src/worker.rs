@@ -15,14 +15,13 @@ use mio::{Events, Poll, Token};
 use slab::Slab;
 use throng::sys::fd_table::unshare_fd_table;
 
-use crate::clock::SECOND;
 use crate::conn::{Arrived, Conn, Phase};
 use crate::connector::{Connector, Order, Step};
 use crate::dialer::Dialer;
 use crate::inbound::{End, feed};
 use crate::outbound::Outbound;
 use crate::polling::{Lines, POSTS};
-use crate::shared::Shared;
+use crate::shared::{LIVE_EVERY, Shared};
 use crate::stats::Stats;
 use crate::timer::Timer;
 use crate::tls::{READ_BYTES, TlsCommon};
@@ -40,7 +39,7 @@ const TIMER: Token = Token(usize::MAX - 1);
 /// 20,000 would wait for half a second.
 const BEGINNERS_PER_TURN: usize = EVENTS_PER_TURN;
 /// How often a worker looks after what no event tells it.
-const CHORES_EVERY: u64 = SECOND / 10;
+const CHORES_EVERY: u64 = LIVE_EVERY;
 /// Sleeping shorter than this costs more than it gains: what falls due meanwhile is sent together.
 const SLEEP_MIN: u64 = 50_000;
 
@@ -99,7 +98,7 @@ impl Worker {
             more: Vec::new(),
             beginners: Vec::new(),
             ended: Vec::new(),
-            chores_at: 0,
+            chores_at: now,
             is_settled: false,
             is_drained: false,
             close_by: None,
@@ -155,7 +154,7 @@ impl Worker {
         if now >= self.chores_at {
             let is_measured = (self.traffic.window.0..self.traffic.window.1).contains(&now);
             self.traffic.stats.lag.record(now - self.chores_at, is_measured);
-            self.chores_at = now + CHORES_EVERY;
+            self.chores_at = (now / CHORES_EVERY + 1) * CHORES_EVERY;
             self.chores(now);
         }
         for slot in self.ended.drain(..) {

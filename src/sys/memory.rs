@@ -29,7 +29,19 @@ pub fn user_memory(pid: u32) -> io::Result<UserMemory> {
 /// # Errors
 /// `/proc` is not mounted, or there is no fd left to read it by.
 pub fn resident_bytes() -> io::Result<u64> {
-    let counts = fs::read_to_string("/proc/self/statm")?;
+    resident("/proc/self/statm")
+}
+
+/// The same of process `pid`.
+///
+/// # Errors
+/// There is no such process.
+pub fn resident_bytes_of(pid: u32) -> io::Result<u64> {
+    resident(&format!("/proc/{pid}/statm"))
+}
+
+fn resident(statm: &str) -> io::Result<u64> {
+    let counts = fs::read_to_string(statm)?;
     let pages = counts.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
     let pages =
         pages.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "statm has no second number"))?;
@@ -72,6 +84,7 @@ mod tests {
         assert!(after.rss_bytes >= before.rss_bytes + (32 << 20), "{before:?} {after:?}");
         assert!(after.pss_bytes <= after.rss_bytes && touched[0] == 7);
         assert!(resident_bytes().unwrap() + (8 << 20) > after.rss_bytes);
+        assert!(resident_bytes_of(me).unwrap() + (8 << 20) > after.rss_bytes);
         assert!(user_memory(u32::MAX).is_err());
         assert!(slab_bytes().unwrap() > 1 << 20);
     }

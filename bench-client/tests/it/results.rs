@@ -33,3 +33,38 @@ fn a_broadcast_has_times_to_its_first_to_each_and_to_its_last_member() {
     }
     assert!(said.figure("/first_delivery/count") * 6.0 >= said.figure("/delivery/count"), "{}", said.stdout);
 }
+
+#[test]
+fn the_series_and_the_interval_log_have_every_message_of_the_run() {
+    let log = std::env::temp_dir().join(format!("bench-client-series-{}.hlog", std::process::id()));
+    let flags = "-c 4 --rate 2k --duration 700ms --warmup 100ms --interval 200ms";
+    let said = bench(&format!("echo ws://{}/ {flags} --hlog {}", echo(), log.display()));
+    assert_clean(&said);
+    let samples = said.report["series"]["samples"].as_array().unwrap().clone();
+    let sum = |field: &str| samples.iter().map(|sample| sample[field].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("sent"), sum("received")), (said.count("sent"), said.count("received")));
+    let timed: u64 = samples.iter().filter_map(|sample| sample["response"]["count"].as_u64()).sum();
+    assert_eq!(timed, said.count("received"));
+    // Intervals end together on all workers, so those in the midst of the run have what is due in 200 ms.
+    let full: Vec<_> = samples.iter().filter_map(|sample| sample["sent"].as_u64()).collect();
+    assert!(full.iter().filter(|sent| (360..=440).contains(*sent)).count() >= 2, "{full:?}");
+    assert!(samples.iter().all(|sample| sample["seconds"].as_f64().is_some_and(|s| s < 1.5)), "{samples:?}");
+    let text = std::fs::read_to_string(&log).unwrap();
+    std::fs::remove_file(log).unwrap();
+    let tagged = |tag: &str| text.lines().filter(|line| line.starts_with(&format!("Tag={tag},"))).count();
+    assert!(tagged("response") >= 3 && tagged("service") == tagged("response"), "{text}");
+    assert_eq!(tagged("delivery"), 0);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_anything_is_opened() {
+    for flag in ["--json", "--hgrm", "--hlog"] {
+        let said = std::process::Command::new(env!("CARGO_BIN_EXE_bench-client"))
+            .args(["echo", &format!("ws://{}/", echo()), "--duration", "60s", flag, "/nowhere/at/all"])
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(said.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("cannot write /nowhere/at/all: "), "{stderr}");
+    }
+}
