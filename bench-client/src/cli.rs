@@ -1,10 +1,10 @@
 //! The flags: what each means, its unit, its default.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::openings::OpeningFlags;
 use crate::outputs::Outputs;
 use crate::pace::Pace;
 use crate::scenarios;
@@ -260,10 +260,8 @@ pub(crate) struct Common {
     /// loopback target 127.0.1.1, 127.0.1.2, … as needed, else what the kernel chooses (::1 is a single address)
     #[arg(long, value_name = "ADDR,ADDR|auto", default_value = "auto", value_parser = sources)]
     pub(crate) source: Sources,
-    /// A file of values for ${csv.COLUMN}: commas between them, quotes where one needs them, the names of the columns in the
-    /// first line. Connections take its rows in order, and from the beginning again
-    #[arg(long, value_name = "FILE")]
-    pub(crate) csv: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) opening: OpeningFlags,
     /// Subprotocols to offer, comma separated
     #[arg(long, value_name = "NAME")]
     pub(crate) subprotocol: Option<String>,

@@ -10,7 +10,7 @@ use crate::output::{Output, Unsent};
 use crate::polling::Polling;
 use crate::sequence::Sequence;
 use crate::session::Session;
-use crate::socketio::Announced;
+use crate::socketio::{Announced, SocketIo};
 use crate::tls::Tls;
 use crate::wire::Wire;
 
@@ -64,6 +64,8 @@ pub(crate) struct Rest {
     pub(crate) announced: Option<Announced>,
     /// When its messages were sent, where replies do not say it; as long as the connection lasts.
     pub(crate) in_flight: Option<Box<InFlight>>,
+    /// What it speaks, where that is not what all speak: until it has joined, or as long as it lasts.
+    pub(crate) speech: Option<Box<SocketIo>>,
 }
 
 /// What one read brought.
@@ -126,7 +128,7 @@ impl Conn {
     /// Frees the boxed part if nothing is in it.
     pub(crate) fn tidy(&mut self) {
         let is_idle = |rest: &Rest| {
-            let Rest { opening, tls, unsent, carry, polling, announced, in_flight } = rest;
+            let Rest { opening, tls, unsent, carry, polling, announced, in_flight, speech } = rest;
             opening.is_none()
                 && tls.is_none()
                 && unsent.is_empty()
@@ -134,6 +136,7 @@ impl Conn {
                 && polling.is_none()
                 && announced.is_none()
                 && in_flight.is_none()
+                && speech.is_none()
         };
         if self.rest.as_deref().is_some_and(is_idle) {
             self.rest = None;

@@ -9,8 +9,8 @@ use crate::answer::{self, FIELDS_MAX};
 use crate::session::Requests;
 use crate::target::Target;
 
-/// What every handshake of a run sends, but for the key and the session.
-#[derive(Debug)]
+/// What a handshake sends, but for the key and the session.
+#[derive(Clone, Debug)]
 pub(crate) struct Handshake {
     path: String,
     /// From the path to the key.

@@ -9,7 +9,7 @@ use throng::proto::ws::Opcode;
 use crate::conn::{Conn, Phase};
 use crate::inbound::End;
 use crate::payload::Stamp;
-use crate::socketio::{Heard, Joining, PONG, PROBE, UPGRADE};
+use crate::socketio::{Heard, Joining, PONG, PROBE, SocketIo, UPGRADE};
 use crate::spoken::Transport;
 use crate::traffic::Traffic;
 
@@ -17,6 +17,10 @@ impl Traffic {
     /// What the phase of a connection, in `slot`, is once WebSocket or a session that polls is open; its first packet is
     /// left in the output.
     pub(crate) fn begin(&mut self, conn: &mut Conn, slot: usize) -> Phase {
+        if let Some(dialects) = &self.dialects {
+            // Every row was tried before the first connection was opened.
+            conn.rest().speech = dialects.of(conn.number).ok().flatten().map(Box::new);
+        }
         let Some(socket_io) = &self.socket_io else { return Phase::Open };
         match socket_io.transport {
             Transport::Websocket => {}
@@ -36,7 +40,27 @@ impl Traffic {
         packet: Result<Packet<'_>, Malformed>,
         now: u64,
     ) -> Result<(), End> {
+        let Some(dialects) = &self.dialects else { return self.packet_as(None, conn, packet, now) };
+        let is_lasting = dialects.is_lasting;
+        // Out of the connection while it is asked, for the connection is written to.
+        let own = conn.rest.as_deref_mut().and_then(|rest| rest.speech.take());
+        let taken = self.packet_as(own.as_deref(), conn, packet, now);
+        if own.is_some() && (is_lasting || conn.phase == Phase::Joining) {
+            conn.rest().speech = own;
+        }
+        taken
+    }
+
+    /// The same, by what all connections speak, or by this one's own.
+    fn packet_as(
+        &mut self,
+        own: Option<&SocketIo>,
+        conn: &mut Conn,
+        packet: Result<Packet<'_>, Malformed>,
+        now: u64,
+    ) -> Result<(), End> {
         let Self { socket_io: Some(socket_io), output, .. } = self else { return Ok(()) };
+        let socket_io = own.unwrap_or(socket_io);
         if conn.phase == Phase::Joining {
             let is_open = conn.rest().opening.as_mut().map(|opening| &mut opening.is_session_open);
             match socket_io.join(packet, is_open.unwrap_or(&mut true)).map_err(End::Refused)? {

@@ -5,6 +5,7 @@
 //! wait as long. Browsers and the official client do the same. Packets that fall due while a POST is under way go
 //! together into the next one. Called by the worker for every event of such a session, and by the traffic to send.
 
+use std::cell::OnceCell;
 use std::io::{self, ErrorKind};
 use std::mem::take;
 use std::rc::Rc;
@@ -36,6 +37,8 @@ pub(crate) const POSTS: usize = 1 << 62;
 pub(crate) struct Lines {
     shared: Arc<Shared>,
     dialer: Rc<Dialer>,
+    /// Everybody's, where they do not differ.
+    requests: OnceCell<Rc<Requests>>,
     /// Where binary packets are decoded.
     decoded: Vec<u8>,
 }
@@ -44,6 +47,7 @@ pub(crate) struct Lines {
 #[derive(Debug)]
 pub(crate) struct Polling {
     session: Session,
+    requests: Rc<Requests>,
     slot: usize,
     polls: Exchange,
     posts: Exchange,
@@ -54,11 +58,15 @@ pub(crate) struct Polling {
 
 impl Lines {
     pub(crate) fn new(shared: Arc<Shared>, dialer: Rc<Dialer>) -> Self {
-        Self { shared, dialer, decoded: Vec::new() }
+        Self { shared, dialer, requests: OnceCell::new(), decoded: Vec::new() }
     }
 
-    fn requests(&self) -> &Requests {
-        self.shared.handshake.requests().expect("only a run with requests has sessions that poll")
+    fn requests(&self, connection: u32) -> Rc<Requests> {
+        let make = || {
+            let handshake = self.shared.handshake.of(connection);
+            Rc::new(handshake.requests().expect("only a run with requests has sessions that poll").clone())
+        };
+        if self.shared.handshake.is_same() { Rc::clone(self.requests.get_or_init(make)) } else { make() }
     }
 }
 
@@ -69,8 +77,8 @@ impl Polling {
     }
 
     /// Asks for packets.
-    fn poll(&mut self, lines: &Lines) -> u64 {
-        self.polls.begin(lines.requests().poll(&self.session));
+    fn poll(&mut self) -> u64 {
+        self.polls.begin(self.requests.poll(&self.session));
         self.polls.request_bytes() as u64
     }
 
@@ -80,7 +88,7 @@ impl Polling {
             return Ok(0);
         }
         let first = first_packets(&self.queued, self.session.payload_bytes_max);
-        self.posts.begin(lines.requests().post(&self.session, &self.queued[..first]));
+        self.posts.begin(self.requests.post(&self.session, &self.queued[..first]));
         self.queued.drain(..(first + 1).min(self.queued.len()));
         if self.queued.is_empty() {
             self.queued = Vec::new();
@@ -149,15 +157,20 @@ impl Traffic {
     /// Goes on with the session that `conn`, in `slot`, has opened: its first poll is begun, the namespace is asked for in
     /// the output.
     pub(crate) fn begin_polling(&mut self, conn: &mut Conn, slot: usize) {
+        let own =
+            conn.rest.as_deref().and_then(|rest| rest.speech.as_deref()).map(|own| own.connect().to_owned());
         let (Some(lines), Some(socket_io)) = (&self.lines, &self.socket_io) else { return };
         let Some(opening) = conn.rest().opening.as_mut() else { return };
         let Some(session) = opening.session.take() else { return };
         opening.is_session_open = true;
         let (polls, posts) = (Exchange::default(), Exchange::default());
-        let mut polling = Polling { session, slot, polls, posts, posts_on: None, queued: Vec::new() };
-        self.stats.tally.bytes_out += polling.poll(lines);
+        let requests = lines.requests(conn.number);
+        let mut polling =
+            Polling { session, requests, slot, polls, posts, posts_on: None, queued: Vec::new() };
+        self.stats.tally.bytes_out += polling.poll();
         conn.rest().polling = Some(Box::new(polling));
-        self.output.append(Opcode::Text, socket_io.connect().as_bytes());
+        let connect = own.as_deref().unwrap_or_else(|| socket_io.connect());
+        self.output.append(Opcode::Text, connect.as_bytes());
     }
 
     /// Queues the output on a session that polls and posts it when it may; false where `conn` has none.
@@ -217,7 +230,7 @@ impl Traffic {
                 let dialled = lines.dialer.dial(Token(polling.slot), number as usize);
                 (conn.stream, *tls) = dialled.map_err(|error| End::of(&error))?;
             }
-            self.stats.tally.bytes_out += polling.poll(lines);
+            self.stats.tally.bytes_out += polling.poll();
         }
     }
 

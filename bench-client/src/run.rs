@@ -10,7 +10,7 @@ use throng::sys::cpu::thread_times;
 use throng::sys::memory::{slab_bytes, user_memory};
 
 use crate::clock::SECOND;
-use crate::handshake::Handshake;
+use crate::openings::Openings;
 use crate::plan::Plan;
 use crate::preflight::{self, Limits};
 use crate::probe::probe;
@@ -19,7 +19,6 @@ use crate::sampler::Used;
 use crate::server::Server;
 use crate::settings::Settings;
 use crate::shared::Shared;
-use crate::spoken::Transport;
 use crate::stats::{Stats, Tally};
 use crate::summary::{Measured, summarise};
 use crate::target::Target;
@@ -90,13 +89,17 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
         eprintln!("bench-client: {warning}");
     }
     let common = &settings.common;
-    let handshake =
-        Handshake::new(&target, common.subprotocol.as_deref(), common.origin.as_deref(), &common.headers);
-    let handshake = match transport {
-        None | Some(Transport::Websocket) => handshake,
-        Some(transport) => handshake.by_polling(&target, transport == Transport::Polling),
-    };
-    probe(&target, &handshake, settings.socket_io.as_ref(), trust.as_ref(), common.connect_timeout)
+    let handshake = Openings::new(
+        &target,
+        transport,
+        common.subprotocol.as_deref(),
+        common.origin.as_deref(),
+        &common.opening.fields(&common.headers),
+        settings.table.as_ref(),
+        common.connections + usize::from(settings.publish.is_some()),
+    )
+    .map_err(Refusal::Usage)?;
+    probe(&target, &handshake.of(0), settings.socket_io.as_ref(), trust.as_ref(), common.connect_timeout)
         .map_err(Refusal::Server)?;
 
     let (own_tables, workers) = (plan.own_tables, plan.orders.len());

@@ -7,8 +7,8 @@ use throng::proto::engineio::SEPARATOR;
 
 use crate::answer;
 
-/// What every request of a run has, but for the session.
-#[derive(Debug)]
+/// What every request has, but for the session.
+#[derive(Clone, Debug)]
 pub(crate) struct Requests {
     /// Path and query.
     path: String,

@@ -7,9 +7,10 @@ use throng::proto::ws::Opcode;
 use crate::asked::Asked;
 use crate::cli::{Cli, Common, Sources};
 use crate::clock::SECOND;
+use crate::openings::Dialects;
 use crate::pace::Arrivals;
 use crate::socketio::SocketIo;
-use crate::spoken::{Transport, socket_io};
+use crate::spoken::Transport;
 use crate::table::Table;
 use crate::wording::Wording;
 
@@ -56,6 +57,10 @@ pub(crate) struct Settings {
     pub(crate) is_storm: bool,
     /// What is spoken, where it is not plain messages.
     pub(crate) socket_io: Option<SocketIo>,
+    /// The same by connection, where it differs.
+    pub(crate) dialects: Option<Arc<Dialects>>,
+    /// The values of connections.
+    pub(crate) table: Option<Arc<Table>>,
     /// What messages say, where they are no stamps.
     pub(crate) wording: Option<Wording>,
     /// How long the connections rest after their messages, until the server's memory is read.
@@ -81,11 +86,12 @@ impl Settings {
                 "at most a million publishes per second are possible; use --burst for more messages".into()
             );
         }
-        let table = common.csv.as_deref().map(Table::read).transpose()?.map(Arc::new);
+        let table = common.opening.table()?;
         let wording = message.words.wording(table.as_ref(), publish.is_some(), said.is_acked)?;
         said.is_binary = message.binary && mode != "idle";
         said.size = wording.is_none().then_some(message.size);
-        let socket_io = socket_io(&said)?;
+        let (socket_io, dialects) =
+            Dialects::new(said.clone(), table.as_ref(), common.connections + usize::from(publish.is_some()))?;
         let throng_path = if socket_io.is_some() { "/socket.io/" } else { throng_path };
         if wording.is_some() && is_raw {
             return Err("--raw-echo sends stamps, and --send something else".into());
@@ -148,6 +154,8 @@ impl Settings {
             raw_echo: is_raw,
             is_storm,
             socket_io,
+            dialects,
+            table,
             wording,
             rest,
             duration,

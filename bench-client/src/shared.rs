@@ -4,8 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::clock::{Clock, SECOND};
-use crate::handshake::Handshake;
 use crate::moments::Moments;
+use crate::openings::Openings;
 use crate::settings::Settings;
 use crate::stats::Tally;
 use crate::trust::Trust;
@@ -20,7 +20,7 @@ pub(crate) const LIVE_EVERY: u64 = SECOND / 10;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    pub(crate) handshake: Handshake,
+    pub(crate) handshake: Openings,
     /// Of a run over TLS.
     pub(crate) trust: Option<Trust>,
     pub(crate) clock: Clock,
@@ -57,12 +57,7 @@ pub(crate) struct Live {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        settings: Settings,
-        handshake: Handshake,
-        trust: Option<Trust>,
-        workers: usize,
-    ) -> Self {
+    pub(crate) fn new(settings: Settings, handshake: Openings, trust: Option<Trust>, workers: usize) -> Self {
         let never = || AtomicU64::new(NEVER);
         let live = || Mutex::new(Live { tally: Tally::default(), opening: 0, moments: Moments::new() });
         Self {

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::socketio::{SocketIo, Wanted};
 
 /// Flags about what is spoken.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Spoken {
     /// What the connections speak. `socketio`: Socket.IO protocol 5 on Engine.IO 4; a URL without a path then means
     /// /socket.io/
@@ -23,7 +23,7 @@ pub(crate) struct Spoken {
 }
 
 /// Flags about events.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Events {
     /// Socket.IO: the event that is sent, with one argument: a text of --size bytes, 20 at least, or with --binary so
     /// many bytes [default: echo]
@@ -58,7 +58,7 @@ pub(crate) enum Transport {
 }
 
 /// Flags about the events of a publisher beside those that are sent back.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Publishes {
     /// Socket.IO: the event that is to be relayed to all, with an argument like that of --event [default: publish]
     #[arg(long, value_name = "NAME")]
@@ -69,7 +69,7 @@ pub(crate) struct Publishes {
 }
 
 /// All that was said about what is spoken.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Said {
     pub(crate) spoken: Spoken,
     pub(crate) events: Events,
@@ -79,6 +79,22 @@ pub(crate) struct Said {
     pub(crate) is_binary: bool,
     /// `None` where messages are her own.
     pub(crate) size: Option<usize>,
+}
+
+impl Said {
+    /// What may differ from connection to connection; the first is what a namespace is joined with.
+    pub(crate) fn texts(&mut self) -> Vec<&mut Option<String>> {
+        let Self {
+            spoken: Spoken { namespace, auth, .. },
+            events: Events { event, reply_event },
+            publishes,
+            ..
+        } = self;
+        let publishes = publishes
+            .iter_mut()
+            .flat_map(|Publishes { publish_event, delivery_event }| [publish_event, delivery_event]);
+        [auth, namespace, event, reply_event].into_iter().chain(publishes).collect()
+    }
 }
 
 /// What is spoken, if it is Socket.IO.

@@ -174,6 +174,16 @@ impl Table {
     pub(crate) fn of(&self, connection: u32, column: usize) -> &str {
         self.value(connection as usize % self.lines.len() * self.columns.len() + column)
     }
+
+    /// Rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Where a connection's row stands, as FILE:LINE.
+    pub(crate) fn place(&self, connection: u32) -> String {
+        format!("{}:{}", self.path.display(), self.lines[connection as usize % self.lines.len()])
+    }
 }
 
 #[cfg(test)]
@@ -195,14 +205,12 @@ mod tests {
             let (user, token) = (table.column("user").unwrap(), table.column("token").unwrap());
             let dealt: Vec<_> = (0..4).map(|n| (table.of(n, user), table.of(n, token))).collect();
             assert_eq!(dealt, [("a", "1"), ("b", "x, \"y\""), ("c", ""), ("a", "1")], "{csv}");
+            assert_eq!(table.rows(), 3);
         }
         let table = parse("a\n\"x\ny\"\nz\n").unwrap();
         assert_eq!(
-            (table.of(0, 0), table.of(1, 0)),
-            (
-                "x
-y", "z"
-            )
+            (table.of(0, 0), table.place(0), table.place(1)),
+            ("x\ny", "t.csv:2".into(), "t.csv:4".into())
         );
     }
 

@@ -78,6 +78,11 @@ impl Template {
         Ok(Self(parts))
     }
 
+    /// Whether it comes to the same text every time.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.0.iter().all(|part| matches!(part, Part::Text(_)))
+    }
+
     /// Whether `${seq}` is in it.
     pub(crate) fn has_sequence(&self) -> bool {
         self.0.iter().any(|part| matches!(part, Part::Sequence))
@@ -115,6 +120,35 @@ impl Template {
                 }
             }
         }
+    }
+
+    /// The text for a connection, of a template that was compiled for an opening.
+    pub(crate) fn of(&self, connection: u32) -> String {
+        let (mut out, mut draws) = (Vec::new(), Keys::new(0));
+        self.append(&Stamp::of_connection(connection), &mut draws, &mut out);
+        String::from_utf8(out).expect("parts of texts, whole, are text")
+    }
+
+    /// Checks what it comes to for every row of the table, as far as `connections` use them.
+    ///
+    /// # Errors
+    /// What `check` has against one of them, with the row's place.
+    pub(crate) fn check_each(
+        &self,
+        connections: usize,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let table = self.0.iter().find_map(|part| match part {
+            Part::Csv(table, _) => Some(table),
+            _ => None,
+        });
+        let rows = table.map_or(1, |table| table.rows()).min(connections.max(1));
+        (0..rows as u32).try_for_each(|connection| {
+            check(&self.of(connection)).map_err(|what| match table {
+                Some(table) => format!("{}: {what}", table.place(connection)),
+                None => what,
+            })
+        })
     }
 }
 

@@ -2,10 +2,12 @@
 //! bytes to a connection; one per worker.
 
 use std::io;
+use std::sync::Arc;
 
 use throng::proto::ws::{Message, Opcode, Role, Store};
 
 use crate::conn::{Conn, Phase};
+use crate::openings::Dialects;
 use crate::output::Output;
 use crate::payload::{Kind, SEQUENCE_MASK, STAMP_BYTES, Stamp, elapsed, filler};
 use crate::polling::Lines;
@@ -28,6 +30,8 @@ enum Form {
     Stamped,
     /// The same within an event of Socket.IO.
     Event,
+    /// In an event that is the connection's own.
+    OwnEvent,
     /// In her own words, in an event or not.
     Worded,
 }
@@ -55,6 +59,8 @@ pub(crate) struct Traffic {
     filler: Vec<u8>,
     /// What is spoken, where it is not plain messages.
     pub(crate) socket_io: Option<SocketIo>,
+    /// The same by connection, where it differs.
+    pub(crate) dialects: Option<Arc<Dialects>>,
     /// What messages say, where they are no stamps.
     pub(crate) worded: Option<Box<Worded>>,
     /// What sessions need that poll.
@@ -85,12 +91,16 @@ impl Traffic {
             publisher: settings.publish.map(|_| settings.common.connections as u32),
             form: match (&settings.wording, spoken) {
                 (Some(_), _) => Form::Worded,
+                (None, Some(_)) if settings.dialects.as_ref().is_some_and(|own| own.is_lasting) => {
+                    Form::OwnEvent
+                }
                 (None, Some(_)) => Form::Event,
                 (None, None) => Form::Stamped,
             },
             opcode: settings.opcode,
             filler: filler(settings.size, STAMP_BYTES),
             socket_io: settings.socket_io.clone(),
+            dialects: settings.dialects.clone(),
             worded: settings.wording.clone().map(|wording| Box::new(Worded::new(wording, index as u64 + 1))),
         }
     }
@@ -104,6 +114,11 @@ impl Traffic {
             Form::Event => {
                 if let Some(socket_io) = &self.socket_io {
                     socket_io.append(&mut self.output, &stamp);
+                }
+            }
+            Form::OwnEvent => {
+                if let Some(speech) = conn.rest.as_deref().and_then(|rest| rest.speech.as_ref()) {
+                    speech.append(&mut self.output, &stamp);
                 }
             }
             Form::Worded => self.append_worded(conn, &stamp),

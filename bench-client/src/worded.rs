@@ -35,7 +35,8 @@ impl Traffic {
         let Worded { wording, draws, text } = &mut **worded;
         text.clear();
         wording.send.append(stamp, draws, text);
-        match socket_io {
+        let own = conn.rest.as_deref().and_then(|rest| rest.speech.as_deref());
+        match own.or(socket_io.as_ref()) {
             None => output.append(*opcode, text),
             Some(socket_io) => socket_io.append_args(output, stamp, text),
         }

@@ -252,7 +252,7 @@ impl Worker {
     fn progress(&mut self, slot: usize, now: u64) -> u64 {
         let conn = &mut self.conns[slot];
         let Self { connector, scratch, shared, traffic, .. } = self;
-        match connector.progress(conn, &shared.handshake, scratch, &mut traffic.stats) {
+        match connector.progress(conn, &shared.handshake.of(conn.number), scratch, &mut traffic.stats) {
             Step::Waiting => {}
             Step::Opened(mut early) => {
                 let now = self.shared.clock.now();

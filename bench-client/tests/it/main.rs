@@ -4,6 +4,7 @@ mod documented;
 mod honest;
 mod house;
 mod messages;
+mod openings;
 mod polling;
 mod refusals;
 mod results;
