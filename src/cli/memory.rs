@@ -1,4 +1,5 @@
-//! The program's memory: what a flood took and nobody uses any more is given back to the kernel, by a thread of its own.
+//! The program's memory: what a flood took and nobody uses any more is given back to the kernel, by a thread of its own, behind
+//! what the shards let go of.
 //!
 //! Only the program does so: a library's allocator is its host's.
 
@@ -7,8 +8,8 @@ use std::{io, thread};
 
 use throng::sys::trim;
 
-/// How often. The shards give up what they do not need every 10 s.
-const EVERY: Duration = Duration::from_secs(5);
+/// How often, for each shard and for that thread. The shards give up what they do not need every 10 s.
+pub(super) const EVERY: Duration = Duration::from_secs(5);
 
 /// Gives back from here on, as long as the program runs.
 pub(super) fn watch() -> io::Result<()> {

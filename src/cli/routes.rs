@@ -3,9 +3,11 @@
 //! One per shard. A WebSocket on a path that has none of its own is an echo: tutorials connect to `/`, RFC 6455's sample
 //! to `/chat`.
 
+use throng::sys::trim;
 use throng::{Admission, Cause, CloseReason, Conn, Handler, Message, Opening, Request, Response, Shard};
 use tungstenite::handshake::client::generate_key;
 
+use super::memory;
 use super::names::{NameId, Names};
 
 /// Bytes of a topic's name; beyond it 414.
@@ -46,6 +48,10 @@ pub(super) struct Routes {
 
 impl Handler for Routes {
     type Data = Purpose;
+
+    fn on_start(&mut self, shard: &mut Shard<'_, Self>) {
+        shard.every(memory::EVERY, |_, _| trim::refresh_thread());
+    }
 
     fn admit(&mut self, opening: &Opening<'_, Self>) -> Admission<Purpose> {
         match topic(opening.path()) {

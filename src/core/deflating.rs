@@ -180,6 +180,8 @@ impl<S: Service> Core<S> {
     pub(super) fn give_spare_up(&mut self, is_idle: bool) {
         self.store.buffers.sweep();
         self.outboxes.sweep();
+        // The next publish makes it anew, as large as it needs it.
+        self.assembly = Vec::new();
         if is_idle {
             self.store.inflater = None;
             self.deflating.shrink();
