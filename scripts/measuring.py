@@ -1,6 +1,6 @@
 """What the scripts that measure have in common: servers started anew on loopback, bench-client's reports, quartiles.
 
-Imported by the Python within bench-limit.sh and bench-tls.sh, which run at the project's root.
+Imported by the Python within bench-limit.sh, bench-tls.sh and bench-peers.sh, which run at the project's root.
 """
 
 import json, pathlib, signal, socket, statistics, subprocess, sys, tempfile, time
@@ -13,10 +13,14 @@ def free_port():
 
 
 class Server:
-    """A server as a child: started, waited for until it accepts, stopped. `script` is who complains."""
+    """A server as a child: started, waited for until it accepts, stopped. `script` is who complains.
 
-    def __init__(self, script, command, port):
-        self.script, self.command, self.port, self.log = script, command, port, tempfile.TemporaryFile()
+    `pins` are the words before a command that keep the server, and the client, on a core of its own.
+    """
+
+    def __init__(self, script, command, port, pins=((), ())):
+        self.script, self.command, self.port, self.log = script, [*pins[0], *command], port, tempfile.TemporaryFile()
+        self.client_pin = pins[1]
 
     def __enter__(self):
         # Some end with their standard input.
@@ -54,7 +58,7 @@ class Server:
         with tempfile.NamedTemporaryFile(suffix=".json") as report:
             # What is measured is the server's CPU time: that a client on one thread is at its limit is meant.
             own = ["--quiet", "--threads", "1", "--allow-saturated"]
-            client = ["target/release/bench-client", mode, url, *own, *flags]
+            client = [*self.client_pin, "target/release/bench-client", mode, url, *own, *flags]
             client += ["--server-pid", str(self.process.pid), "--json", report.name]
             run = subprocess.run(client, capture_output=True, text=True)
             if run.returncode != 0:
