@@ -21,6 +21,7 @@ mod distribution;
 mod exchange;
 mod handshake;
 mod hlog;
+mod html;
 mod inbound;
 mod inflight;
 mod kind;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::distribution::hgrm;
+use crate::html;
 use crate::objective::Objective;
 use crate::report::Report;
 use crate::stats::Stats;
@@ -24,6 +25,9 @@ pub(crate) struct Outputs {
     /// nanoseconds, tagged response, service and delivery
     #[arg(long, value_name = "FILE")]
     hlog: Option<PathBuf>,
+    /// Also write the report to this file as a page with charts: one file, which needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// What the run is called in its report, and where it is compared with others [default: the mode]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -57,7 +61,7 @@ impl Outputs {
     /// # Errors
     /// Which cannot, and why.
     pub(crate) fn prepare(&self) -> Result<(), String> {
-        for path in [&self.json, &self.hgrm].into_iter().flatten() {
+        for path in [&self.json, &self.hgrm, &self.html].into_iter().flatten() {
             let opened = std::fs::File::options().append(true).create(true).open(path);
             opened.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         }
@@ -78,6 +82,9 @@ impl Outputs {
             let times =
                 if stats.response.window().is_empty() { &mut stats.delivery } else { &mut stats.response };
             write(path, &hgrm(times.window()))?;
+        }
+        if let Some(path) = &self.html {
+            write(path, &html::page(report))?;
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ fn the_series_and_the_interval_log_have_every_message_of_the_run() {
 
 #[test]
 fn a_file_that_cannot_be_written_is_told_before_anything_is_opened() {
-    for flag in ["--json", "--hgrm", "--hlog"] {
+    for flag in ["--json", "--hgrm", "--hlog", "--html"] {
         let said = std::process::Command::new(env!("CARGO_BIN_EXE_bench-client"))
             .args(["echo", &format!("ws://{}/", echo()), "--duration", "60s", flag, "/nowhere/at/all"])
             .output()
@@ -66,5 +66,33 @@ fn a_file_that_cannot_be_written_is_told_before_anything_is_opened() {
         let stderr = String::from_utf8_lossy(&said.stderr);
         assert_eq!(said.status.code(), Some(2), "{stderr}");
         assert!(stderr.contains("cannot write /nowhere/at/all: "), "{stderr}");
+    }
+}
+
+#[test]
+fn a_page_has_the_charts_of_what_the_run_did_and_its_errors_by_cause() {
+    let page = std::env::temp_dir().join(format!("bench-client-page-{}.html", std::process::id()));
+    let flags = "-c 4 --duration 300ms --warmup 0s --interval 100ms --name one<two";
+    let page_of = |line: String| {
+        let said = bench(&format!("{line} {flags} --html {}", page.display()));
+        let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{error}: {}", said.stderr));
+        std::fs::remove_file(&page).unwrap();
+        text
+    };
+    let broadcast = page_of(format!("broadcast ws://{} --every 20ms", relay(|number| number == 3)));
+    for chart in
+        ["Time by percentile", "Broadcast completion", "Delivery time over time", "Messages", "Connections"]
+    {
+        assert!(broadcast.contains(&format!("<h2>{chart}</h2>")), "{chart}");
+    }
+    assert!(!broadcast.contains("<h2>Response time over time</h2>") && broadcast.contains("one&lt;two"));
+    assert!(
+        broadcast.contains("verdict bad") && broadcast.contains("<td>4</td><td>lost</td>"),
+        "{broadcast}"
+    );
+    let pid = std::process::id();
+    let echo = page_of(format!("echo ws://{} --server-pid {pid}", echo()));
+    for chart in ["Response time over time", "CPU", "Memory"] {
+        assert!(echo.contains(&format!("<h2>{chart}</h2>")), "{chart}");
     }
 }
