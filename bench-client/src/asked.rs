@@ -1,7 +1,9 @@
 //! What each mode asks for: its flags in the form that is common to all of them, not checked yet. Called by `settings`.
 
+use crate::backoff::Backoff;
 use crate::cli::{Common, Message, Mode};
 use crate::clock::SECOND;
+use crate::disruption::Disruption;
 use crate::pace::Pace;
 use crate::settings::{Load, Publish};
 use crate::spoken::Said;
@@ -21,6 +23,8 @@ pub(crate) struct Asked {
     pub(crate) is_raw: bool,
     /// The connecting is what is measured.
     pub(crate) is_storm: bool,
+    /// What ends connections on purpose, and how they come back.
+    pub(crate) disruption: Option<(Disruption, Backoff)>,
 }
 
 impl Asked {
@@ -37,6 +41,7 @@ impl Asked {
             pace: Pace::default(),
             is_raw: false,
             is_storm: false,
+            disruption: None,
         }
     }
 
@@ -48,6 +53,8 @@ impl Asked {
             }
             Mode::Connect(flags) => flags.asked(),
             Mode::Ack(flags) => flags.asked(),
+            Mode::Churn(flags) => flags.asked(),
+            Mode::Reconnect(flags) => flags.asked(),
             Mode::Memory { common, message, spoken, events, ack, rate } => Self {
                 message,
                 said: Said { spoken, events, is_acked: ack, ..Said::default() },

@@ -66,6 +66,9 @@ impl Worker {
 
     /// Settles what each connection lost and begins the closing handshakes.
     fn close_all(&mut self) {
+        if self.disruptor.is_some() {
+            self.give_up_coming_back();
+        }
         let published = self.shared.published.load(Relaxed) as u32;
         for slot in self.slots(|conn| conn.phase == Phase::Open) {
             let conn = &mut self.conns[slot];
@@ -80,6 +83,19 @@ impl Worker {
                 self.end(slot, &End::of(&error));
             }
         }
+    }
+
+    /// Ends the attempts at coming back: what they were for is over.
+    fn give_up_coming_back(&mut self) {
+        let leaving = self.conns.iter().filter(|(_, conn)| conn.phase == Phase::Leaving).count();
+        self.traffic.stats.tally.away += (self.connector.missing() + leaving) as u64;
+        self.connector.abandon();
+        for slot in self.slots(Conn::is_under_way) {
+            self.conns[slot].phase = Phase::Gone;
+            self.ended.push(slot);
+            self.connector.forget();
+        }
+        self.disruptor = None;
     }
 
     /// The slots of the connections that are so.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::help;
 use crate::openings::OpeningFlags;
 use crate::outputs::Outputs;
 use crate::pace::Pace;
@@ -13,53 +14,9 @@ use crate::trust::TlsFlags;
 use crate::units;
 use crate::wording::Words;
 
-const EXIT_CODES: &str = "Exit codes:
-  0  the run is complete and every check held
-  1  the run is complete and a check failed: messages lost, duplicated, reordered or corrupt, connections that
-     could not be made or that the server closed, messages that could not be sent; or a --fail-if came true
-  2  the flags are wrong, or the host cannot carry the run (the line says what fixes it)
-  3  the server cannot be reached, is no WebSocket server, or could not be started
-  4  the run is complete, but this client was saturated: its figures, and its checks, are invalid
-An interrupt (SIGINT) ends the run early, with its report; a second one ends it at once.";
-
-const REPORT: &str = "The report (times are microseconds, as percentiles over the measured window; sizes are bytes):
-  connect        connections opened, given up after three attempts, and attempts made again; how fast
-  connect time   from the first attempt at a connection (with --connect-rate: from when it was due) until it may send: TCP,
-                 TLS, handshake, and namespace
-  open after     connect mode: when which share of the connections was open, counted from the beginning
-  tls            TLS handshakes carried through, how many of them resumed a session, version and cipher suite
-  tls handshake  from the first byte of a TLS handshake to its last
-  echo           messages sent and come back over the whole run, and how many came back a second while measured
-  response time  from when a message was due, which in a closed loop is when it was sent, until it is back
-  service time   open loop: from when it was in fact sent until it is back
-  broadcast      messages published, and deliveries of them, each at one connection
-  complete       of the publishes that were measured, how many reached every connection
-  delivery time  from when a publish was due until one connection has it
-  first delivery from when a publish was due until the first connection has it
-  last delivery  from when a publish was due until the last connection has it
-  sent late by   open loop, publishes (connect mode: first attempts): how much later than due; large values are this
-                 client's fault
-  loop lag       how late this client's loops came to what they do ten times a second, and so to their sockets
-  checks         lost: never arrived; duplicated: arrived again; reordered: after a later one; corrupt: changed, or at a
-                 connection that did not send it; unsent: due and not sent, for a connection was gone or its queue full;
-                 timeouts: times a closed-loop connection heard nothing for --reply-timeout
-  unmatched      messages that are no replies by --match, and the beginning of the first
-  closes         connections that the server ended
-  server         with --server-pid: CPU time in cores, per message that came back or was delivered, user memory
-  memory         its proportional set size before, with all connected, and at the end
-  at rest        memory mode: what a connection costs --duration after its one message
-  kernel         growth of the machine's slab memory per connection, with 10,000 and more; both ends, if both are here
-  this client    the same of this process; with a thread near 100 % it measures itself
-  error          what went wrong, how often
-  saturated      why the figures are this client's and not the server's: they are invalid
-  warning        what makes the figures doubtful
-  interrupted    the run was ended early
-  result         fine, or the checks that failed
-The counts are over the whole run, warm-up included. --json has the same figures under names.";
-
 /// A load generator for WebSocket and Socket.IO servers.
 #[derive(Parser, Debug)]
-#[command(version, about, after_help = EXIT_CODES, after_long_help = long_help(), max_term_width = 120)]
+#[command(version, about, after_help = help::EXIT_CODES, after_long_help = help::long(), max_term_width = 120)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) mode: Mode,
@@ -77,10 +34,6 @@ pub(crate) fn parse() -> Cli {
     let mut command = command();
     Cli::from_arg_matches(&command.get_matches_mut())
         .unwrap_or_else(|error| error.format(&mut command).exit())
-}
-
-fn long_help() -> String {
-    format!("{REPORT}\n\n{EXIT_CODES}")
 }
 
 /// What to do with the connections.
@@ -142,6 +95,11 @@ pub(crate) enum Mode {
         #[arg(long)]
         raw_echo: bool,
     },
+    /// A share of the connections is ended and replaced every second, while all of them echo
+    Churn(scenarios::churn::Flags),
+    /// All connections are cut at one moment, or the server is killed or restarted, and they come back as clients do: when how
+    /// many of them were back
+    Reconnect(scenarios::reconnect::Flags),
     /// Round trips of Socket.IO: every connection emits events and checks that their acks carry the argument back
     Ack(scenarios::ack::Flags),
     /// All connections subscribe; one more publishes, and every delivery is checked and timed

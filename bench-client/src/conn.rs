@@ -25,6 +25,8 @@ pub(crate) enum Phase {
     Open,
     /// A close frame was sent.
     Closing,
+    /// A close frame was sent in the midst of the run: it is to be replaced.
+    Leaving,
     /// Over; its slot is freed at the end of the turn.
     Gone,
 }
@@ -88,6 +90,8 @@ pub(crate) struct Opening {
     pub(crate) attempt: u8,
     /// When the first attempt began.
     pub(crate) began: u64,
+    /// Whether it was open before.
+    pub(crate) is_again: bool,
     /// The key of the WebSocket handshake, once it was sent; empty once the request before it was.
     pub(crate) key: Option<String>,
     /// The session that was opened before the WebSocket handshake, or is to poll.

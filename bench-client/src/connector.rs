@@ -3,7 +3,8 @@
 //! Bounded everywhere: attempts under way, attempts per connection, attempts per turn, time per attempt. Called by
 //! the worker, which owns the table and the poll.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -11,10 +12,12 @@ use std::rc::Rc;
 use mio::Token;
 use slab::Slab;
 
+use crate::backoff::Backoff;
 use crate::clock::SECOND;
 use crate::conn::{Conn, Opening, Phase, Rest};
 use crate::dialer::Dialer;
 use crate::handshake::Handshake;
+use crate::random::Random;
 use crate::session::Session;
 use crate::stats::Stats;
 use crate::wire::Wire;
@@ -57,16 +60,22 @@ pub(crate) struct Connector {
     started: u32,
     under_way: usize,
     serial: u32,
-    retries: VecDeque<Retry>,
+    retries: BinaryHeap<Reverse<Retry>>,
     deadlines: VecDeque<(u64, usize, u32)>,
+    /// How connections come back that were open before, where they do.
+    comeback: Option<(Backoff, Random)>,
+    /// Those that are back since somebody looked: number and slot.
+    pub(crate) back: Vec<(u32, usize)>,
 }
 
-#[derive(Debug)]
+/// An attempt that waits for its time; the earliest goes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Retry {
     not_before: u64,
     number: u32,
     attempt: u8,
     began: u64,
+    is_again: bool,
 }
 
 /// What an event on an opening connection led to.
@@ -86,9 +95,25 @@ pub(crate) enum Step {
 }
 
 impl Connector {
-    pub(crate) fn new(order: Order, dialer: Rc<Dialer>, now: u64) -> Self {
-        let (retries, deadlines) = (VecDeque::new(), VecDeque::new());
-        Self { order, dialer, began: now, started: 0, under_way: 0, serial: 0, retries, deadlines }
+    pub(crate) fn new(
+        order: Order,
+        dialer: Rc<Dialer>,
+        comeback: Option<(Backoff, Random)>,
+        now: u64,
+    ) -> Self {
+        let (retries, deadlines, back) = (BinaryHeap::new(), VecDeque::new(), Vec::new());
+        let (started, under_way, serial) = (0, 0, 0);
+        Self { order, dialer, began: now, started, under_way, serial, retries, deadlines, comeback, back }
+    }
+
+    /// Has a connection that was open come back: it was lost at `began`, and is not tried before a time.
+    pub(crate) fn again(&mut self, number: u32, began: u64, not_before: u64) {
+        self.retries.push(Reverse(Retry { not_before, number, attempt: 0, began, is_again: true }));
+    }
+
+    /// Connections that are to come and have not.
+    pub(crate) fn missing(&self) -> usize {
+        self.retries.len() + self.under_way
     }
 
     fn wanted(&self) -> u32 {
@@ -138,8 +163,8 @@ impl Connector {
     }
 
     fn next(&mut self, now: u64) -> Option<Retry> {
-        if self.retries.front().is_some_and(|retry| retry.not_before <= now) {
-            return self.retries.pop_front();
+        if self.retries.peek().is_some_and(|Reverse(retry)| retry.not_before <= now) {
+            return self.retries.pop().map(|Reverse(retry)| retry);
         }
         // With a rate every first attempt has its time, whatever those before it do: what waits for them waited.
         let began = match self.order.per_second {
@@ -154,13 +179,14 @@ impl Connector {
             _ => self.order.first + self.started,
         };
         self.started += 1;
-        Some(Retry { not_before: now, number, attempt: 0, began })
+        Some(Retry { not_before: now, number, attempt: 0, began, is_again: false })
     }
 
     fn start(&mut self, retry: Retry, conns: &mut Slab<Conn>, now: u64, stats: &mut Stats) {
-        let attempt = retry.attempt + 1;
+        let attempt = retry.attempt.saturating_add(1);
         self.serial = self.serial.wrapping_add(1);
-        let opening = Opening { serial: self.serial, attempt, began: retry.began, ..Opening::default() };
+        let Retry { number, began, is_again, .. } = retry;
+        let opening = Opening { serial: self.serial, attempt, began, is_again, ..Opening::default() };
         let slot = conns.vacant_key();
         match self.dialer.dial(Token(slot), retry.number as usize + attempt as usize) {
             Ok((stream, tls)) => {
@@ -173,15 +199,9 @@ impl Connector {
             }
             Err(error) => {
                 let again = matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse);
-                self.failed(
-                    retry.number,
-                    attempt,
-                    retry.began,
-                    &self.dialer.sentence(&error),
-                    again,
-                    now,
-                    stats,
-                );
+                let sentence = self.dialer.sentence(&error);
+                let attempted = Retry { not_before: now, number, attempt, began, is_again };
+                self.failed(attempted, &sentence, again, stats);
             }
         }
     }
@@ -261,45 +281,64 @@ impl Connector {
         }
     }
 
-    /// Takes note that an attempt ended well.
-    pub(crate) fn opened(&mut self, conn: &mut Conn, now: u64, stats: &mut Stats) {
+    /// Takes note that the attempt of the connection in `slot` ended well.
+    pub(crate) fn opened(&mut self, conn: &mut Conn, slot: usize, now: u64, stats: &mut Stats) {
         self.under_way -= 1;
         conn.phase = Phase::Open;
-        if let Some(opening) = conn.rest().opening.take() {
-            stats.connect.record(now - opening.began, true);
-            stats.ramp.record(now - self.began, true);
-        }
+        let opening = conn.rest().opening.take();
         conn.tidy();
-        stats.tally.opened += 1;
+        match opening {
+            Some(opening) if opening.is_again => {
+                stats.back.record(now - opening.began, true);
+                stats.tally.reopened += 1;
+                self.back.push((conn.number, slot));
+            }
+            opening => {
+                if let Some(opening) = opening {
+                    stats.connect.record(now - opening.began, true);
+                    stats.ramp.record(now - self.began, true);
+                }
+                stats.tally.opened += 1;
+            }
+        }
     }
 
     /// Takes note that the attempt of `conn` failed; there may be another one.
     pub(crate) fn lost(&mut self, conn: &Conn, sentence: &str, again: bool, now: u64, stats: &mut Stats) {
         self.under_way -= 1;
         if let Some(opening) = conn.rest.as_ref().and_then(|rest| rest.opening.as_ref()) {
-            self.failed(conn.number, opening.attempt, opening.began, sentence, again, now, stats);
+            let Opening { attempt, began, is_again, .. } = **opening;
+            self.failed(
+                Retry { not_before: now, number: conn.number, attempt, began, is_again },
+                sentence,
+                again,
+                stats,
+            );
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "they are one failed attempt, written down in two places")]
-    fn failed(
-        &mut self,
-        number: u32,
-        attempt: u8,
-        began: u64,
-        sentence: &str,
-        again: bool,
-        now: u64,
-        stats: &mut Stats,
-    ) {
-        if again && attempt < ATTEMPTS_MAX {
-            stats.tally.retries += 1;
-            let not_before = now + RETRY_AFTER * u64::from(attempt);
-            self.retries.push_back(Retry { not_before, number, attempt, began });
-        } else {
-            stats.tally.failed += 1;
-            stats.error(sentence);
-        }
+    /// An attempt failed at `not_before`; whether another one makes sense.
+    fn failed(&mut self, attempted: Retry, sentence: &str, again: bool, stats: &mut Stats) {
+        let Retry { not_before: now, attempt, is_again, .. } = attempted;
+        let wait = match &mut self.comeback {
+            // Who was connected before comes again whatever is said: a server that sheds load says no for a while.
+            Some((backoff, random)) if is_again => {
+                *stats.setbacks.entry(sentence.to_owned()).or_default() += 1;
+                backoff.wait(attempt, random)
+            }
+            _ if again && attempt < ATTEMPTS_MAX => RETRY_AFTER * u64::from(attempt),
+            _ => {
+                stats.tally.failed += 1;
+                return stats.error(sentence);
+            }
+        };
+        stats.tally.retries += 1;
+        self.retries.push(Reverse(Retry { not_before: now + wait, ..attempted }));
+    }
+
+    /// Takes note that an attempt is no longer of interest.
+    pub(crate) fn forget(&mut self) {
+        self.under_way -= 1;
     }
 
     /// Gives up what was not started and what waits for another attempt.

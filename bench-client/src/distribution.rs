@@ -3,7 +3,7 @@
 //!
 //! Pure. Called when a run is over, and by the progress line.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -40,6 +40,13 @@ impl Times {
             p9999: at(0.9999),
             max: histogram.max() as f64 / 1000.0,
         })
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { p50, p90, p99, p999, max, count, .. } = self;
+        write!(f, "p50 {p50:.1}  p90 {p90:.1}  p99 {p99:.1}  p99.9 {p999:.1}  max {max:.1} µs  ({count})")
     }
 }
 

@@ -10,16 +10,20 @@
 mod answer;
 mod argument;
 mod asked;
+mod backoff;
 mod chores;
 mod cli;
 mod clock;
+mod comeback;
 mod conn;
 mod connector;
 mod curve;
 mod dialer;
+mod disruption;
 mod distribution;
 mod exchange;
 mod handshake;
+mod help;
 mod hlog;
 mod html;
 mod inbound;
@@ -50,11 +54,13 @@ mod sampler;
 mod saturation;
 mod scenarios;
 mod schedule;
+mod sending;
 mod sequence;
 mod series;
 mod server;
 mod session;
 mod settings;
+mod share;
 mod shared;
 mod socketio;
 mod spoken;
@@ -81,7 +87,7 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use run::Refusal;
+use run::{Refusal, Site};
 use settings::Settings;
 
 const FAILED: u8 = 1;
@@ -115,7 +121,7 @@ fn run_all() -> Result<ExitCode, Refusal> {
     }
     let outputs = settings.common.outputs.clone();
     outputs.prepare().map_err(Refusal::Usage)?;
-    let (report, mut stats) = run::run(settings, &stop)?;
+    let (report, mut stats) = run::run(settings, &mut Site::default(), &stop)?;
     print!("{report}");
     outputs.write(&report, &mut stats).map_err(Refusal::Usage)?;
     // What a saturated client counts as lost it may not have got round to reading.

@@ -16,6 +16,9 @@ use crate::traffic::Traffic;
 /// Connections served in one go, so that reading goes on: about 0.5 ms at 8 µs a send.
 const SENDS_AT_ONCE: usize = 64;
 
+/// The slot of a connection that is away; no connection has one as large.
+pub(crate) const NOBODY: usize = usize::MAX;
+
 /// The scheduled side of a worker.
 #[derive(Debug)]
 pub(crate) struct Outbound {
@@ -28,7 +31,11 @@ pub(crate) struct Outbound {
     seed: Option<u64>,
     /// How long after the others' this worker's ticks begin.
     phase: u64,
-    echoes: Option<(Schedule, Vec<usize>)>,
+    echoes: Option<Schedule>,
+    /// The slots of the connections that the schedule goes round, [`NOBODY`] where one is away.
+    ring: Vec<usize>,
+    /// The number of the first of them, where all have places by their numbers.
+    first: u32,
     publishes: Option<(usize, u64)>,
     /// Cached: when the next message is due.
     next_due: u64,
@@ -49,6 +56,8 @@ impl Outbound {
             seed: (settings.arrivals == Arrivals::Poisson).then_some(settings.seed ^ ((index as u64) << 32)),
             phase: settings.tick * index as u64 / workers.max(1) as u64,
             echoes: None,
+            ring: Vec::new(),
+            first: 0,
             publishes: None,
             next_due: u64::MAX,
         }
@@ -66,10 +75,33 @@ impl Outbound {
                 None => schedule,
             };
             let schedule = if let Load::Once(_) = self.load { schedule.once() } else { schedule };
-            self.echoes = Some((schedule, members));
+            self.echoes = Some(schedule);
         }
+        self.ring = members;
         self.publishes = publisher.map(|slot| (slot, from));
         self.next_due = from;
+    }
+
+    /// The same, for connections that come and go: they have places by their numbers, `first` and those after it.
+    pub(crate) fn number_from(&mut self, first: u32) {
+        self.first = first;
+    }
+
+    /// Gives the place of connection `number` to a slot, or to [`NOBODY`].
+    pub(crate) fn seat(&mut self, number: u32, slot: usize) {
+        if let Some(place) = self.ring.get_mut(number.wrapping_sub(self.first) as usize) {
+            *place = slot;
+        }
+    }
+
+    /// The slot that has a place.
+    pub(crate) fn at(&self, place: usize) -> usize {
+        self.ring.get(place).copied().unwrap_or(NOBODY)
+    }
+
+    /// How many places there are.
+    pub(crate) fn places(&self) -> usize {
+        self.ring.len()
     }
 
     /// When the next message is due; far away when there is none.
@@ -103,7 +135,7 @@ impl Outbound {
         }
         self.publish(conns, traffic, shared, end, &mut failed);
         self.echo(conns, traffic, shared, end, &mut failed);
-        let echo = self.echoes.as_ref().map_or(u64::MAX, |(schedule, _)| schedule.next_due());
+        let echo = self.echoes.as_ref().map_or(u64::MAX, Schedule::next_due);
         let publish = self.publishes.map_or(u64::MAX, |(_, due)| due);
         let next = echo.min(publish);
         self.next_due = if next >= end { u64::MAX } else { next };
@@ -147,7 +179,7 @@ impl Outbound {
         end: u64,
         failed: &mut Vec<(usize, io::Error)>,
     ) {
-        let Some((schedule, ring)) = &mut self.echoes else { return };
+        let (Some(schedule), ring) = (&mut self.echoes, &self.ring) else { return };
         for _ in 0..SENDS_AT_ONCE {
             let now = shared.clock.now();
             let Some(due) = schedule.take(now.min(end.saturating_sub(1))) else { break };
@@ -159,6 +191,7 @@ impl Outbound {
                         failed.push((slot, error));
                     }
                 }
+                None if slot == NOBODY => traffic.stats.tally.absent += due.count,
                 None => traffic.stats.tally.unsent += due.count,
             }
         }

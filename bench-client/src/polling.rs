@@ -139,7 +139,7 @@ impl Worker {
         };
         let now = shared.clock.now();
         if was_joining && conn.phase == Phase::Open {
-            connector.opened(conn, now, &mut traffic.stats);
+            connector.opened(conn, slot, now, &mut traffic.stats);
         }
         let sent = gone_on.and_then(|()| {
             let refilled = if conn.phase == Phase::Open { traffic.refill(conn, now) } else { Ok(()) };

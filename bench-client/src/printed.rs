@@ -77,6 +77,9 @@ impl fmt::Display for Report {
             let first = self.strange.as_deref().unwrap_or_default();
             writeln!(f, "unmatched     {} messages, the first: {first}", tally.unmatched)?;
         }
+        if let Some(comeback) = &self.comeback {
+            write!(f, "{comeback}")?;
+        }
         writeln!(f, "closes        {} by the server", tally.closed_by_server)?;
         self.resources(f)?;
         for (sentence, count) in &self.errors {
@@ -147,9 +150,5 @@ impl Report {
 
 fn times(f: &mut fmt::Formatter<'_>, name: &str, times: Option<Times>) -> fmt::Result {
     let Some(times) = times else { return Ok(()) };
-    let Times { p50, p90, p99, p999, max, count, .. } = times;
-    writeln!(
-        f,
-        "  {name:<15}p50 {p50:.1}  p90 {p90:.1}  p99 {p99:.1}  p99.9 {p999:.1}  max {max:.1} µs  ({count})"
-    )
+    writeln!(f, "  {name:<15}{times}")
 }

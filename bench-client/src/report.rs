@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::comeback::Comeback;
 use crate::curve::Curve;
 use crate::distribution::{Distribution, Times};
 use crate::machine::Machine;
@@ -132,6 +133,8 @@ pub(crate) struct Report {
     pub(crate) slip: Option<Times>,
     /// How late the client's loops came to their chores.
     pub(crate) loop_lag: Option<Times>,
+    /// What became of connections that were ended on purpose.
+    pub(crate) comeback: Option<Comeback>,
     pub(crate) server: Option<ServerUse>,
     /// Growth of the whole machine's slab memory while connecting, per connection.
     pub(crate) kernel_slab_bytes_per_connection: Option<f64>,

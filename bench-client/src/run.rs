@@ -10,6 +10,7 @@ use throng::sys::cpu::thread_times;
 use throng::sys::memory::{slab_bytes, user_memory};
 
 use crate::clock::SECOND;
+use crate::disruption::{By, Disruption};
 use crate::openings::Openings;
 use crate::plan::Plan;
 use crate::preflight::{self, Limits};
@@ -43,11 +44,23 @@ fn pss_bytes(pid: u32) -> Option<u64> {
 /// How often the main thread looks around.
 const GLANCE: Duration = Duration::from_millis(2);
 
+/// Where runs without a URL go: a server of this client's own, started for the first of them.
+#[derive(Debug, Default)]
+pub(crate) struct Site {
+    server: Option<Server>,
+    /// Connections that it has to have room for, at least.
+    pub(crate) room: usize,
+}
+
 /// Carries out a run. `stop` ends it early.
 ///
 /// # Errors
 /// Why it could not be begun, in one line.
-pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Report, Stats), Refusal> {
+pub(crate) fn run(
+    mut settings: Settings,
+    site: &mut Site,
+    stop: &Arc<AtomicBool>,
+) -> Result<(Report, Stats), Refusal> {
     let host = preflight::host();
     let url = settings.common.url.clone();
     let dummy = format!("ws://127.0.0.1:1{}", settings.throng_path);
@@ -55,18 +68,19 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
     let trust = Trust::new(&settings.common.tls, &first).map_err(Refusal::Usage)?;
     // A plan that cannot work is refused before a server is started for it.
     Plan::new(&settings, &first, host).map_err(Refusal::Usage)?;
-    let server = match url {
-        Some(_) => None,
-        // Room for the publisher and the probe besides.
-        None => Some(Server::start(settings.sockets() + 16).map_err(Refusal::Server)?),
+    let url = match url {
+        Some(url) => url,
+        None => {
+            if site.server.is_none() {
+                let server = Server::start(site.room.max(settings.room())).map_err(Refusal::Server)?;
+                site.server = Some(server);
+            }
+            let server = site.server.as_ref().expect("it was started where there was none");
+            settings.common.server_pid = Some(server.pid());
+            format!("ws://{}{}", server.address, settings.throng_path)
+        }
     };
-    let url = match (&server, url) {
-        (Some(server), _) => format!("ws://{}{}", server.address, settings.throng_path),
-        (None, url) => url.unwrap_or(dummy),
-    };
-    if let Some(server) = &server {
-        settings.common.server_pid = Some(server.pid());
-    }
+    let own_server = site.server.as_mut().filter(|_| settings.common.url.is_none());
     let target = Target::resolve(&url).map_err(Refusal::Usage)?;
     let transport = settings.socket_io.as_ref().map(|socket_io| socket_io.transport);
     let target = match transport {
@@ -79,7 +93,7 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
         return Err(Refusal::Usage("--server-pid names no process".into()));
     }
     let is_local = target.address.ip().is_loopback();
-    let mut warnings = Limits::read(is_local, pid.filter(|_| server.is_none())).warnings(
+    let mut warnings = Limits::read(is_local, pid.filter(|_| own_server.is_none())).warnings(
         &settings,
         plan.orders.len(),
         is_local,
@@ -106,10 +120,9 @@ pub(crate) fn run(mut settings: Settings, stop: &Arc<AtomicBool>) -> Result<(Rep
     let shared = Arc::new(Shared::new(settings, handshake, trust, workers));
     let watch = Watch::new(&shared, pid).map_err(Refusal::Usage)?;
     let mut run = Run { watch, shared, stop };
-    let mut measured = run.measure(plan, pid, is_local)?;
+    let mut measured = run.measure(plan, pid, is_local, own_server)?;
     measured.series = run.watch.finish(&run.shared).map_err(Refusal::Usage)?;
     let summary = summarise(&run.shared, url, own_tables, measured, warnings, stop.load(Relaxed));
-    drop(server);
     Ok(summary)
 }
 
@@ -120,7 +133,13 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn measure(&mut self, plan: Plan, pid: Option<u32>, is_local: bool) -> Result<Measured, Refusal> {
+    fn measure(
+        &mut self,
+        plan: Plan,
+        pid: Option<u32>,
+        is_local: bool,
+        mut server: Option<&mut Server>,
+    ) -> Result<Measured, Refusal> {
         let shared = Arc::clone(&self.shared);
         let settings = &shared.settings;
         let own = std::process::id();
@@ -157,12 +176,41 @@ impl Run<'_> {
         shared.window_from.store(window.0, Relaxed);
         shared.window_to.store(window.1, Relaxed);
         shared.drain_to.store(window.1 + settings.drain, Relaxed);
+        let mut restart = None;
+        match settings.disruption {
+            Some((Disruption::Cut { after, by: By::Client, .. }, _)) => {
+                shared.cut_at.store(window.0 + after, Relaxed);
+            }
+            Some((Disruption::Cut { after, by: By::Kill(down), .. }, _)) => {
+                // Its figures would be those of two processes.
+                measured.pid = None;
+                restart = Some((window.0 + after, window.0 + after + down));
+            }
+            _ => {}
+        }
         // The window is known before sending starts: a message's place in it is decided when it is sent.
         shared.traffic_from.store(from, std::sync::atomic::Ordering::Release);
         let is_gone = |run: &mut Self| run.is_nobody_left() || run.has_lost_a_worker(&threads);
         self.until("warm up", |run| run.shared.clock.now() >= window.0 || is_gone(run));
         let (cpu, own_cpu, at) = (pid.map(Used::of), Used::of(own), shared.clock.now());
-        self.until("measure", |run| run.shared.clock.now() >= window.1 || is_gone(run));
+        let mut refused = None;
+        self.until("measure", |run| {
+            if let (Some((kill_at, back_at)), Some(server)) = (&mut restart, &mut server) {
+                let now = run.shared.clock.now();
+                if now >= *kill_at {
+                    run.shared.cut_at.store(now, Relaxed);
+                    server.kill();
+                    *kill_at = u64::MAX;
+                } else if *kill_at == u64::MAX && now >= *back_at {
+                    refused = server.start_again().err();
+                    restart = None;
+                }
+            }
+            run.shared.clock.now() >= window.1 || is_gone(run) || refused.is_some()
+        });
+        if let Some(why) = refused {
+            return Err(Refusal::Server(why));
+        }
         let ended = shared.clock.now();
         measured.window_seconds = ended.saturating_sub(at) as f64 / SECOND as f64;
         measured.server_cpu = pid.zip(cpu).map(|(pid, before)| Used::of(pid).since(&before));
@@ -240,8 +288,11 @@ impl Run<'_> {
     }
 
     fn is_nobody_left(&self) -> bool {
+        if self.shared.settings.disruption.is_some() {
+            return false;
+        }
         let tally = self.tally();
-        tally.opened <= tally.closed_by_server
+        tally.connected() == 0
     }
 
     fn has_lost_a_worker(&self, threads: &[JoinHandle<std::io::Result<Stats>>]) -> bool {

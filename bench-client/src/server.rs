@@ -19,6 +19,8 @@ pub(crate) struct Server {
     child: Child,
     /// What it writes to standard error, told only if it does not start.
     said: File,
+    program: PathBuf,
+    connections: usize,
     /// Where it listens.
     pub(crate) address: SocketAddr,
 }
@@ -34,6 +36,10 @@ impl Server {
         let address = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .map_err(|error| format!("there is no free port for a server: {error}"))?;
+        Self::start_at(program, address, connections)
+    }
+
+    fn start_at(program: PathBuf, address: SocketAddr, connections: usize) -> Result<Self, String> {
         let (said, stderr) = unnamed_file()
             .and_then(|file| Ok((file.try_clone()?, file)))
             .map_err(|error| format!("a server has nowhere to write its log to: {error}"))?;
@@ -51,9 +57,26 @@ impl Server {
                     program.display()
                 )
             })?;
-        let mut server = Self { child, said, address };
-        server.wait_until_it_accepts(&program.display().to_string())?;
+        let name = program.display().to_string();
+        let mut server = Self { child, said, program, connections, address };
+        server.wait_until_it_accepts(&name)?;
         Ok(server)
+    }
+
+    /// Ends it without a word, as a machine that fails does.
+    pub(crate) fn kill(&mut self) {
+        // One that has ended by itself is gone as well.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+
+    /// Starts it again where it was, once it was killed.
+    ///
+    /// # Errors
+    /// Why it could not be started, in one line.
+    pub(crate) fn start_again(&mut self) -> Result<(), String> {
+        *self = Self::start_at(self.program.clone(), self.address, self.connections)?;
+        Ok(())
     }
 
     fn wait_until_it_accepts(&mut self, program: &str) -> Result<(), String> {

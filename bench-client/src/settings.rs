@@ -5,8 +5,10 @@ use std::sync::Arc;
 use throng::proto::ws::Opcode;
 
 use crate::asked::Asked;
+use crate::backoff::Backoff;
 use crate::cli::{Cli, Common, Sources};
 use crate::clock::SECOND;
+use crate::disruption::Disruption;
 use crate::openings::Dialects;
 use crate::pace::Arrivals;
 use crate::socketio::SocketIo;
@@ -55,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) raw_echo: bool,
     /// The connecting is what is measured.
     pub(crate) is_storm: bool,
+    /// What ends connections on purpose, and how they come back.
+    pub(crate) disruption: Option<(Disruption, Backoff)>,
     /// What is spoken, where it is not plain messages.
     pub(crate) socket_io: Option<SocketIo>,
     /// The same by connection, where it differs.
@@ -79,8 +83,19 @@ impl Settings {
     /// # Errors
     /// Which flag is wrong and what would be right.
     pub(crate) fn new(cli: Cli) -> Result<Self, String> {
-        let Asked { mode, throng_path, common, message, mut said, load, publish, pace, is_raw, is_storm } =
-            Asked::of(cli.mode);
+        let Asked {
+            mode,
+            throng_path,
+            common,
+            message,
+            mut said,
+            load,
+            publish,
+            pace,
+            is_raw,
+            is_storm,
+            disruption,
+        } = Asked::of(cli.mode);
         if publish.is_some_and(|publish| publish.every < 1000) {
             return Err(
                 "at most a million publishes per second are possible; use --burst for more messages".into()
@@ -153,6 +168,7 @@ impl Settings {
             seed: pace.seed,
             raw_echo: is_raw,
             is_storm,
+            disruption,
             socket_io,
             dialects,
             table,
@@ -165,6 +181,13 @@ impl Settings {
             connect_timeout: common.connect_timeout.as_nanos() as u64,
             common,
         })
+    }
+
+    /// Connections that a server of this client's own has to have room for: the probe's and the publisher's too, and those
+    /// that it has not seen the end of when they come again.
+    pub(crate) fn room(&self) -> usize {
+        let again = if self.disruption.is_some() { self.sockets() / 2 } else { 0 };
+        self.sockets() + again + 16
     }
 
     /// Sockets the run needs: one for each connection and the publisher, or two where they poll.

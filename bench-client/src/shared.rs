@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) window_to: AtomicU64,
     /// Nothing is waited for any more.
     pub(crate) drain_to: AtomicU64,
+    /// All connections are cut, or were.
+    pub(crate) cut_at: AtomicU64,
     /// Messages published so far.
     pub(crate) published: AtomicU64,
     /// Workers that have all their connections open or given up.
@@ -69,6 +71,7 @@ impl Shared {
             window_from: never(),
             window_to: never(),
             drain_to: never(),
+            cut_at: never(),
             published: AtomicU64::new(0),
             settled: AtomicUsize::new(0),
             drained: AtomicUsize::new(0),

@@ -33,6 +33,11 @@ macro_rules! tally {
             pub(crate) fn since(&self, before: &Self) -> Self {
                 Self { $($field: self.$field.saturating_sub(before.$field),)+ }
             }
+
+            /// Connections that are open.
+            pub(crate) fn connected(&self) -> u64 {
+                (self.opened + self.reopened).saturating_sub(self.closed_by_server + self.cut)
+            }
         }
     };
 }
@@ -75,6 +80,16 @@ tally! {
     closed_by_server,
     /// Connections open.
     opened,
+    /// Connections ended on purpose: by this client, or with a server that was to be restarted.
+    cut,
+    /// Connections open again after they were.
+    reopened,
+    /// Connections that were to come back and had not when the run ended.
+    away,
+    /// Messages in flight on connections that were cut.
+    abandoned,
+    /// Messages due on connections that were away.
+    absent,
     /// Connections that could not be opened.
     failed,
     /// Further attempts at opening a connection.
@@ -187,6 +202,8 @@ pub(crate) struct Stats {
     pub(crate) lag: Recorder,
     /// From the first attempt to the end of the handshake.
     pub(crate) connect: Recorder,
+    /// From the end of a connection, or from when all were cut, until it was open again.
+    pub(crate) back: Recorder,
     /// From the beginning of the run to the end of the handshake.
     pub(crate) ramp: Recorder,
     /// From the first to the last byte of a TLS handshake.
@@ -195,6 +212,8 @@ pub(crate) struct Stats {
     pub(crate) tls: BTreeMap<(&'static str, &'static str), u64>,
     /// By number of publish.
     pub(crate) reach: Vec<Reach>,
+    /// Why attempts at coming back failed, in words, and how often.
+    pub(crate) setbacks: BTreeMap<String, u64>,
     /// What went wrong, in words, and how often.
     pub(crate) errors: BTreeMap<String, u64>,
     /// The beginning of the first message that was nothing that was waited for.
@@ -233,9 +252,11 @@ impl Stats {
             lag: Recorder::new(),
             connect: Recorder::new(),
             ramp: Recorder::new(),
+            back: Recorder::new(),
             handshake: Recorder::new(),
             tls: BTreeMap::new(),
             reach: Vec::new(),
+            setbacks: BTreeMap::new(),
             errors: BTreeMap::new(),
             strange: None,
         }
@@ -278,6 +299,7 @@ impl Stats {
             (&mut self.lag, &mut other.lag),
             (&mut self.connect, &mut other.connect),
             (&mut self.ramp, &mut other.ramp),
+            (&mut self.back, &mut other.back),
             (&mut self.handshake, &mut other.handshake),
         ] {
             mine.window.add(theirs.window()).expect("all windows have the same bounds");
@@ -289,6 +311,9 @@ impl Stats {
         self.strange = self.strange.take().or(other.strange);
         for (spoken, count) in other.tls {
             *self.tls.entry(spoken).or_default() += count;
+        }
+        for (sentence, count) in other.setbacks {
+            *self.setbacks.entry(sentence).or_default() += count;
         }
         for (sentence, count) in other.errors {
             *self.errors.entry(sentence).or_default() += count;

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 
+use crate::comeback::Comeback;
 use crate::curve::Curve;
 use crate::distribution::{Distribution, Times};
 use crate::kind::{not_in_kind, without_loss};
@@ -100,6 +101,10 @@ pub(crate) fn summarise(
     let expects_echoes = expects_echoes(settings, interrupted) && other_kind.is_none();
     let mut failures = failures(&judged, expects_echoes, settings.publish.is_some() && !interrupted);
     failures.extend(other_kind);
+    let comeback = settings.disruption.map(|(what, _)| Comeback::of(what, &mut stats));
+    if let Some(comeback) = comeback.as_ref().filter(|_| !interrupted) {
+        failures.extend(comeback.failures());
+    }
     if tally.opened == 0 && failures.is_empty() {
         failures.push("no connection was opened".into());
     }
@@ -185,6 +190,7 @@ pub(crate) fn summarise(
         broadcast: settings.publish.map(|_| broadcast(&stats, window, settings.common.connections as u64)),
         slip,
         loop_lag,
+        comeback,
         server,
         kernel_slab_bytes_per_connection: measured.slab_bytes_per_connection,
         client: ClientUse {

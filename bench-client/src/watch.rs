@@ -82,7 +82,7 @@ impl Watch {
             at: at as f64 / SECOND as f64,
             seconds,
             phase: phase.into(),
-            open: tally.opened.saturating_sub(tally.closed_by_server),
+            open: tally.connected(),
             opening,
             grown: tally.since(&self.last),
             response: Times::of(&self.moments.response),

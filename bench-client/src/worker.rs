@@ -2,7 +2,8 @@
 //!
 //! A turn: (1) poll, (2) events: one read per connection, its messages judged and answered, one send; what the
 //! schedule says is due is sent in between, (3) reads that filled the buffer are continued, (4) connections are
-//! opened, (5) due messages are sent, (6) ten times a second: timeouts, the drained check, the live figures,
+//! opened, (5) due messages are sent, and connections ended
+//! where that is the scenario, (6) ten times a second: timeouts, the drained check, the live figures,
 //! (7) slots of ended connections are freed. It shares nothing with other workers and never waits for them.
 
 use std::io::{self, ErrorKind};
@@ -18,9 +19,11 @@ use throng::sys::fd_table::unshare_fd_table;
 use crate::conn::{Arrived, Conn, Phase};
 use crate::connector::{Connector, Order, Step};
 use crate::dialer::Dialer;
+use crate::disruption::Disruptor;
 use crate::inbound::{End, feed};
 use crate::outbound::Outbound;
 use crate::polling::{Lines, POSTS};
+use crate::random::Random;
 use crate::shared::{LIVE_EVERY, Shared};
 use crate::stats::Stats;
 use crate::timer::Timer;
@@ -35,9 +38,6 @@ const _: () = assert!(SCRATCH_BYTES.0 >= READ_BYTES, "what TLS reads at a time f
 const EVENTS_PER_TURN: usize = 1024;
 /// The timer's event; no slot is ever this large.
 const TIMER: Token = Token(usize::MAX - 1);
-/// Connections that begin to send in one turn, as many as a turn's events: with all at once the first answers of
-/// 20,000 would wait for half a second.
-const BEGINNERS_PER_TURN: usize = EVENTS_PER_TURN;
 /// How often a worker looks after what no event tells it.
 const CHORES_EVERY: u64 = LIVE_EVERY;
 /// Sleeping shorter than this costs more than it gains: what falls due meanwhile is sent together.
@@ -57,8 +57,13 @@ pub(crate) struct Worker {
     /// Whose last read left something.
     more: Vec<usize>,
     /// Closed loop: who has sent nothing yet.
-    beginners: Vec<usize>,
-    ended: Vec<usize>,
+    pub(crate) beginners: Vec<usize>,
+    pub(crate) ended: Vec<usize>,
+    /// Where connections end on purpose and come back.
+    pub(crate) disruptor: Option<Disruptor>,
+    /// The number of its first connection.
+    pub(crate) first: u32,
+    pub(crate) members: u32,
     chores_at: u64,
     is_settled: bool,
     pub(crate) is_drained: bool,
@@ -84,6 +89,12 @@ impl Worker {
         if shared.handshake.is_polling {
             traffic.lines = Some(Lines::new(Arc::clone(&shared), Rc::clone(&dialer)));
         }
+        // Each worker draws for itself.
+        let seed = shared.settings.seed ^ ((index as u64) << 32);
+        let disruptor =
+            shared.settings.disruption.map(|(what, backoff)| Disruptor::new(what, backoff, !seed));
+        let comeback = shared.settings.disruption.map(|(_, backoff)| (backoff, Random::new(seed)));
+        let (first, members) = (order.first, order.members);
         let scratch_bytes = (shared.settings.size + HEADER_BYTES_MAX).clamp(SCRATCH_BYTES.0, SCRATCH_BYTES.1);
         Ok(Self {
             index,
@@ -93,7 +104,10 @@ impl Worker {
             conns: Slab::with_capacity(order.members as usize + 1),
             scratch: vec![0; scratch_bytes].into_boxed_slice(),
             outbound: Outbound::new(&shared.settings, order.members, index, shared.live.len()),
-            connector: Connector::new(order, dialer, now),
+            connector: Connector::new(order, dialer, comeback, now),
+            disruptor,
+            first,
+            members,
             traffic,
             more: Vec::new(),
             beginners: Vec::new(),
@@ -150,6 +164,7 @@ impl Worker {
         }
         self.open();
         self.start_or_send();
+        self.disrupt();
         let now = self.shared.clock.now();
         if now >= self.chores_at {
             let is_measured = (self.traffic.window.0..self.traffic.window.1).contains(&now);
@@ -188,7 +203,7 @@ impl Worker {
 
     fn flush(&mut self, slot: usize) {
         if let Some(conn) = self.conns.get_mut(slot)
-            && matches!(conn.phase, Phase::Open | Phase::Closing | Phase::Joining)
+            && matches!(conn.phase, Phase::Open | Phase::Closing | Phase::Leaving | Phase::Joining)
             && let Err(error) = conn.flush(&mut self.traffic.output)
         {
             self.end(slot, &End::of(&error));
@@ -204,7 +219,7 @@ impl Worker {
             Phase::Opening => return self.progress(slot, now),
             Phase::Gone => return now,
             _ if conn.is_polling() => return self.exchange(slot, false),
-            Phase::Open | Phase::Closing | Phase::Joining => {}
+            Phase::Open | Phase::Closing | Phase::Leaving | Phase::Joining => {}
         }
         let was_joining = conn.phase == Phase::Joining;
         let end = loop {
@@ -237,7 +252,7 @@ impl Worker {
             }
         };
         if was_joining && conn.phase == Phase::Open {
-            connector.opened(conn, now, &mut traffic.stats);
+            connector.opened(conn, slot, now, &mut traffic.stats);
             if shared.settings.publish.is_some() && !conn.is_publisher {
                 listens(&conn.stream);
             }
@@ -259,7 +274,7 @@ impl Worker {
                 conn.phase = self.traffic.begin(conn, slot);
                 let fed = feed(conn, &mut early, &mut self.traffic, now);
                 if conn.phase == Phase::Open {
-                    self.connector.opened(conn, now, &mut self.traffic.stats);
+                    self.connector.opened(conn, slot, now, &mut self.traffic.stats);
                 }
                 let sent = self.traffic.flush(conn);
                 if let Err(end) = fed.and_then(|()| sent.map_err(|error| End::of(&error))) {
@@ -283,7 +298,7 @@ impl Worker {
 
     /// Starts connections and ends attempts that took too long.
     fn open(&mut self) {
-        if self.is_settled {
+        if self.is_settled && self.connector.is_done() {
             return;
         }
         if self.shared.abandon.load(Relaxed) {
@@ -297,48 +312,10 @@ impl Worker {
         for slot in late {
             self.give_up(slot, "a connection was not open within --connect-timeout", true, now);
         }
-        if self.connector.is_done() {
+        if !self.is_settled && self.connector.is_done() {
             self.is_settled = true;
             self.publish_live();
             self.shared.settled.fetch_add(1, Relaxed);
-        }
-    }
-
-    /// Begins sending when its time has come, and sends what is due.
-    fn start_or_send(&mut self) {
-        let now = self.shared.clock.now();
-        let from = self.shared.traffic_from.load(Relaxed);
-        if !self.traffic.started && now >= from {
-            self.traffic.started = true;
-            let members = self.slots(|conn| conn.phase == Phase::Open && !conn.is_publisher);
-            let publisher = self.slots(|conn| conn.phase == Phase::Open && conn.is_publisher);
-            if self.outbound.is_closed_loop() {
-                self.beginners.clone_from(&members);
-            }
-            self.outbound.start(from, members, publisher.first().copied());
-        }
-        for _ in 0..self.beginners.len().min(BEGINNERS_PER_TURN) {
-            self.begin();
-        }
-        self.send_due();
-    }
-
-    /// Closed loop: sends the first messages of one more connection.
-    fn begin(&mut self) {
-        let Some(slot) = self.beginners.pop() else { return };
-        let Some(conn) = self.conns.get_mut(slot).filter(|conn| conn.phase == Phase::Open) else { return };
-        let now = self.shared.clock.now();
-        let sent = self.traffic.refill(conn, now).and_then(|()| self.traffic.flush(conn));
-        if let Err(error) = sent {
-            self.end(slot, &End::of(&error));
-        }
-    }
-
-    fn send_due(&mut self) {
-        let Self { outbound, conns, traffic, shared, .. } = self;
-        let failed = outbound.send_due(conns, traffic, shared);
-        for (slot, error) in failed {
-            self.end(slot, &End::of(&error));
         }
     }
 
@@ -350,8 +327,15 @@ impl Worker {
             let again = !matches!(end, End::Refused(_) | End::Violation(..));
             return self.give_up(slot, &end.to_string(), again, self.shared.clock.now());
         }
-        if !matches!(conn.phase, Phase::Open | Phase::Closing) {
+        if !matches!(conn.phase, Phase::Open | Phase::Closing | Phase::Leaving) {
             return;
+        }
+        if self.disruptor.is_some() {
+            match conn.phase {
+                Phase::Open => return self.bereave(slot, end),
+                Phase::Leaving => return self.away(slot, self.shared.clock.now()),
+                _ => {}
+            }
         }
         if conn.phase == Phase::Open {
             let stats = &mut self.traffic.stats;

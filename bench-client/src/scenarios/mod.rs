@@ -3,7 +3,9 @@
 //! `cli` has their flags, `asked` asks each what it comes to. What they do while they run is in the files that do it.
 
 pub(crate) mod ack;
+pub(crate) mod churn;
 pub(crate) mod connect;
+pub(crate) mod reconnect;
 
 /// Flags whose defaults differ in a mode: the mode, the flag, its default there.
 pub(crate) const DEFAULTS: &[(&str, &str, &str)] = &[
@@ -11,4 +13,7 @@ pub(crate) const DEFAULTS: &[(&str, &str, &str)] = &[
     ("connect", "connect_rate", "2k"),
     ("connect", "duration", "1s"),
     ("connect", "warmup", "0s"),
+    ("churn", "connections", "1k"),
+    ("reconnect", "connections", "1k"),
+    ("reconnect", "duration", "15s"),
 ];

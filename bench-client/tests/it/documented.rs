@@ -63,6 +63,7 @@ fn every_field_of_the_json_report_is_documented_and_every_documented_one_is_writ
         format!("broadcast ws://{} --every 50ms --server-pid {pid}", relay(|_| false)),
         format!("memory ws://{} --server-pid {pid}", echo()),
         format!("connect ws://{} --connect-rate 100", echo()),
+        format!("reconnect ws://{} --after 50ms --backoff 20ms", echo()),
         format!("echo ws://{closing}"),
     ] {
         let said = bench(&format!("{flags} -c 4 --duration 400ms --warmup 0s --interval 100ms"));

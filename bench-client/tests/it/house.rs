@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use throng::io::RawArgs;
 use throng::{Admission, Conn, Handler, Message, Opening, Server};
 
+use crate::support::{Said, run};
+
 /// A shard's handler; what a connection keeps is the topic it is in, if any, and whether it may echo there too.
 #[derive(Debug)]
 struct Bench;
@@ -63,4 +65,36 @@ pub(crate) fn throng() -> SocketAddr {
     let address = server.local_addrs()[0];
     std::thread::spawn(move || server.join());
     address
+}
+
+/// Where a child of a test process that is to be a throng of the client's own listens.
+const CHILD_AT: &str = "BENCH_CLIENT_TEST_BIND";
+
+/// Runs the client as it is installed: with a `throng` beside it, which is this process's, started again.
+pub(crate) fn bench_installed(flags: &str) -> Said {
+    let unique = format!("bench-client-house-{}-{:?}", std::process::id(), std::thread::current().id());
+    let directory = std::env::temp_dir().join(unique);
+    std::fs::create_dir_all(&directory).unwrap();
+    let (client, program) = (directory.join("bench-client"), directory.join("throng"));
+    std::fs::copy(env!("CARGO_BIN_EXE_bench-client"), &client).unwrap();
+    let this = std::env::current_exe().unwrap();
+    let script = format!(
+        "#!/bin/sh\n{CHILD_AT}=\"$2\" exec '{}' house::a_child_is_a_server --exact --nocapture\n",
+        this.display()
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let said = run(&client, flags, &["--allow-saturated"]);
+    std::fs::remove_dir_all(directory).unwrap();
+    said
+}
+
+/// In a test run there is nothing to see here; started by the script above it is the server.
+#[test]
+fn a_child_is_a_server() {
+    let Ok(address) = std::env::var(CHILD_AT) else {
+        assert!(throng_at("127.0.0.1:0").local_addrs()[0].port() > 0);
+        return;
+    };
+    throng_at(&address).join().unwrap();
 }

@@ -1,6 +1,8 @@
 //! The scenarios, each against throng itself.
 
-use crate::house::throng;
+use std::time::Duration;
+
+use crate::house::{bench_installed, throng, throng_at};
 use crate::support::{assert_clean, bench, bench_strictly, echo};
 
 #[test]
@@ -61,4 +63,93 @@ fn a_client_that_cannot_keep_its_rate_calls_its_figures_invalid() {
     assert!(matches!(said.code, Some(0 | 1)), "{:?} {}", said.code, said.stdout);
     assert!(said.report["saturated"].as_array().is_some_and(Vec::is_empty));
     assert!(said.stdout.contains("warning       ") && !said.stdout.contains("INVALID"), "{}", said.stdout);
+}
+
+#[test]
+fn under_churn_connections_are_ended_and_replaced_while_the_others_echo() {
+    let url = format!("ws://{}/", throng());
+    for ending in ["both", "close", "reset"] {
+        let said = bench(&format!(
+            "churn {url} -c 50 --threads 2 --churn 60% --ending {ending} --rate 500 --duration 1s --warmup 0s"
+        ));
+        assert_clean(&said);
+        // 30 a second, where the machine has time for it. What was ended last may not have been replaced.
+        assert!((1..=30).contains(&said.count("cut")), "{ending}: {}", said.stdout);
+        assert_eq!(
+            said.count("cut"),
+            said.count("reopened") + said.count("away"),
+            "{ending}: {}",
+            said.stdout
+        );
+        assert_eq!(said.figure("/comeback/times/count") as u64, said.count("reopened"));
+        let due = said.count("sent") + said.count("absent") + said.count("unsent");
+        assert_eq!((said.count("opened"), due), (50, 500), "{ending}: {}", said.stdout);
+        assert_eq!(said.count("sent"), said.count("received") + said.count("abandoned"), "{ending}");
+    }
+}
+
+#[test]
+fn connections_that_are_cut_at_one_moment_come_back_on_a_curve() {
+    let said = bench(&format!(
+        "reconnect ws://{}/ -c 60 --share 50% --after 300ms --backoff 200ms --jitter 50% --rate 600 --duration 1500ms \
+         --warmup 0s",
+        throng()
+    ));
+    assert_clean(&said);
+    assert_eq!(
+        (said.count("cut"), said.count("reopened"), said.count("away")),
+        (30, 30, 0),
+        "{}",
+        said.stdout
+    );
+    let at = |share: &str| said.figure(&format!("/comeback/curve/{share}"));
+    // Nobody waits for less than 100 ms.
+    assert!(at("p10") >= 0.099 && at("p50") <= at("p90") && at("p90") <= at("p100"), "{}", said.stdout);
+    assert!(said.count("absent") > 0 && said.stdout.contains("recovered      30 of 30"), "{}", said.stdout);
+}
+
+#[test]
+fn a_server_that_is_restarted_is_recovered_from() {
+    let server = throng_at("127.0.0.1:0");
+    let address = server.local_addrs()[0];
+    let (handle, address) = (server.handle(), address.to_string());
+    let flags = format!(
+        "reconnect ws://{address}/ -c 20 --by-server --backoff 100ms --rate 100 --duration 4s --warmup 0s"
+    );
+    let said = std::thread::scope(|scope| {
+        let client = scope.spawn(|| bench(&flags));
+        // The first was to see whether it is there.
+        while !handle.metrics().counters.contains(&("websockets_opened", 21)) {
+            std::thread::yield_now();
+        }
+        handle.stop(Duration::ZERO);
+        drop(server.join());
+        let again = throng_at(&address);
+        let said = client.join().unwrap();
+        again.handle().stop(Duration::ZERO);
+        said
+    });
+    assert_eq!(said.code, Some(0), "{}", said.stdout);
+    assert_eq!(
+        (said.count("cut"), said.count("reopened"), said.count("lost")),
+        (20, 20, 0),
+        "{}",
+        said.stdout
+    );
+}
+
+#[test]
+fn a_server_that_is_killed_is_started_again_and_recovered_from() {
+    let said = bench_installed(
+        "reconnect -c 20 --kill-server --down 300ms --after 200ms --backoff 100ms --rate 100 --duration 4s --warmup 0s",
+    );
+    assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
+    assert_eq!(
+        (said.count("cut"), said.count("reopened"), said.count("lost")),
+        (20, 20, 0),
+        "{}",
+        said.stdout
+    );
+    assert!(said.figure("/comeback/curve/p10") >= 0.3, "{}", said.stdout);
+    assert!(said.stdout.contains("refuses connections: nothing listens there"), "{}", said.stdout);
 }

@@ -190,10 +190,15 @@ pub(crate) fn bench_with(flags: &str, words: &[&str]) -> Said {
 
 /// The same where it matters whether the client was the limit.
 pub(crate) fn bench_strictly(flags: &str, words: &[&str]) -> Said {
+    run(env!("CARGO_BIN_EXE_bench-client").as_ref(), flags, words)
+}
+
+/// Runs this client with these flags and arguments and reads its report.
+pub(crate) fn run(client: &std::path::Path, flags: &str, words: &[&str]) -> Said {
     let directory = std::env::temp_dir();
     let unique = format!("bench-client-{}-{:?}.json", std::process::id(), thread::current().id());
     let json = directory.join(unique);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-client"));
+    let mut command = Command::new(client);
     command.args(flags.split_whitespace()).args(words).arg("--quiet").arg("--json").arg(&json);
     let Output { status, stdout, stderr } = command.output().unwrap();
     let report =
