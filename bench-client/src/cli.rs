@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::help;
 use crate::openings::OpeningFlags;
@@ -23,17 +23,11 @@ pub(crate) struct Cli {
 }
 
 /// The command, with the defaults that differ from mode to mode.
-fn command() -> clap::Command {
+/// The modes with their defaults.
+pub(crate) fn command() -> clap::Command {
     scenarios::DEFAULTS.iter().fold(Cli::command(), |command, &(mode, flag, default)| {
         command.mut_subcommand(mode, |mode| mode.mut_arg(flag, |flag| flag.default_value(default)))
     })
-}
-
-/// The flags of this process. Where they are wrong it ends here, with what is wrong and exit code 2.
-pub(crate) fn parse() -> Cli {
-    let mut command = command();
-    Cli::from_arg_matches(&command.get_matches_mut())
-        .unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
 /// What to do with the connections.

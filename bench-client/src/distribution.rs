@@ -8,7 +8,7 @@ use std::fmt::{self, Write};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use serde::Serialize;
 
 /// Percentiles of one kind of time, in microseconds.
@@ -82,6 +82,16 @@ pub(crate) fn encoded(histogram: &Histogram<u64>) -> String {
     BASE64_STANDARD.encode(bytes)
 }
 
+/// Reads what [`encoded`] wrote, or another of HdrHistogram's writers.
+///
+/// # Errors
+/// That it is no such histogram.
+pub(crate) fn decoded(text: &str) -> Result<Histogram<u64>, String> {
+    let wrong = |error: String| format!("no HdrHistogram in base64: {error}");
+    let bytes = BASE64_STANDARD.decode(text).map_err(|error| wrong(error.to_string()))?;
+    Deserializer::new().deserialize(&mut &bytes[..]).map_err(|error| wrong(error.to_string()))
+}
+
 /// A whole distribution, to be drawn, merged and compared.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Distribution {
@@ -121,7 +131,6 @@ pub(crate) fn points(histogram: &Histogram<u64>) -> Vec<Point> {
 mod tests {
     use super::*;
     use crate::stats::histogram;
-    use hdrhistogram::serialization::Deserializer;
 
     #[test]
     fn percentiles_are_microseconds_and_the_file_ends_with_the_total() {
@@ -146,9 +155,10 @@ mod tests {
             times.record_n(value * 777, value).unwrap();
         }
         let distribution = Distribution::of(&times).unwrap();
-        let bytes = BASE64_STANDARD.decode(&distribution.hdr).unwrap();
-        let read: Histogram<u64> = Deserializer::new().deserialize(&mut &bytes[..]).unwrap();
-        assert_eq!(read, times);
+        assert_eq!(decoded(&distribution.hdr).unwrap(), times);
+        for wrong in ["", "!", "AAAA"] {
+            assert!(decoded(wrong).is_err(), "{wrong}");
+        }
         let last = distribution.percentiles.last().unwrap();
         assert_eq!((last.quantile, last.count), (1.0, times.len()));
         let is_rising =

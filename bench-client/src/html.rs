@@ -12,6 +12,7 @@ use std::fmt::Write;
 use crate::distribution::Times;
 use crate::report::Report;
 use chart::escaped;
+pub(crate) use pictures::time_axis;
 use scale::{Unit, written};
 
 const STYLE: &str = include_str!("html/style.css");

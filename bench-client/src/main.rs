@@ -15,6 +15,7 @@ mod chores;
 mod cli;
 mod clock;
 mod comeback;
+mod compare;
 mod conn;
 mod connector;
 mod curve;
@@ -68,6 +69,7 @@ mod stats;
 mod summary;
 mod table;
 mod target;
+mod task;
 mod template;
 mod timer;
 mod tls;
@@ -89,6 +91,7 @@ use signal_hook::flag;
 
 use run::{Refusal, Site};
 use settings::Settings;
+use task::Task;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -111,7 +114,13 @@ fn main() -> ExitCode {
 
 /// Runs and reports; the exit code says whether every check held, and whether the figures are worth anything.
 fn run_all() -> Result<ExitCode, Refusal> {
-    let settings = Settings::new(cli::parse()).map_err(Refusal::Usage)?;
+    let cli = match Task::parse() {
+        Task::Run(cli) => *cli,
+        Task::Compare(flags) => {
+            return compare::run(&flags).map(|()| ExitCode::SUCCESS).map_err(Refusal::Usage);
+        }
+    };
+    let settings = Settings::new(cli).map_err(Refusal::Usage)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // In this order: the first signal finds the flag down and only raises it, the second one ends the process.

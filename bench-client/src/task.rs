@@ -1,0 +1,46 @@
+//! What this process is asked to do: a run, or something that is done with the reports of runs.
+
+use clap::{Args, Command, FromArgMatches};
+
+use crate::cli::{self, Cli};
+use crate::compare;
+
+/// What was asked for.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// To measure a server.
+    Run(Box<Cli>),
+    /// To compare reports.
+    Compare(compare::Flags),
+}
+
+/// The modes of a run, and what else there is.
+fn command() -> Command {
+    let compare =
+        Command::new("compare").about("Compare reports that --json wrote: key figures, noise, curves");
+    cli::command().subcommand(compare::Flags::augment_args(compare))
+}
+
+impl Task {
+    /// The flags of this process. Where they are wrong it ends here, with what is wrong and exit code 2.
+    pub(crate) fn parse() -> Self {
+        let mut command = command();
+        let matches = command.get_matches_mut();
+        let task = match matches.subcommand() {
+            Some(("compare", matches)) => compare::Flags::from_arg_matches(matches).map(Self::Compare),
+            _ => Cli::from_arg_matches(&matches).map(|cli| Self::Run(Box::new(cli))),
+        };
+        task.unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_of_every_task_are_consistent() {
+        command().debug_assert();
+        assert!(command().try_get_matches_from(["bench-client", "compare"]).is_err(), "a file is wanted");
+    }
+}
