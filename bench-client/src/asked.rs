@@ -6,6 +6,7 @@ use crate::clock::SECOND;
 use crate::disruption::Disruption;
 use crate::pace::Pace;
 use crate::settings::{Load, Publish};
+use crate::slow::Slow;
 use crate::spoken::Said;
 
 /// A mode and its flags.
@@ -25,6 +26,10 @@ pub(crate) struct Asked {
     pub(crate) is_storm: bool,
     /// What ends connections on purpose, and how they come back.
     pub(crate) disruption: Option<(Disruption, Backoff)>,
+    /// Who reads slowly.
+    pub(crate) slow: Option<Slow>,
+    /// How the end differs from the beginning is told.
+    pub(crate) is_soak: bool,
 }
 
 impl Asked {
@@ -42,6 +47,8 @@ impl Asked {
             is_raw: false,
             is_storm: false,
             disruption: None,
+            slow: None,
+            is_soak: false,
         }
     }
 
@@ -54,6 +61,9 @@ impl Asked {
             Mode::Connect(flags) => flags.asked(),
             Mode::Ack(flags) => flags.asked(),
             Mode::Churn(flags) => flags.asked(),
+            Mode::Slow(flags) => flags.asked(),
+            Mode::Soak(flags) => flags.asked(),
+            Mode::FindMax(flags) => flags.first(),
             Mode::Reconnect(flags) => flags.asked(),
             Mode::Memory { common, message, spoken, events, ack, rate } => Self {
                 message,

@@ -9,6 +9,7 @@ use throng::proto::ws::Opcode;
 use crate::clock::SECOND;
 use crate::conn::{Conn, Phase};
 use crate::inbound::End;
+use crate::slow::is_silent;
 use crate::worker::Worker;
 
 /// How long the closing handshakes may take.
@@ -18,13 +19,14 @@ impl Worker {
     /// Looks after everything that no event tells.
     pub(crate) fn chores(&mut self, now: u64) {
         self.time_out(now);
+        self.read_slowly();
         self.publish_live();
         if !self.is_drained && now >= self.traffic.window.1 {
             let is_late = now >= self.shared.drain_to.load(Relaxed);
             let published = self.shared.published.load(Relaxed) as u32;
             let is_quiet = self.outbound.next_due() > now
                 && self.conns.iter().all(|(_, conn)| {
-                    conn.phase != Phase::Open || conn.is_publisher || {
+                    conn.phase != Phase::Open || is_silent(conn) || {
                         let missing = conn.echoes.missing() + conn.publishes.missing();
                         missing == 0
                             && conn.echoes.outstanding(conn.sent) == 0
@@ -70,6 +72,7 @@ impl Worker {
             self.give_up_coming_back();
         }
         let published = self.shared.published.load(Relaxed) as u32;
+        self.drop_slow_readers(published);
         for slot in self.slots(|conn| conn.phase == Phase::Open) {
             let conn = &mut self.conns[slot];
             conn.echoes.give_up(conn.sent);

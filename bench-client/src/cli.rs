@@ -23,7 +23,6 @@ pub(crate) struct Cli {
 }
 
 /// The command, with the defaults that differ from mode to mode.
-/// The modes with their defaults.
 pub(crate) fn command() -> clap::Command {
     scenarios::DEFAULTS.iter().fold(Cli::command(), |command, &(mode, flag, default)| {
         command.mut_subcommand(mode, |mode| mode.mut_arg(flag, |flag| flag.default_value(default)))
@@ -94,6 +93,12 @@ pub(crate) enum Mode {
     /// All connections are cut at one moment, or the server is killed or restarted, and they come back as clients do: when how
     /// many of them were back
     Reconnect(scenarios::reconnect::Flags),
+    /// The highest load at which an objective holds: doubled until it does not, then halved in between to 5 %
+    FindMax(scenarios::find_max::Flags),
+    /// A share of the connections read slowly what is published to all, while the others echo: what do those see of it
+    Slow(scenarios::slow::Flags),
+    /// A long run at a modest load: does memory grow, do times
+    Soak(scenarios::soak::Flags),
     /// Round trips of Socket.IO: every connection emits events and checks that their acks carry the argument back
     Ack(scenarios::ack::Flags),
     /// All connections subscribe; one more publishes, and every delivery is checked and timed
@@ -147,7 +152,7 @@ pub(crate) enum Mode {
 }
 
 /// Flags about messages.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Message {
     #[command(flatten)]
     pub(crate) words: Words,
@@ -182,7 +187,7 @@ impl Default for Message {
 }
 
 /// Flags of every mode.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Common {
     /// ws://HOST:PORT/PATH of the server, or wss:// where it speaks TLS. Without it `throng` is started on a free port, measured and stopped
     pub(crate) url: Option<String>,

@@ -39,6 +39,8 @@ pub(crate) struct Conn {
     pub(crate) number: u32,
     pub(crate) phase: Phase,
     pub(crate) is_publisher: bool,
+    /// It reads slowly, and sends nothing.
+    pub(crate) is_slow: bool,
     /// Messages it sent, modulo 2²⁸.
     pub(crate) sent: u32,
     /// When it last heard something, or sent while nothing was under way; milliseconds on the run's clock.
@@ -111,6 +113,7 @@ impl Conn {
             number,
             phase: Phase::Opening,
             is_publisher,
+            is_slow: false,
             sent: 0,
             heard_ms: 0,
             echoes: Sequence::default(),

@@ -19,6 +19,7 @@ use crate::dialer::Dialer;
 use crate::handshake::Handshake;
 use crate::random::Random;
 use crate::session::Session;
+use crate::share;
 use crate::stats::Stats;
 use crate::wire::Wire;
 
@@ -47,6 +48,8 @@ pub(crate) struct Order {
     pub(crate) per_second: f64,
     /// Whether how late first attempts begin is recorded: the connecting is what is measured.
     pub(crate) is_storm: bool,
+    /// The share of them that read slowly.
+    pub(crate) slow: Option<f64>,
     /// Nanoseconds per attempt.
     pub(crate) timeout: u64,
 }
@@ -188,10 +191,12 @@ impl Connector {
         let Retry { number, began, is_again, .. } = retry;
         let opening = Opening { serial: self.serial, attempt, began, is_again, ..Opening::default() };
         let slot = conns.vacant_key();
-        match self.dialer.dial(Token(slot), retry.number as usize + attempt as usize) {
+        let is_publisher = self.order.publisher == Some(number);
+        let is_slow = !is_publisher && self.order.slow.is_some_and(|share| share::has(share, number));
+        match self.dialer.dial(Token(slot), number as usize + attempt as usize, is_slow) {
             Ok((stream, tls)) => {
-                let is_publisher = self.order.publisher == Some(retry.number);
                 let mut conn = Conn::new(stream, retry.number, is_publisher, opening);
+                conn.is_slow = is_slow;
                 conn.rest().tls = tls;
                 conns.insert(conn);
                 self.under_way += 1;

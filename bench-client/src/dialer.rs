@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use throng::sys::source::bind_source;
 
+use crate::slow::RECEIVE_BYTES;
 use crate::tls::{Tls, TlsCommon};
 use crate::trust::Failure;
 
@@ -39,14 +40,19 @@ impl Dialer {
         Self { registry, address, sources, tls }
     }
 
-    /// A socket whose TCP handshake has been started, registered under `token`; `spread` picks the source address.
+    /// A socket whose TCP handshake has been started, registered under `token`; `spread` picks the source address. One that
+    /// reads slowly has a small buffer.
     ///
     /// # Errors
     /// The kernel's. A target that refuses shows when the socket is used.
-    pub(crate) fn dial(&self, token: Token, spread: usize) -> io::Result<Dialled> {
+    pub(crate) fn dial(&self, token: Token, spread: usize, is_slow: bool) -> io::Result<Dialled> {
         let domain = Domain::for_address(self.address);
         let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
+        if is_slow {
+            // Before the handshake, which tells the server how much is taken.
+            socket.set_recv_buffer_size(RECEIVE_BYTES)?;
+        }
         if !self.sources.is_empty() {
             bind_source(socket.as_fd(), self.sources[spread % self.sources.len()])?;
         }

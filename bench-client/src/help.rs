@@ -32,6 +32,9 @@ const REPORT: &str = "The report (times are microseconds, as percentiles over th
                  connection that did not send it; unsent: due and not sent, for a connection was gone or its queue full;
                  timeouts: times a closed-loop connection heard nothing for --reply-timeout
   unmatched      messages that are no replies by --match, and the beginning of the first
+  slow           slow mode: what the slow readers got; all other lines are about the others
+  slow delivery  from when a publish was due until a slow reader had it
+  drift          soak mode: medians over the first and the last tenth of the measured intervals
   comeback       connections that were cut (or ended and replaced) on purpose, those of them that are open again, and attempts
                  it took; messages that were in flight on them, and messages that were due while they were away
   back after     from when a connection was ended, or all were cut, until it could send again
@@ -46,6 +49,9 @@ const REPORT: &str = "The report (times are microseconds, as percentiles over th
   error          what went wrong, how often
   saturated      why the figures are this client's and not the server's: they are invalid
   warning        what makes the figures doubtful
+  step           find-max: a load that was tried, and whether it held
+  found          find-max: the highest load that held, and why the next one did not
+  phase          run: which phase of the file, as a command line
   interrupted    the run was ended early
   result         fine, or the checks that failed
 The counts are over the whole run, warm-up included. --json has the same figures under names.";

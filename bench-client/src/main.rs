@@ -22,6 +22,7 @@ mod curve;
 mod dialer;
 mod disruption;
 mod distribution;
+mod drift;
 mod exchange;
 mod handshake;
 mod help;
@@ -29,6 +30,7 @@ mod hlog;
 mod html;
 mod inbound;
 mod inflight;
+mod jobs;
 mod kind;
 mod machine;
 mod matching;
@@ -41,6 +43,7 @@ mod outputs;
 mod pace;
 mod packets;
 mod payload;
+mod phases;
 mod plan;
 mod pointer;
 mod polling;
@@ -55,6 +58,7 @@ mod sampler;
 mod saturation;
 mod scenarios;
 mod schedule;
+mod search;
 mod sending;
 mod sequence;
 mod series;
@@ -63,6 +67,7 @@ mod session;
 mod settings;
 mod share;
 mod shared;
+mod slow;
 mod socketio;
 mod spoken;
 mod stats;
@@ -89,18 +94,13 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use jobs::{SERVER, USAGE};
 use run::{Refusal, Site};
-use settings::Settings;
 use task::Task;
-
-const FAILED: u8 = 1;
-const USAGE: u8 = 2;
-const SERVER: u8 = 3;
-const SATURATED: u8 = 4;
 
 fn main() -> ExitCode {
     match run_all() {
-        Ok(code) => code,
+        Ok(code) => ExitCode::from(code),
         Err(refusal) => {
             let (code, line) = match refusal {
                 Refusal::Usage(line) => (USAGE, line),
@@ -112,15 +112,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs and reports; the exit code says whether every check held, and whether the figures are worth anything.
-fn run_all() -> Result<ExitCode, Refusal> {
-    let cli = match Task::parse() {
-        Task::Run(cli) => *cli,
-        Task::Compare(flags) => {
-            return compare::run(&flags).map(|()| ExitCode::SUCCESS).map_err(Refusal::Usage);
-        }
-    };
-    let settings = Settings::new(cli).map_err(Refusal::Usage)?;
+/// Does what was asked for; the exit code says how it went.
+fn run_all() -> Result<u8, Refusal> {
+    let task = Task::parse();
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // In this order: the first signal finds the flag down and only raises it, the second one ends the process.
@@ -128,15 +122,9 @@ fn run_all() -> Result<ExitCode, Refusal> {
             .and_then(|_| flag::register(signal, Arc::clone(&stop)))
             .map_err(|error| Refusal::Usage(format!("signals cannot be caught: {error}")))?;
     }
-    let outputs = settings.common.outputs.clone();
-    outputs.prepare().map_err(Refusal::Usage)?;
-    let (report, mut stats) = run::run(settings, &mut Site::default(), &stop)?;
-    print!("{report}");
-    outputs.write(&report, &mut stats).map_err(Refusal::Usage)?;
-    // What a saturated client counts as lost it may not have got round to reading.
-    Ok(match (report.saturated.is_empty(), report.failures.is_empty()) {
-        (false, _) => ExitCode::from(SATURATED),
-        (true, false) => ExitCode::from(FAILED),
-        (true, true) => ExitCode::SUCCESS,
-    })
+    match task {
+        Task::Run(cli) => jobs::carry_out(*cli, &mut Site::default(), &stop),
+        Task::Phases(flags) => phases::run(&flags, &stop),
+        Task::Compare(flags) => compare::run(&flags).map(|()| 0).map_err(Refusal::Usage),
+    }
 }

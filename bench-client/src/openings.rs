@@ -19,7 +19,7 @@ use crate::target::Target;
 use crate::template::{Scope, Template};
 
 /// Flags about what differs from connection to connection.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct OpeningFlags {
     /// A file of values for ${csv.COLUMN}: commas between them, quotes where one needs them, the names of the columns in the
     /// first line. Connections take its rows in order, and from the beginning again. ${csv.COLUMN} and ${conn} may stand in

@@ -83,6 +83,7 @@ impl Plan {
                 inflight: settings.common.connect_inflight as usize,
                 per_second,
                 is_storm: settings.is_storm,
+                slow: settings.slow.map(|slow| slow.share),
                 timeout: settings.connect_timeout,
             };
             first += members as u32;

@@ -106,7 +106,7 @@ impl Polling {
     }
 
     fn dial(&mut self, number: u32, lines: &Lines) -> io::Result<()> {
-        self.posts_on = Some(lines.dialer.dial(Token(self.slot | POSTS), number as usize)?);
+        self.posts_on = Some(lines.dialer.dial(Token(self.slot | POSTS), number as usize, false)?);
         Ok(())
     }
 }
@@ -207,7 +207,7 @@ impl Traffic {
                     };
                     let token = Token(polling.slot);
                     (*stream, *tls) =
-                        lines.dialer.dial(token, number as usize).map_err(|error| End::of(&error))?;
+                        lines.dialer.dial(token, number as usize, false).map_err(|error| End::of(&error))?;
                     continue;
                 }
             };
@@ -227,7 +227,7 @@ impl Traffic {
             };
             if closes {
                 polling.polls.restart();
-                let dialled = lines.dialer.dial(Token(polling.slot), number as usize);
+                let dialled = lines.dialer.dial(Token(polling.slot), number as usize, false);
                 (conn.stream, *tls) = dialled.map_err(|error| End::of(&error))?;
             }
             self.stats.tally.bytes_out += polling.poll();

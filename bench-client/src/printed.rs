@@ -77,6 +77,12 @@ impl fmt::Display for Report {
             let first = self.strange.as_deref().unwrap_or_default();
             writeln!(f, "unmatched     {} messages, the first: {first}", tally.unmatched)?;
         }
+        if let Some(slow) = &self.slow {
+            write!(f, "{slow}")?;
+        }
+        if let Some(drift) = &self.drift {
+            writeln!(f, "drift         {drift}")?;
+        }
         if let Some(comeback) = &self.comeback {
             write!(f, "{comeback}")?;
         }

@@ -8,8 +8,10 @@ use serde::Serialize;
 use crate::comeback::Comeback;
 use crate::curve::Curve;
 use crate::distribution::{Distribution, Times};
+use crate::drift::Drift;
 use crate::machine::Machine;
 use crate::series::Sample;
+use crate::slow::SlowUse;
 use crate::stats::Tally;
 
 /// How the connections were made.
@@ -133,6 +135,10 @@ pub(crate) struct Report {
     pub(crate) slip: Option<Times>,
     /// How late the client's loops came to their chores.
     pub(crate) loop_lag: Option<Times>,
+    /// What the slow readers got.
+    pub(crate) slow: Option<SlowUse>,
+    /// Of a soak: how its end differs from its beginning.
+    pub(crate) drift: Option<Drift>,
     /// What became of connections that were ended on purpose.
     pub(crate) comeback: Option<Comeback>,
     pub(crate) server: Option<ServerUse>,

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::conn::Phase;
 use crate::inbound::End;
 use crate::outbound::NOBODY;
+use crate::slow::is_silent;
 use crate::worker::Worker;
 
 /// Connections that begin to send in one turn, as many as a turn's events: with all at once the first answers of
@@ -20,11 +21,12 @@ impl Worker {
         let from = self.shared.traffic_from.load(Relaxed);
         if !self.traffic.started && now >= from {
             self.traffic.started = true;
-            let members = self.slots(|conn| conn.phase == Phase::Open && !conn.is_publisher);
+            let members = self.slots(|conn| conn.phase == Phase::Open && !is_silent(conn));
             let publisher = self.slots(|conn| conn.phase == Phase::Open && conn.is_publisher);
             if self.outbound.is_closed_loop() {
                 self.beginners.clone_from(&members);
             }
+            self.slow_down();
             let members = self.places(members);
             if let Some(disruptor) = &mut self.disruptor {
                 disruptor.start(from, members.len());

@@ -11,6 +11,8 @@ use crate::clock::SECOND;
 use crate::disruption::Disruption;
 use crate::openings::Dialects;
 use crate::pace::Arrivals;
+use crate::share;
+use crate::slow::Slow;
 use crate::socketio::SocketIo;
 use crate::spoken::Transport;
 use crate::table::Table;
@@ -59,6 +61,10 @@ pub(crate) struct Settings {
     pub(crate) is_storm: bool,
     /// What ends connections on purpose, and how they come back.
     pub(crate) disruption: Option<(Disruption, Backoff)>,
+    /// Who reads slowly.
+    pub(crate) slow: Option<Slow>,
+    /// How the end differs from the beginning is told.
+    pub(crate) is_soak: bool,
     /// What is spoken, where it is not plain messages.
     pub(crate) socket_io: Option<SocketIo>,
     /// The same by connection, where it differs.
@@ -83,6 +89,14 @@ impl Settings {
     /// # Errors
     /// Which flag is wrong and what would be right.
     pub(crate) fn new(cli: Cli) -> Result<Self, String> {
+        Self::of(Asked::of(cli.mode))
+    }
+
+    /// Checks what was asked for.
+    ///
+    /// # Errors
+    /// Which flag is wrong and what would be right.
+    pub(crate) fn of(asked: Asked) -> Result<Self, String> {
         let Asked {
             mode,
             throng_path,
@@ -95,7 +109,9 @@ impl Settings {
             is_raw,
             is_storm,
             disruption,
-        } = Asked::of(cli.mode);
+            slow,
+            is_soak,
+        } = asked;
         if publish.is_some_and(|publish| publish.every < 1000) {
             return Err(
                 "at most a million publishes per second are possible; use --burst for more messages".into()
@@ -124,6 +140,20 @@ impl Settings {
         }
         if socket_io.is_some() && is_raw {
             return Err("--raw-echo is about plain messages, not about Socket.IO".into());
+        }
+        if slow.is_some() && socket_io.as_ref().is_some_and(|spoken| spoken.transport == Transport::Polling) {
+            return Err(
+                "who polls asks for what is there: slow reading is for --transport websocket or upgrade"
+                    .into(),
+            );
+        }
+        let is_reader =
+            |slow: Slow| (0..common.connections as u32).any(|number| share::has(slow.share, number));
+        if slow.is_some_and(|slow| !is_reader(slow)) {
+            return Err(format!(
+                "--slow is none of {} connections: take a larger share, or more of them",
+                common.connections
+            ));
         }
         let is_chat = said.spoken.namespace.as_deref() != Some("/bench");
         if socket_io.is_some() && is_chat && common.url.is_none() && load != Load::None {
@@ -169,6 +199,8 @@ impl Settings {
             raw_echo: is_raw,
             is_storm,
             disruption,
+            slow,
+            is_soak,
             socket_io,
             dialects,
             table,
@@ -227,6 +259,7 @@ mod tests {
             "echo --protocol socketio ws://h/ --raw-echo",
             "echo --protocol socketio ws://h/ --size 19",
             "echo --protocol socketio ws://h/ --ack --reply-event x",
+            "slow -c 9",
             "mixed --publish-event x",
             "mixed --protocol socketio ws://h/ --delivery-event connect",
         ] {

@@ -212,6 +212,8 @@ pub(crate) struct Stats {
     pub(crate) tls: BTreeMap<(&'static str, &'static str), u64>,
     /// By number of publish.
     pub(crate) reach: Vec<Reach>,
+    /// The same of the slow readers, where there are any.
+    pub(crate) slow: Option<Box<Self>>,
     /// Why attempts at coming back failed, in words, and how often.
     pub(crate) setbacks: BTreeMap<String, u64>,
     /// What went wrong, in words, and how often.
@@ -256,6 +258,7 @@ impl Stats {
             handshake: Recorder::new(),
             tls: BTreeMap::new(),
             reach: Vec::new(),
+            slow: None,
             setbacks: BTreeMap::new(),
             errors: BTreeMap::new(),
             strange: None,
@@ -311,6 +314,10 @@ impl Stats {
         self.strange = self.strange.take().or(other.strange);
         for (spoken, count) in other.tls {
             *self.tls.entry(spoken).or_default() += count;
+        }
+        match (&mut self.slow, other.slow) {
+            (Some(mine), Some(theirs)) => mine.merge(*theirs),
+            (mine, theirs) => *mine = mine.take().or(theirs),
         }
         for (sentence, count) in other.setbacks {
             *self.setbacks.entry(sentence).or_default() += count;

@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 use crate::comeback::Comeback;
 use crate::curve::Curve;
 use crate::distribution::{Distribution, Times};
+use crate::drift::Drift;
 use crate::kind::{not_in_kind, without_loss};
 use crate::machine::{Machine, command};
 use crate::pace::Arrivals;
@@ -16,6 +17,7 @@ use crate::saturation::{self, Seen};
 use crate::series::Series;
 use crate::settings::{Load, Settings};
 use crate::shared::Shared;
+use crate::slow::SlowUse;
 use crate::stats::{Reach, Stats, Tally, histogram};
 
 /// What the main thread and the workers measured.
@@ -190,6 +192,8 @@ pub(crate) fn summarise(
         broadcast: settings.publish.map(|_| broadcast(&stats, window, settings.common.connections as u64)),
         slip,
         loop_lag,
+        slow: SlowUse::of(settings, &mut stats),
+        drift: if settings.is_soak { Drift::of(&measured.series.samples()) } else { None },
         comeback,
         server,
         kernel_slab_bytes_per_connection: measured.slab_bytes_per_connection,

@@ -1,24 +1,30 @@
-//! What this process is asked to do: a run, or something that is done with the reports of runs.
+//! What this process is asked to do: a run, several of them, or something that is done with the reports of runs.
 
 use clap::{Args, Command, FromArgMatches};
 
 use crate::cli::{self, Cli};
-use crate::compare;
+use crate::{compare, phases};
 
 /// What was asked for.
 #[derive(Debug)]
 pub(crate) enum Task {
     /// To measure a server.
     Run(Box<Cli>),
+    /// To measure it several times, as a file says.
+    Phases(phases::Flags),
     /// To compare reports.
     Compare(compare::Flags),
 }
 
 /// The modes of a run, and what else there is.
 fn command() -> Command {
+    let phases =
+        Command::new("run").about("Run the phases of a TOML file, one after the other on the same server");
     let compare =
         Command::new("compare").about("Compare reports that --json wrote: key figures, noise, curves");
-    cli::command().subcommand(compare::Flags::augment_args(compare))
+    cli::command()
+        .subcommand(phases::Flags::augment_args(phases))
+        .subcommand(compare::Flags::augment_args(compare))
 }
 
 impl Task {
@@ -27,6 +33,7 @@ impl Task {
         let mut command = command();
         let matches = command.get_matches_mut();
         let task = match matches.subcommand() {
+            Some(("run", matches)) => phases::Flags::from_arg_matches(matches).map(Self::Phases),
             Some(("compare", matches)) => compare::Flags::from_arg_matches(matches).map(Self::Compare),
             _ => Cli::from_arg_matches(&matches).map(|cli| Self::Run(Box::new(cli))),
         };
@@ -41,6 +48,9 @@ mod tests {
     #[test]
     fn the_flags_of_every_task_are_consistent() {
         command().debug_assert();
-        assert!(command().try_get_matches_from(["bench-client", "compare"]).is_err(), "a file is wanted");
+        for task in ["run", "compare"] {
+            let parsed = command().try_get_matches_from(["bench-client", task]);
+            assert!(parsed.is_err(), "{task}: a file is wanted");
+        }
     }
 }

@@ -26,7 +26,7 @@ use crate::target::Target;
 const TICKETS_MAX: usize = 4096;
 
 /// Flags about TLS.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct TlsFlags {
     /// wss://, https://: trust the authorities whose certificates are in this file (PEM), or the server's own if it has
     /// signed itself, instead of those that the system trusts

@@ -12,7 +12,7 @@ use crate::table::Table;
 use crate::template::{Scope, Template};
 
 /// Flags about what messages say.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Words {
     /// Send this instead of a stamp, or what is in FILE: ${conn} and ${seq} are the connection's and the message's number,
     /// ${stamp} 20 characters with both and the time, ${now_ms} the Unix time in milliseconds, ${random.N} N characters,

@@ -25,6 +25,7 @@ use crate::outbound::Outbound;
 use crate::polling::{Lines, POSTS};
 use crate::random::Random;
 use crate::shared::{LIVE_EVERY, Shared};
+use crate::slow::SlowReaders;
 use crate::stats::Stats;
 use crate::timer::Timer;
 use crate::tls::{READ_BYTES, TlsCommon};
@@ -61,6 +62,8 @@ pub(crate) struct Worker {
     pub(crate) ended: Vec<usize>,
     /// Where connections end on purpose and come back.
     pub(crate) disruptor: Option<Disruptor>,
+    /// Where some read slowly.
+    pub(crate) slow: Option<SlowReaders>,
     /// The number of its first connection.
     pub(crate) first: u32,
     pub(crate) members: u32,
@@ -106,6 +109,7 @@ impl Worker {
             outbound: Outbound::new(&shared.settings, order.members, index, shared.live.len()),
             connector: Connector::new(order, dialer, comeback, now),
             disruptor,
+            slow: shared.settings.slow.map(SlowReaders::new),
             first,
             members,
             traffic,
@@ -130,6 +134,7 @@ impl Worker {
             self.turn(&mut events)?;
         }
         self.publish_live();
+        self.traffic.stats.slow = self.slow.map(|slow| slow.stats);
         Ok(self.traffic.stats)
     }
 
@@ -219,6 +224,8 @@ impl Worker {
             Phase::Opening => return self.progress(slot, now),
             Phase::Gone => return now,
             _ if conn.is_polling() => return self.exchange(slot, false),
+            // Its time comes by itself.
+            Phase::Open if conn.is_slow && traffic.started => return now,
             Phase::Open | Phase::Closing | Phase::Leaving | Phase::Joining => {}
         }
         let was_joining = conn.phase == Phase::Joining;
@@ -261,6 +268,27 @@ impl Worker {
             self.end(slot, &end);
         }
         now
+    }
+
+    /// Reads once, so many bytes, on a connection that reads slowly; how many there were.
+    pub(crate) fn read_at_most(&mut self, slot: usize, bytes: usize) -> usize {
+        let Self { conns, scratch, traffic, shared, .. } = self;
+        let conn = &mut conns[slot];
+        let limit = bytes.min(scratch.len());
+        let (taken, end) = match conn.read(&mut scratch[..limit], &mut traffic.store) {
+            Ok(Arrived { bytes: 0, .. }) => (0, Some(End::Eof)),
+            Ok(Arrived { bytes, in_scratch, .. }) => {
+                let fed = feed(conn, &mut scratch[..in_scratch], traffic, shared.clock.now());
+                let sent = traffic.flush(conn).map_err(|error| End::of(&error));
+                (bytes, fed.and(sent).err())
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => (0, None),
+            Err(error) => (0, Some(End::of(&error))),
+        };
+        if let Some(end) = end {
+            self.end(slot, &end);
+        }
+        taken
     }
 
     /// Carries the handshake of a connection on.

@@ -5,7 +5,10 @@
 pub(crate) mod ack;
 pub(crate) mod churn;
 pub(crate) mod connect;
+pub(crate) mod find_max;
 pub(crate) mod reconnect;
+pub(crate) mod slow;
+pub(crate) mod soak;
 
 /// Flags whose defaults differ in a mode: the mode, the flag, its default there.
 pub(crate) const DEFAULTS: &[(&str, &str, &str)] = &[
@@ -14,6 +17,10 @@ pub(crate) const DEFAULTS: &[(&str, &str, &str)] = &[
     ("connect", "duration", "1s"),
     ("connect", "warmup", "0s"),
     ("churn", "connections", "1k"),
+    ("find-max", "duration", "5s"),
     ("reconnect", "connections", "1k"),
     ("reconnect", "duration", "15s"),
+    ("slow", "size", "1KiB"),
+    ("soak", "duration", "1h"),
+    ("soak", "interval", "10s"),
 ];

@@ -63,10 +63,13 @@ fn every_field_of_the_json_report_is_documented_and_every_documented_one_is_writ
         format!("broadcast ws://{} --every 50ms --server-pid {pid}", relay(|_| false)),
         format!("memory ws://{} --server-pid {pid}", echo()),
         format!("connect ws://{} --connect-rate 100", echo()),
+        format!("slow ws://{} --broadcast-every 20ms --slow 50% --slow-rate 64KiB", relay(|_| false)),
+        format!("soak ws://{} --duration 2s --server-pid {pid}", echo()),
         format!("reconnect ws://{} --after 50ms --backoff 20ms", echo()),
         format!("echo ws://{closing}"),
     ] {
-        let said = bench(&format!("{flags} -c 4 --duration 400ms --warmup 0s --interval 100ms"));
+        let duration = if flags.contains("--duration") { "" } else { "--duration 400ms" };
+        let said = bench(&format!("{flags} -c 4 {duration} --warmup 0s --interval 100ms"));
         assert_eq!(said.report["schema"], "throng-bench/1", "{flags}: {}{}", said.stdout, said.stderr);
         paths(&said.report, "", &mut written);
     }

@@ -2,6 +2,7 @@
 //! `/topic/`, both on `/bench`, and Socket.IO's namespace `/bench`.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use throng::io::RawArgs;
 use throng::{Admission, Conn, Handler, Message, Opening, Server};
@@ -70,8 +71,8 @@ pub(crate) fn throng() -> SocketAddr {
 /// Where a child of a test process that is to be a throng of the client's own listens.
 const CHILD_AT: &str = "BENCH_CLIENT_TEST_BIND";
 
-/// Runs the client as it is installed: with a `throng` beside it, which is this process's, started again.
-pub(crate) fn bench_installed(flags: &str) -> Said {
+/// Has the client as it is installed: with a `throng` beside it, which is this process's, started again.
+pub(crate) fn installed<T>(run: impl FnOnce(&Path) -> T) -> T {
     let unique = format!("bench-client-house-{}-{:?}", std::process::id(), std::thread::current().id());
     let directory = std::env::temp_dir().join(unique);
     std::fs::create_dir_all(&directory).unwrap();
@@ -84,9 +85,14 @@ pub(crate) fn bench_installed(flags: &str) -> Said {
     );
     std::fs::write(&program, script).unwrap();
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let said = run(&client, flags, &["--allow-saturated"]);
+    let out = run(&client);
     std::fs::remove_dir_all(directory).unwrap();
-    said
+    out
+}
+
+/// Runs it so with these flags.
+pub(crate) fn bench_installed(flags: &str) -> Said {
+    installed(|client| run(client, flags, &["--allow-saturated"]))
 }
 
 /// In a test run there is nothing to see here; started by the script above it is the server.

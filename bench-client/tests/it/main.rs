@@ -10,6 +10,7 @@ mod refusals;
 mod results;
 mod runs;
 mod scenarios;
+mod several;
 mod socketio;
 mod support;
 mod tls;

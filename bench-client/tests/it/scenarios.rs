@@ -153,3 +153,36 @@ fn a_server_that_is_killed_is_started_again_and_recovered_from() {
     assert!(said.figure("/comeback/curve/p10") >= 0.3, "{}", said.stdout);
     assert!(said.stdout.contains("refuses connections: nothing listens there"), "{}", said.stdout);
 }
+
+#[test]
+fn slow_readers_are_told_apart_and_hold_up_nobody() {
+    let url = format!("ws://{}/bench", throng());
+    let said = bench(&format!(
+        "slow {url} -c 20 --threads 2 --slow 25% --slow-rate 2000 --rate 400 --broadcast-every 50ms --duration 2s --warmup 0s"
+    ));
+    assert_clean(&said);
+    // 40 publishes of 1 KiB; 2,000 bytes a second are one in ten of them.
+    let slow = |field: &str| said.figure(&format!("/slow/{field}")) as u64;
+    assert_eq!((slow("connections"), slow("bytes_per_second")), (5, 2000));
+    assert_eq!(said.count("delivered"), said.count("published") * 15, "{}", said.stdout);
+    assert_eq!(slow("delivered") + slow("behind"), said.count("published") * 5, "{}", said.stdout);
+    assert!(slow("delivered") > 0 && slow("delivered") <= 5 * 8 && slow("behind") > 0, "{}", said.stdout);
+    assert_eq!(said.figure("/slow/delivery/count") as u64, slow("delivered"), "{}", said.stdout);
+}
+
+#[test]
+fn a_soak_tells_how_its_end_differs_from_its_beginning() {
+    let url = format!("ws://{}/", throng());
+    let pid = std::process::id();
+    let said = bench(&format!(
+        "soak {url} -c 10 --rate 1000 --duration 3s --warmup 100ms --interval 100ms --server-pid {pid}"
+    ));
+    assert_clean(&said);
+    for tenth in ["first", "last"] {
+        assert!(said.figure(&format!("/drift/{tenth}/p50")) > 0.0, "{}", said.stdout);
+        assert!(said.figure(&format!("/drift/{tenth}/server_bytes")) > 1e6, "{}", said.stdout);
+    }
+    assert!(
+        said.stdout.contains("\ndrift         p50 ") && said.stdout.contains(" MiB, first tenth to last\n")
+    );
+}
