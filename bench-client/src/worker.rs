@@ -1,4 +1,4 @@
-//! A worker: one thread, one poll, its own connections and, where the fd limit asks for it, its own fd table.
+//! A worker: one thread, one poll, its own connections and, where the host allows it, its own fd table.
 //!
 //! A turn: (1) poll, (2) events: one read per connection, its messages judged and answered, one send; what the
 //! schedule says is due is sent in between, (3) reads that filled the buffer are continued, (4) connections are
