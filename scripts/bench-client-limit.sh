@@ -18,10 +18,7 @@ for argument in "$@"; do
     -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0" && exit ;;
     esac
 done
-if [ -n "$build" ]; then
-    cargo build --quiet --release --workspace --bins
-    cargo build --quiet --release --package bench-client --example raw_epoll_client
-fi
+[ -z "$build" ] || cargo build --quiet --release --workspace --bins --example raw_epoll_client
 
 exec python3 - "$@" <<'PY'
 import argparse, json, os, pathlib, shutil, statistics, subprocess, sys

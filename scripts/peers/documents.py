@@ -16,7 +16,7 @@ def median(rounds, key):
 
 
 def ratios(of_workload, name):
-    """The quartiles of a server's CPU time as a multiple of the limit's in the same round; None where it failed."""
+    """The quartiles of a server's CPU time as a multiple of the limit's in the same round; None where there is none."""
     pairs = zip(of_workload[name], of_workload["limit"])
     values = [figures["cpu"] / limit["cpu"] for figures, limit in pairs if figures and figures["cpu"]]
     return measuring.quartiles(values) if values else None
@@ -31,7 +31,7 @@ def number(value):
 
 def cell(quartiles):
     if quartiles is None:
-        return "failed"
+        return NONE
     low, middle, high = quartiles
     digits = 1 if middle >= 10 else 2
     return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
@@ -113,8 +113,12 @@ def head(figures):
     versions = ", ".join(f"{name} ({version})" for name, version in figures["versions"].items())
     pins = "server and client on a core each" if machine["pinned"] else "server and client on the same cores"
     busy = " The machine had other work at the same time, so small differences say nothing." if machine["busy"] else ""
-    command = f"scripts/bench-peers.sh --rounds {figures['rounds']} --seconds {figures['seconds']:g}"
-    said = f"`{command}`: medians over the rounds and, in brackets, quartiles; {machine['cores']} cores, Linux {machine['kernel']}, {pins}.{busy}"
+    counts = sorted({len(rounds) for of_workload in figures["workloads"].values() for rounds in of_workload.values()})
+    rounds = f"{counts[0]} rounds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} rounds"
+    said = (
+        f"`scripts/bench-peers.sh`, {rounds}: medians and, in brackets, quartiles; {machine['cores']} cores, "
+        f"Linux {machine['kernel']}, {pins}.{busy}"
+    )
     paragraphs = [said, f"Versions: {versions}."]
     return "\n\n".join(textwrap.fill(text, 128, break_long_words=False, break_on_hyphens=False) for text in paragraphs)
 

@@ -62,7 +62,7 @@ def panel(x, y, title, values, least, most, unit, rule):
         top = y + HEAD + row * ROW
         parts.append(words(left - 8, top + 13, LABELS.get(name, name), anchor="end"))
         if value is None:
-            parts.append(words(left + 4, top + 13, "failed", "note"))
+            parts.append(words(left + 4, top + 13, "no figure", "note"))
             continue
         kind = "own" if ORDER[name] else "bar"
         length = max(at(value) - left, 1.5)
