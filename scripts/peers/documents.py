@@ -16,10 +16,10 @@ def median(rounds, key):
 
 
 def ratios(of_workload, name):
-    """The quartiles of a server's CPU time as a multiple of the limit's in the same round; None where there is none."""
+    """The quartiles of a server's CPU time as a multiple of the limit's in the same round, and of how many; None for none."""
     pairs = zip(of_workload[name], of_workload["limit"])
-    values = [figures["cpu"] / limit["cpu"] for figures, limit in pairs if figures and figures["cpu"]]
-    return measuring.quartiles(values) if values else None
+    values = [figures["cpu"] / limit["cpu"] for figures, limit in pairs if figures and limit]
+    return (*measuring.quartiles(values), len(values)) if values else None
 
 
 def number(value):
@@ -32,9 +32,9 @@ def number(value):
 def cell(quartiles):
     if quartiles is None:
         return NONE
-    low, middle, high = quartiles
+    low, middle, high, count = quartiles
     digits = 1 if middle >= 10 else 2
-    return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{middle:.{digits}f}" + (f" [{low:.{digits}f}, {high:.{digits}f}]" if count > 2 else "")
 
 
 def table(rows):
@@ -72,8 +72,9 @@ def tables(figures):
     """All of it as Markdown."""
     workloads, parts = figures["workloads"], []
 
-    def part(title, text):
-        parts.append(f"**{title}**\n\n{text}")
+    def part(title, text, prefix):
+        rounds = max(len(of["limit"]) for name, of in workloads.items() if name.startswith(prefix))
+        parts.append(f"**{title}** ({'one round' if rounds == 1 else f'{rounds} rounds'})\n\n{text}")
 
     def of_idle(key, digits=number):
         return lambda name: digits(median(workloads["idle"][name], key))
@@ -84,10 +85,10 @@ def tables(figures):
     crowd = f"{figures['connections']:,}"
     if any(name.startswith("echo") for name in workloads):
         title = "Echo over WebSocket: CPU time per message, as a multiple of plain epoll's"
-        part(title, echoes(workloads, "echo"))
+        part(title, echoes(workloads, "echo"), "echo")
     if any(name.startswith("io-echo") for name in workloads):
         title = "Echo over Socket.IO, an event and the same event back: as a multiple of plain epoll with messages of those bytes"
-        part(title, echoes(workloads, "io-echo"))
+        part(title, echoes(workloads, "io-echo"), "io-echo")
     if "idle" in workloads:
         columns = {
             "user memory per connection, B": of_idle("memory"),
@@ -96,14 +97,14 @@ def tables(figures):
             "to plain epoll": ratio_of("idle"),
             "connections a second": of_idle("per_second"),
         }
-        part(f"{crowd} idle connections", by_server(workloads["idle"], columns))
+        part(f"{crowd} idle connections", by_server(workloads["idle"], columns), "idle")
     if "broadcast" in workloads:
         columns = {
             "CPU time per delivery, µs": lambda name: number(median(workloads["broadcast"][name], "cpu")),
             "to plain epoll": ratio_of("broadcast"),
             "until the last has it, ms": lambda name: number(median(workloads["broadcast"][name], "last")),
         }
-        part(f"A message of 20 B to {crowd}", by_server(workloads["broadcast"], columns))
+        part(f"A message of 20 B to {crowd}", by_server(workloads["broadcast"], columns), "broadcast")
     return "\n\n".join(parts)
 
 
@@ -113,11 +114,10 @@ def head(figures):
     versions = ", ".join(f"{name} ({version})" for name, version in figures["versions"].items())
     pins = "server and client on a core each" if machine["pinned"] else "server and client on the same cores"
     busy = " The machine had other work at the same time, so small differences say nothing." if machine["busy"] else ""
-    counts = sorted({len(rounds) for of_workload in figures["workloads"].values() for rounds in of_workload.values()})
-    rounds = f"{counts[0]} rounds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} rounds"
+    kernel = ".".join(machine["kernel"].split(".")[:2])
     said = (
-        f"`scripts/bench-peers.sh`, {rounds}: medians and, in brackets, quartiles; {machine['cores']} cores, "
-        f"Linux {machine['kernel']}, {pins}.{busy}"
+        f"`scripts/bench-peers.sh`: medians over the rounds and, of three or more, quartiles in brackets; {machine['cores']} cores, "
+        f"Linux {kernel}, {pins}.{busy}"
     )
     paragraphs = [said, f"Versions: {versions}."]
     return "\n\n".join(textwrap.fill(text, 128, break_long_words=False, break_on_hyphens=False) for text in paragraphs)
