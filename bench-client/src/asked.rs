@@ -5,6 +5,7 @@ use crate::cli::{Common, Message, Mode};
 use crate::clock::SECOND;
 use crate::disruption::Disruption;
 use crate::pace::Pace;
+use crate::rooms::Rooms;
 use crate::settings::{Load, Publish};
 use crate::slow::Slow;
 use crate::spoken::Said;
@@ -28,6 +29,8 @@ pub(crate) struct Asked {
     pub(crate) disruption: Option<(Disruption, Backoff)>,
     /// Who reads slowly.
     pub(crate) slow: Option<Slow>,
+    /// Who talks to whom.
+    pub(crate) rooms: Option<Rooms>,
     /// How the end differs from the beginning is told.
     pub(crate) is_soak: bool,
 }
@@ -48,6 +51,7 @@ impl Asked {
             is_storm: false,
             disruption: None,
             slow: None,
+            rooms: None,
             is_soak: false,
         }
     }
@@ -62,6 +66,7 @@ impl Asked {
             Mode::Ack(flags) => flags.asked(),
             Mode::Churn(flags) => flags.asked(),
             Mode::Slow(flags) => flags.asked(),
+            Mode::Rooms(flags) => flags.asked(),
             Mode::Soak(flags) => flags.asked(),
             Mode::FindMax(flags) => flags.first(),
             Mode::Reconnect(flags) => flags.asked(),

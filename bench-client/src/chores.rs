@@ -23,6 +23,9 @@ impl Worker {
         self.publish_live();
         if !self.is_drained && now >= self.traffic.window.1 {
             let is_late = now >= self.shared.drain_to.load(Relaxed);
+            if is_late || self.outbound.next_due() > now {
+                self.tell_what_was_said();
+            }
             let published = self.shared.published.load(Relaxed) as u32;
             let is_quiet = self.outbound.next_due() > now
                 && self.conns.iter().all(|(_, conn)| {
@@ -31,6 +34,7 @@ impl Worker {
                         missing == 0
                             && conn.echoes.outstanding(conn.sent) == 0
                             && conn.publishes.outstanding(published) == 0
+                            && self.has_heard_all(conn)
                     }
                 });
             if is_late || is_quiet {
@@ -74,6 +78,7 @@ impl Worker {
         let published = self.shared.published.load(Relaxed) as u32;
         self.drop_slow_readers(published);
         for slot in self.slots(|conn| conn.phase == Phase::Open) {
+            self.settle_room(slot);
             let conn = &mut self.conns[slot];
             conn.echoes.give_up(conn.sent);
             if !conn.is_publisher {

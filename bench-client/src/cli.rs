@@ -99,6 +99,8 @@ pub(crate) enum Mode {
     Slow(scenarios::slow::Flags),
     /// A long run at a modest load: does memory grow, do times
     Soak(scenarios::soak::Flags),
+    /// Rooms in which everybody talks to the others: what comes to each, checked for each sender
+    Rooms(scenarios::rooms::Flags),
     /// Round trips of Socket.IO: every connection emits events and checks that their acks carry the argument back
     Ack(scenarios::ack::Flags),
     /// All connections subscribe; one more publishes, and every delivery is checked and timed

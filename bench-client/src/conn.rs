@@ -68,6 +68,8 @@ pub(crate) struct Rest {
     pub(crate) announced: Option<Announced>,
     /// When its messages were sent, where replies do not say it; as long as the connection lasts.
     pub(crate) in_flight: Option<Box<InFlight>>,
+    /// What came of each member of its room, where there are rooms; as long as the connection lasts.
+    pub(crate) senders: Option<Box<[Sequence]>>,
     /// What it speaks, where that is not what all speak: until it has joined, or as long as it lasts.
     pub(crate) speech: Option<Box<SocketIo>>,
 }
@@ -135,7 +137,7 @@ impl Conn {
     /// Frees the boxed part if nothing is in it.
     pub(crate) fn tidy(&mut self) {
         let is_idle = |rest: &Rest| {
-            let Rest { opening, tls, unsent, carry, polling, announced, in_flight, speech } = rest;
+            let Rest { opening, tls, unsent, carry, polling, announced, in_flight, senders, speech } = rest;
             opening.is_none()
                 && tls.is_none()
                 && unsent.is_empty()
@@ -143,6 +145,7 @@ impl Conn {
                 && polling.is_none()
                 && announced.is_none()
                 && in_flight.is_none()
+                && senders.is_none()
                 && speech.is_none()
         };
         if self.rest.as_deref().is_some_and(is_idle) {

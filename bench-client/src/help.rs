@@ -32,6 +32,7 @@ const REPORT: &str = "The report (times are microseconds, as percentiles over th
                  connection that did not send it; unsent: due and not sent, for a connection was gone or its queue full;
                  timeouts: times a closed-loop connection heard nothing for --reply-timeout
   unmatched      messages that are no replies by --match, and the beginning of the first
+  misrouted      rooms mode: messages that came to a member of another room
   slow           slow mode: what the slow readers got; all other lines are about the others
   slow delivery  from when a publish was due until a slow reader had it
   drift          soak mode: medians over the first and the last tenth of the measured intervals

@@ -7,7 +7,11 @@ use crate::stats::Tally;
 /// What to say where messages came and not one of them was a reply; `None` where one was, or none came. `first` is the
 /// beginning of the first one, where it is known.
 pub(crate) fn not_in_kind(settings: &Settings, tally: &Tally, first: Option<&str>) -> Option<String> {
-    if settings.load == Load::None || settings.publish.is_some() || tally.received > 0 {
+    if settings.load == Load::None
+        || settings.publish.is_some()
+        || settings.rooms.is_some()
+        || tally.received > 0
+    {
         return None;
     }
     let (came, why) = match &settings.wording {

@@ -53,6 +53,7 @@ mod probe;
 mod progress;
 mod random;
 mod report;
+mod rooms;
 mod run;
 mod sampler;
 mod saturation;

@@ -24,6 +24,8 @@ pub(crate) const NOBODY: usize = usize::MAX;
 pub(crate) struct Outbound {
     load: Load,
     publish: Option<Publish>,
+    /// What the schedule's messages are for.
+    kind: Kind,
     /// This worker's part of the open-loop rate.
     share: f64,
     tick: u64,
@@ -50,6 +52,7 @@ impl Outbound {
         Self {
             load: settings.load,
             publish: settings.publish,
+            kind: if settings.rooms.is_some() { Kind::Publish } else { Kind::Echo },
             share,
             tick: settings.tick,
             // Two workers with the same times would send in step.
@@ -187,7 +190,7 @@ impl Outbound {
             match conns.get_mut(slot) {
                 Some(conn) => {
                     let times = schedule.times(due);
-                    if let Err(error) = traffic.send_due(conn, Kind::Echo, times, now) {
+                    if let Err(error) = traffic.send_due(conn, self.kind, times, now) {
                         failed.push((slot, error));
                     }
                 }

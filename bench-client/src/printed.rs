@@ -77,6 +77,9 @@ impl fmt::Display for Report {
             let first = self.strange.as_deref().unwrap_or_default();
             writeln!(f, "unmatched     {} messages, the first: {first}", tally.unmatched)?;
         }
+        if tally.misrouted > 0 {
+            writeln!(f, "misrouted     {} messages came to a member of another room", tally.misrouted)?;
+        }
         if let Some(slow) = &self.slow {
             write!(f, "{slow}")?;
         }

@@ -165,6 +165,7 @@ pub(crate) fn failures(tally: &Tally, expects_echoes: bool, expects_deliveries: 
         (tally.duplicated, "messages arrived twice"),
         (tally.reordered, "messages arrived out of order"),
         (tally.corrupt, "messages came back changed or were not expected"),
+        (tally.misrouted, "messages came to another room"),
         (tally.unsent, "messages were due and could not be sent"),
     ];
     let mut lines: Vec<_> = counts

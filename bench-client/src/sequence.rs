@@ -58,6 +58,11 @@ impl Sequence {
         }
     }
 
+    /// Waits for nothing of what was sent: it goes to others.
+    pub(crate) fn forget(&mut self, sent: u32) {
+        *self = Self { next: sent & SEQUENCE_MASK, gaps: None };
+    }
+
     /// How many were overtaken or given up and never arrived.
     pub(crate) fn missing(&self) -> u64 {
         self.gaps.as_ref().map_or(0, |gaps| gaps.0.iter().map(|&(_, run)| u64::from(run)).sum())

@@ -11,12 +11,16 @@ use crate::clock::SECOND;
 use crate::disruption::Disruption;
 use crate::openings::Dialects;
 use crate::pace::Arrivals;
+use crate::rooms::Rooms;
 use crate::share;
 use crate::slow::Slow;
 use crate::socketio::SocketIo;
 use crate::spoken::Transport;
 use crate::table::Table;
 use crate::wording::Wording;
+
+/// What stands for a connection's room in a URL.
+const ROOM: &str = "${room}";
 
 /// How echo messages are sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) disruption: Option<(Disruption, Backoff)>,
     /// Who reads slowly.
     pub(crate) slow: Option<Slow>,
+    /// Who talks to whom.
+    pub(crate) rooms: Option<Rooms>,
     /// How the end differs from the beginning is told.
     pub(crate) is_soak: bool,
     /// What is spoken, where it is not plain messages.
@@ -100,7 +106,7 @@ impl Settings {
         let Asked {
             mode,
             throng_path,
-            common,
+            mut common,
             message,
             mut said,
             load,
@@ -110,6 +116,7 @@ impl Settings {
             is_storm,
             disruption,
             slow,
+            rooms,
             is_soak,
         } = asked;
         if publish.is_some_and(|publish| publish.every < 1000) {
@@ -117,8 +124,24 @@ impl Settings {
                 "at most a million publishes per second are possible; use --burst for more messages".into()
             );
         }
-        let table = common.opening.table()?;
-        let wording = message.words.wording(table.as_ref(), publish.is_some(), said.is_acked)?;
+        let mut table = common.opening.table()?;
+        if let Some(rooms) = rooms {
+            if table.is_some() || common.connections > 2_000_000 {
+                return Err(
+                    "rooms takes no --csv, and at most 2,000,000 connections: fewer --rooms or --members"
+                        .into(),
+                );
+            }
+            if common.url.as_ref().is_some_and(|url| !url.contains(ROOM)) {
+                return Err(format!(
+                    "the URL of rooms has {ROOM} in it, as in ws://HOST:PORT/topic/bench-{ROOM}"
+                ));
+            }
+            table = Some(Arc::new(Table::of_numbers("room", rooms.count)));
+            common.url = common.url.map(|url| url.replace(ROOM, "${csv.room}"));
+        }
+        let wording =
+            message.words.wording(table.as_ref(), publish.is_some() || rooms.is_some(), said.is_acked)?;
         said.is_binary = message.binary && mode != "idle";
         said.size = wording.is_none().then_some(message.size);
         let (socket_io, dialects) =
@@ -200,6 +223,7 @@ impl Settings {
             is_storm,
             disruption,
             slow,
+            rooms,
             is_soak,
             socket_io,
             dialects,

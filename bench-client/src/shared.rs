@@ -1,7 +1,7 @@
 //! What the main thread and the workers share: the run's times, and a place for each worker's last second.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::clock::{Clock, SECOND};
 use crate::moments::Moments;
@@ -34,6 +34,10 @@ pub(crate) struct Shared {
     pub(crate) drain_to: AtomicU64,
     /// All connections are cut, or were.
     pub(crate) cut_at: AtomicU64,
+    /// With rooms, by connection: how many messages it sent, once that is known.
+    pub(crate) said: Vec<AtomicU32>,
+    /// Workers that have told that.
+    pub(crate) told: AtomicUsize,
     /// Messages published so far.
     pub(crate) published: AtomicU64,
     /// Workers that have all their connections open or given up.
@@ -60,6 +64,8 @@ pub(crate) struct Live {
 
 impl Shared {
     pub(crate) fn new(settings: Settings, handshake: Openings, trust: Option<Trust>, workers: usize) -> Self {
+        let talkers = settings.rooms.map_or(0, |_| settings.common.connections);
+        let said = std::iter::repeat_with(|| AtomicU32::new(0)).take(talkers).collect();
         let never = || AtomicU64::new(NEVER);
         let live = || Mutex::new(Live { tally: Tally::default(), opening: 0, moments: Moments::new() });
         Self {
@@ -72,6 +78,8 @@ impl Shared {
             window_to: never(),
             drain_to: never(),
             cut_at: never(),
+            said,
+            told: AtomicUsize::new(0),
             published: AtomicU64::new(0),
             settled: AtomicUsize::new(0),
             drained: AtomicUsize::new(0),

@@ -57,6 +57,8 @@ tally! {
     delivered_in_window,
     /// Published messages that came back to their publisher. Some servers send them so; they are no deliveries.
     returned,
+    /// Messages that came to a member of another room.
+    misrouted,
     /// Messages that never arrived.
     lost,
     /// Messages that arrived again.

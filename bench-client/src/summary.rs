@@ -101,7 +101,8 @@ pub(crate) fn summarise(
         ));
     }
     let expects_echoes = expects_echoes(settings, interrupted) && other_kind.is_none();
-    let mut failures = failures(&judged, expects_echoes, settings.publish.is_some() && !interrupted);
+    let is_heard = settings.publish.is_some() || settings.rooms.is_some();
+    let mut failures = failures(&judged, expects_echoes, is_heard && !interrupted);
     failures.extend(other_kind);
     let comeback = settings.disruption.map(|(what, _)| Comeback::of(what, &mut stats));
     if let Some(comeback) = comeback.as_ref().filter(|_| !interrupted) {
@@ -252,7 +253,7 @@ pub(crate) fn silence(settings: &Settings, tally: &Tally) -> Option<String> {
 }
 
 fn expects_echoes(settings: &Settings, interrupted: bool) -> bool {
-    settings.load != Load::None && !interrupted
+    settings.load != Load::None && settings.rooms.is_none() && !interrupted
 }
 
 /// The tick of an open loop that has one.
@@ -307,6 +308,9 @@ fn load(settings: &Settings) -> String {
     let publish = settings
         .publish
         .map(|publish| format!("{} published every {:?}, {size} B", publish.burst, time(publish.every)));
-    let parts: Vec<_> = echo.into_iter().chain(publish).collect();
+    let rooms = settings
+        .rooms
+        .map(|rooms| format!("each to the others of {} rooms of {}", rooms.count, rooms.members));
+    let parts: Vec<_> = echo.into_iter().chain(publish).chain(rooms).collect();
     if parts.is_empty() { "idle".into() } else { parts.join("; ") }
 }

@@ -32,6 +32,13 @@ impl Table {
         Self::parse(path, &text)
     }
 
+    /// A table of one column, with the numbers below `count` in it.
+    pub(crate) fn of_numbers(column: &str, count: u32) -> Self {
+        let rows = (0..count).map(|number| format!("{number}\n"));
+        let csv = std::iter::once(format!("{column}\n")).chain(rows).collect::<String>();
+        Self::parse(Path::new(column), &csv).expect("digits on lines of their own are a table")
+    }
+
     fn parse(path: &Path, csv: &str) -> Result<Self, String> {
         let wrong = |line: u32, what: String| Err(format!("{}:{line}: {what}", path.display()));
         if csv.len() > FILE_BYTES_MAX {

@@ -53,6 +53,7 @@ pub(crate) struct Traffic {
     pipeline: u32,
     is_open_loop: bool,
     publisher: Option<u32>,
+    pub(crate) rooms: Option<crate::rooms::Rooms>,
     form: Form,
     pub(crate) opcode: Opcode,
     /// What follows the stamp in every message.
@@ -88,6 +89,7 @@ impl Traffic {
             role: if settings.raw_echo { Role::Server } else { Role::Client },
             pipeline,
             is_open_loop,
+            rooms: settings.rooms,
             publisher: settings.publish.map(|_| settings.common.connections as u32),
             form: match (&settings.wording, spoken) {
                 (Some(_), _) => Form::Worded,
@@ -224,7 +226,7 @@ impl Traffic {
                     self.delivery(conn, stamp, now);
                 }
             }
-            _ => self.stats.tally.corrupt += 1,
+            _ => self.heard_in_room(conn, stamp, now),
         }
     }
 
@@ -281,7 +283,7 @@ impl Traffic {
     }
 
     /// Counts what an arrival means; whether it is the first of its message.
-    fn judge(&mut self, arrival: Arrival) -> bool {
+    pub(crate) fn judge(&mut self, arrival: Arrival) -> bool {
         match arrival {
             Arrival::Expected | Arrival::Ahead => {}
             Arrival::Reordered => self.stats.tally.reordered += 1,
@@ -290,7 +292,7 @@ impl Traffic {
         arrival != Arrival::Duplicate
     }
 
-    fn is_in_window(&self, time: u64) -> bool {
+    pub(crate) fn is_in_window(&self, time: u64) -> bool {
         self.window.0 <= time && time < self.window.1
     }
 

@@ -70,6 +70,8 @@ pub(crate) struct Worker {
     chores_at: u64,
     is_settled: bool,
     pub(crate) is_drained: bool,
+    /// Whether it has told what was said in rooms.
+    pub(crate) has_told: bool,
     pub(crate) close_by: Option<u64>,
 }
 
@@ -119,6 +121,7 @@ impl Worker {
             chores_at: now,
             is_settled: false,
             is_drained: false,
+            has_told: false,
             close_by: None,
             shared,
         })
@@ -368,6 +371,10 @@ impl Worker {
         if conn.phase == Phase::Open {
             let stats = &mut self.traffic.stats;
             stats.tally.closed_by_server += 1;
+            if let Some(said) = self.shared.said.get(conn.number as usize) {
+                said.store(conn.sent, Relaxed);
+                conn.echoes.forget(conn.sent);
+            }
             stats.error(end.to_string());
             conn.echoes.give_up(conn.sent);
             stats.tally.lost += conn.echoes.missing() + conn.publishes.missing();

@@ -7,6 +7,7 @@ pub(crate) mod churn;
 pub(crate) mod connect;
 pub(crate) mod find_max;
 pub(crate) mod reconnect;
+pub(crate) mod rooms;
 pub(crate) mod slow;
 pub(crate) mod soak;
 

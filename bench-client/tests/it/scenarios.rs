@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::house::{bench_installed, throng, throng_at};
-use crate::support::{assert_clean, bench, bench_strictly, echo};
+use crate::support::{assert_clean, bench, bench_strictly, echo, relay};
 
 #[test]
 fn a_storm_is_timed_from_when_each_connection_was_due_and_told_as_a_curve() {
@@ -185,4 +185,39 @@ fn a_soak_tells_how_its_end_differs_from_its_beginning() {
     assert!(
         said.stdout.contains("\ndrift         p50 ") && said.stdout.contains(" MiB, first tenth to last\n")
     );
+}
+
+#[test]
+fn in_rooms_everybody_hears_the_others_and_each_sender_is_checked() {
+    let url = format!("ws://{}/topic/bench-${{room}}", throng());
+    let flags = "--rooms 5 --members 4 --threads 2 --rate 400 --duration 1s --warmup 0s";
+    let said = bench(&format!("rooms {url} {flags}"));
+    assert_clean(&said);
+    assert_eq!((said.count("opened"), said.count("published"), said.count("misrouted")), (20, 400, 0));
+    assert_eq!(said.count("delivered"), 400 * 3, "{}", said.stdout);
+    assert_eq!(said.figure("/delivery/count"), 1200.0, "{}", said.stdout);
+
+    // One topic for all of them is no rooms: the 16 of the other four hear it too.
+    let url = format!("ws://{}/topic/all?${{room}}", throng());
+    let said = bench(&format!("rooms {url} {flags}"));
+    assert_eq!(
+        (said.code, said.count("delivered"), said.count("lost")),
+        (Some(1), 1200, 0),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(said.count("misrouted"), 400 * 16, "{}", said.stdout);
+
+    // A relay that forgets the third message of every sender.
+    let forgetful = relay(|number| number == 3);
+    let url = format!("ws://{forgetful}/${{room}}");
+    let said = bench(&format!(
+        "rooms {url} --rooms 1 --members 6 --rate 120 --duration 1s --warmup 0s --drain 500ms"
+    ));
+    let counts = (said.code, said.count("published"), said.count("delivered"), said.count("lost"));
+    assert_eq!(counts, (Some(1), 120, (120 - 6) * 5, 6 * 5), "{}", said.stdout);
+
+    let said = bench("rooms ws://127.0.0.1:1/topic/all");
+    assert_eq!(said.code, Some(2));
+    assert!(said.stderr.contains("the URL of rooms has ${room} in it"), "{}", said.stderr);
 }
