@@ -58,7 +58,7 @@ def broadcast(peer, server, url, options):
     lasting = ["--duration", f"{2 * every}s", "--warmup", f"{every}s", "--drain", "30s"]
     report = server.bench("broadcast", url + peer.topic, *flags, *lasting)
     # Of two publishes under way at once many members get both with one send, which is another workload.
-    if report["last_delivery"]["max"] > every * 1e6:
+    if not options.short and report["last_delivery"]["max"] > every * 1e6:
         sys.exit(f"a publish took {report['last_delivery']['max'] / 1e6:.1f} s to reach all, so that the next came before that")
     return {"cpu": report["server"]["cpu_microseconds_per_message"], "last": report["last_delivery"]["p50"] / 1000}
 
