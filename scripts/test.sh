@@ -84,7 +84,8 @@ stage crates few_crates
 stage clippy cargo clippy --locked --workspace --all-targets -- -D warnings
 stage library cargo clippy --locked --package throng --no-default-features --lib -- -D warnings
 # tests/tidy, which reads the sources, is among them.
-stage test cargo test --locked --workspace --no-fail-fast
+# The simulators' seeds are a stage of their own, optimised.
+stage test env THRONG_SIM_SEEDS=50 cargo test --locked --workspace --no-fail-fast
 stage doc documented
 stage release cargo build --locked --release --workspace --bins --example raw_epoll --example io_server --example raw_epoll_client
 # The long runs in short: that they work, not what they measure.

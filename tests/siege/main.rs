@@ -50,8 +50,9 @@ fn main() {
     let mut report = Report::default();
     // Flags are those of a test's harness, and mean nothing here.
     let names: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let is_wanted =
-        |name: &str| names.is_empty() || names.iter().any(|wanted| name.contains(wanted.as_str()));
+    let is_named = |name: &str| names.iter().any(|wanted| name.contains(wanted.as_str()));
+    // Unnamed, which is how `cargo test` runs it: the one part that is not about times, and so is worth something unoptimised.
+    let is_wanted = |name: &str| if names.is_empty() { name == "churn" } else { is_named(name) };
     if is_wanted("floods") {
         floods(&mut report);
     }
