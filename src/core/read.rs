@@ -78,9 +78,13 @@ impl<S: Service, I: Io> Shard<S, I> {
                 conn.flags.clear(Flags::READABLE);
             }
             Ok(_) => self.core.push_more(key),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            // Over TLS this may mean that what came is no plaintext yet; then the end is still to be read, and no event tells so.
+            Err(error)
+                if error.kind() == io::ErrorKind::WouldBlock && !conn.flags.any(Flags::READ_CLOSED) =>
+            {
                 return conn.flags.clear(Flags::READABLE);
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.core.push_more(key),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return self.core.push_more(key),
             Err(error) => {
                 return match cause_of(&error) {

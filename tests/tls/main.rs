@@ -3,6 +3,7 @@
 mod certs;
 mod client;
 mod echo;
+mod fins;
 mod floods;
 mod moves;
 mod proxied;
