@@ -15,6 +15,9 @@ pub(super) const RECORD_PLAIN_MAX: usize = 16 << 10;
 /// Bytes of a record on the wire: header, and what TLS 1.2 lets protection add (RFC 5246 §6.2.3).
 pub(super) const RECORD_WIRE_MAX: usize = 5 + RECORD_PLAIN_MAX + 2048;
 
+/// What a client gets whose handshake is longer than is kept of one: a fatal alert, decode_error (RFC 8446 §6).
+const TOO_LONG: [u8; 7] = [21, 3, 3, 0, 2, 2, 50];
+
 /// Where a session stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
@@ -56,6 +59,12 @@ impl Out {
 
     pub(super) fn clear(&mut self) {
         self.filled = 0;
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.truncate(self.filled);
+        self.bytes.extend_from_slice(bytes);
+        self.filled = self.bytes.len();
     }
 
     /// Appends what `write` puts into the room that it is given; asked for more room it says how much.
@@ -147,7 +156,11 @@ impl Session {
         if self.stage == Stage::Handshake && !self.conn.is_handshaking() {
             self.stage = Stage::Open;
         }
+        let was = self.stage;
         self.keep(&wire[at..], kept_max);
+        if was == Stage::Handshake && self.stage == Stage::Failed {
+            out.extend(&TOO_LONG);
+        }
         bytes
     }
 

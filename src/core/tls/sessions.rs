@@ -170,14 +170,15 @@ impl Sessions {
             session.receive(&mut wire[..filled], RECORD_PLAIN_MAX, direct, &mut self.out, self.kept_max);
         if was == Stage::Handshake {
             match session.stage {
-                Stage::Handshake if self.out.filled().is_empty() => {}
-                // The dear part: keys were agreed upon, and signed.
-                Stage::Handshake => self.handshakes_left -= 1,
+                // The dear part: keys were agreed upon, and signed. What comes behind it may have failed already.
+                Stage::Handshake | Stage::Failed if self.out.filled().len() > REFUSAL.len() => {
+                    self.handshakes_left -= 1;
+                }
+                Stage::Handshake | Stage::Failed => {}
                 Stage::Open | Stage::Ended => {
                     self.counters.tls_handshakes.add(1);
                     self.counters.tls_resumed.add(u64::from(session.is_resumed()));
                 }
-                Stage::Failed => {}
             }
         }
         session.send(&mut stream, self.out.filled())?;

@@ -242,6 +242,23 @@ fn a_handshake_beyond_the_budget_waits_for_the_next_turn() {
 }
 
 #[test]
+fn a_handshake_that_fails_behind_its_dear_part_is_taken_from_the_budget() {
+    let mut both = Both::new(&rustls::version::TLS13, 1);
+    let (tls, _) = tls();
+    both.client_speaks();
+    let hello: Vec<u8> = both.pipe.inbound.iter().copied().collect();
+    both.pipe.inbound.extend(b"\x17\x03\x03\x00\x20and then no record of this sort...");
+    assert_eq!(both.read(&mut []).unwrap_err().kind(), ErrorKind::InvalidData);
+    assert!(both.pipe.outbound.len() > 500, "keys were agreed upon, and signed");
+    both.sessions.await_hello(6, tls);
+    let mut second =
+        Pipe { inbound: hello.into(), read_max: usize::MAX, room: usize::MAX, ..Pipe::default() };
+    let mut scratch = vec![0; 64 << 10];
+    let read = both.sessions.read(6, &mut second, &mut [IoSliceMut::new(&mut scratch)]);
+    assert_eq!(read.unwrap_err().kind(), ErrorKind::Interrupted);
+}
+
+#[test]
 fn who_breaks_tls_gets_its_alert_and_who_speaks_http_is_left_in_the_clear() {
     let oversized = [&b"\x16\x03\x01\x7f\xff"[..], &[0; 17 << 10]].concat();
     for (said, kind) in [
@@ -294,6 +311,7 @@ fn a_handshake_in_many_pieces_is_kept_up_to_its_limit() {
         reads += 1;
     }
     assert!((6..=7).contains(&reads), "16 KiB were kept: {reads}");
+    assert_eq!(both.pipe.outbound, [21, 3, 3, 0, 2, 2, 50], "an alert: decode_error");
 }
 
 #[test]
