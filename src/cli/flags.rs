@@ -42,7 +42,8 @@ Served: / and /chat are pages for browsers; a WebSocket on /topic/NAME gets what
 other path it is an echo; /healthz answers ok, and /readyz so until the server ends. For the load generator are the WebSocket on /bench and Socket.IO's namespace
 /bench.
 
-Exit codes: 0 stopped by SIGINT or SIGTERM, 1 failed, 2 told something wrong, 3 stopped and connections were cut.";
+Exit codes: 0 stopped by SIGINT or SIGTERM, 1 failed, 2 told something wrong, 3 stopped and connections were cut;
+143, or 130: a second signal ended it at once.";
 
 fn command() -> clap::Command {
     let defaults = Options::default();

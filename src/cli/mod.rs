@@ -24,7 +24,7 @@ mod sources;
 mod startup;
 mod value;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -74,8 +74,8 @@ fn serve(flags: &Flags) -> Result<(), Failure> {
     start_log()?;
     // Before the shards start: with fd tables of their own they must find the signals' pipe in theirs. And before the
     // fds are counted that are left for connections.
-    let signals = signals::catch(!settled.options.own.bind_tls.is_empty())
-        .map_err(|error| Failure::host("catch signals", error))?;
+    let has_certificates = !settled.options.own.bind_tls.is_empty();
+    let signals = signals::catch(has_certificates).map_err(|error| Failure::host("catch signals", error))?;
     let (prepared, builder) = build(&settled)?;
     let server = builder
         .socket_io(chat::describe)
@@ -85,7 +85,7 @@ fn serve(flags: &Flags) -> Result<(), Failure> {
     for line in startup::lines(&settled, &prepared, &server) {
         say(&line);
     }
-    signals::watch(signals, server.handle(), &prepared.config)
+    signals::watch(signals, server.handle(), &prepared.config, has_certificates)
         .map_err(|error| Failure::host("watch for signals", error))?;
     memory::watch().map_err(|error| Failure::host("start a thread", error))?;
     wait(server)
@@ -159,7 +159,9 @@ fn start_log() -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::builder().parse(if text.is_empty() { "warn" } else { &text });
     let right = "a level, such as warn or debug, or levels by module, such as warn,throng::server=info";
     let filter = filter.map_err(|_| Failure::wrong(format!("THRONG_LOG is {text}; it must be {right}")))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    // Colours are for people, and a file is none.
+    let is_terminal = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(io::stderr).init();
     Ok(())
 }
 

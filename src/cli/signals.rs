@@ -1,16 +1,17 @@
 //! SIGINT and SIGTERM: the first drains the server, the second ends it at once. SIGHUP: certificates are read again.
 
-use std::io;
+use std::io::{self, IsTerminal};
+use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use throng::{Config, Handle};
 
-/// Catches those that end it from here on, and SIGHUP where there is something to read again: elsewhere it ends the program
-/// with its terminal, as ever. Called before the shards start.
+/// Catches those that end it from here on, and SIGHUP: a service is told so to read again what it can. Only at a terminal, and with
+/// no certificates, that ends the program with its terminal, as ever. Called before the shards start.
 pub(super) fn catch(has_certificates: bool) -> io::Result<Signals> {
     let signals = Signals::new([SIGINT, SIGTERM])?;
-    if has_certificates {
+    if has_certificates || !io::stderr().is_terminal() {
         signals.handle().add_signal(SIGHUP)?;
     }
     Ok(signals)
@@ -18,13 +19,22 @@ pub(super) fn catch(has_certificates: bool) -> io::Result<Signals> {
 
 /// Drains the server at the first one, as the settings have it. The second ends the process as the signal would have, with
 /// 128 + its number.
-pub(super) fn watch(mut signals: Signals, handle: Handle, settings: &Config) -> io::Result<()> {
+pub(super) fn watch(
+    mut signals: Signals,
+    handle: Handle,
+    settings: &Config,
+    has_certificates: bool,
+) -> io::Result<()> {
     let (delay, grace) = (settings.drain_delay, settings.grace());
     let told = move || {
         let mut stops = 0;
         for signal in signals.forever() {
             if signal == SIGHUP {
-                reload(&handle);
+                if has_certificates {
+                    reload(&handle);
+                } else {
+                    super::say("SIGHUP: there are no certificates to read again");
+                }
                 continue;
             }
             stops += 1;
@@ -39,17 +49,21 @@ pub(super) fn watch(mut signals: Signals, handle: Handle, settings: &Config) -> 
             handle.drain();
         }
     };
-    std::thread::Builder::new().name("throng-signals".to_owned()).spawn(told)?;
+    thread::Builder::new().name("throng-signals".to_owned()).spawn(told)?;
     Ok(())
 }
 
-/// A file that cannot be used is said, and nothing else changes.
+/// A file that cannot be used is said, and nothing else changes. On a thread of its own, since a file system that hangs must not keep
+/// the next signal waiting.
 fn reload(handle: &Handle) {
-    match handle.reload_tls() {
+    let handle = handle.clone();
+    let read = move || match handle.reload_tls() {
         Ok(()) => super::say("SIGHUP: new TLS connections get the certificates that the files hold now"),
-        Err(error) => {
-            tracing::error!(%error, "SIGHUP: the certificates stay as they were");
-            super::say(&format!("SIGHUP: the certificates stay as they were: {error}"));
-        }
+        Err(error) => super::say(&format!("SIGHUP: the certificates stay as they were: {error}")),
+    };
+    if let Err(error) = thread::Builder::new().name("throng-reload".to_owned()).spawn(read) {
+        super::say(&format!(
+            "SIGHUP: the certificates stay as they were: no thread could be started: {error}"
+        ));
     }
 }

@@ -43,6 +43,17 @@ fn a_signal_closes_with_1001_and_ends_well() {
 }
 
 #[test]
+fn a_service_without_certificates_outlives_a_reload() {
+    let mut server = Running::start(&[]);
+    let _standing = server.client("/");
+    server.signal(Signal::HUP);
+    let said = server.line();
+    assert!(said.contains("no certificates"), "{said}");
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     for (signal, expected) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         // Long enough to fail the test if it were waited for.

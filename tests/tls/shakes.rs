@@ -61,6 +61,8 @@ fn what_is_no_certificate_or_not_its_key_is_said() {
     }
     let said = Tls::from_files("/nowhere.pem", "/nowhere.key").unwrap_err().to_string();
     assert!(said.starts_with("cannot read /nowhere.pem"), "{said}");
+    let said = Tls::from_files("/dev/zero", "/dev/zero").unwrap_err().to_string();
+    assert!(said.contains("no regular file"), "{said}");
 }
 
 #[test]

@@ -160,6 +160,19 @@ impl fmt::Debug for Tls {
     }
 }
 
+/// What a PEM file may have: more than a thousand certificates.
+const PEM_BYTES_MAX: u64 = 4 << 20;
+
+/// Reads a file that has an end: a pipe would hold whoever reads it, and a device would fill the memory.
+fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let file = fs::metadata(path)?;
+    if !file.is_file() || file.len() > PEM_BYTES_MAX {
+        let what = format!("it is no regular file of at most {PEM_BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    fs::read(path)
+}
+
 impl Source {
     fn files(cert: &Path, key: &Path) -> Self {
         Self::Files { cert: cert.to_owned(), key: key.to_owned() }
@@ -167,7 +180,7 @@ impl Source {
 
     fn read(&self) -> Result<(Vec<u8>, Vec<u8>), SetupError> {
         let read = |path: &Path| {
-            fs::read(path).map_err(|error| {
+            read_regular(path).map_err(|error| {
                 let advice = "it must be a PEM file that this user may read";
                 SetupError::host(format!("read {}", path.display()), error, advice)
             })
