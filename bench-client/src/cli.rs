@@ -8,6 +8,7 @@ use crate::help;
 use crate::openings::OpeningFlags;
 use crate::outputs::Outputs;
 use crate::pace::Pace;
+use crate::remote::coordinator;
 use crate::scenarios;
 use crate::spoken::{Events, Publishes, Spoken};
 use crate::trust::TlsFlags;
@@ -237,6 +238,8 @@ pub(crate) struct Common {
     pub(crate) server_pid: Option<u32>,
     #[command(flatten)]
     pub(crate) outputs: Outputs,
+    #[command(flatten)]
+    pub(crate) remote: coordinator::RemoteFlags,
     /// Never sleep: each worker thread takes a whole core and asks for what has come without waiting. To wake a sleeping
     /// client is part of what a send costs its server, and how often that happens varies; without it figures are steadier
     #[arg(long)]

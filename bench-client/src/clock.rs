@@ -17,8 +17,28 @@ impl Clock {
         Self { epoch: Instant::now() }
     }
 
+    /// The same clock, reading `ahead` nanoseconds less, or more if that is negative.
+    pub(crate) fn set_back(self, ahead: i64) -> Self {
+        let by = std::time::Duration::from_nanos(ahead.unsigned_abs());
+        let epoch = if ahead < 0 { self.epoch.checked_sub(by) } else { self.epoch.checked_add(by) };
+        Self { epoch: epoch.unwrap_or(self.epoch) }
+    }
+
     /// Nanoseconds since the start; 2⁶⁴ of them last 584 years.
     pub(crate) fn now(&self) -> u64 {
         self.epoch.elapsed().as_nanos() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_set_back_and_forth() {
+        let clock = Clock::start();
+        let ahead = clock.set_back(-5_000_000_000);
+        assert!(ahead.now() >= 5 * SECOND && ahead.now() < clock.now() + 6 * SECOND);
+        assert!(ahead.set_back(5_000_000_000).now() < 4 * SECOND);
     }
 }

@@ -15,6 +15,7 @@ const REPORT: &str = "The report (times are microseconds, as percentiles over th
   connect time   from the first attempt at a connection (with --connect-rate: from when it was due) until it may send: TCP,
                  TLS, handshake, and namespace
   open after     connect mode: when which share of the connections was open, counted from the beginning
+  worker         with --workers: who took part, and how far its clock may be from this one's
   tls            TLS handshakes carried through, how many of them resumed a session, version and cipher suite
   tls handshake  from the first byte of a TLS handshake to its last
   echo           messages sent and come back over the whole run, and how many came back a second while measured

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::cli::{Cli, Mode};
+use crate::remote::coordinator;
 use crate::run::{self, Refusal, Site};
 use crate::scenarios::find_max;
 use crate::settings::Settings;
@@ -25,7 +26,11 @@ pub(crate) fn carry_out(cli: Cli, site: &mut Site, stop: &Arc<AtomicBool>) -> Re
     let settings = Settings::new(cli).map_err(Refusal::Usage)?;
     let outputs = settings.common.outputs.clone();
     outputs.prepare().map_err(Refusal::Usage)?;
-    let (report, mut stats) = run::run(settings, site, stop)?;
+    let (report, mut stats) = if settings.common.remote.workers.is_empty() {
+        run::run(settings, site, stop)?
+    } else {
+        coordinator::run(settings, stop)?
+    };
     print!("{report}");
     outputs.write(&report, &mut stats).map_err(Refusal::Usage)?;
     // What a saturated client counts as lost it may not have got round to reading.

@@ -52,6 +52,7 @@ mod printed;
 mod probe;
 mod progress;
 mod random;
+mod remote;
 mod report;
 mod rooms;
 mod run;
@@ -96,6 +97,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use jobs::{SERVER, USAGE};
+use remote::part;
 use run::{Refusal, Site};
 use task::Task;
 
@@ -127,5 +129,6 @@ fn run_all() -> Result<u8, Refusal> {
         Task::Run(cli) => jobs::carry_out(*cli, &mut Site::default(), &stop),
         Task::Phases(flags) => phases::run(&flags, &stop),
         Task::Compare(flags) => compare::run(&flags).map(|()| 0).map_err(Refusal::Usage),
+        Task::Work(flags) => part::serve(&flags).map(|()| 0).map_err(Refusal::Usage),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::distribution::Times;
+use crate::remote::coordinator::Node;
 use crate::report::{Broadcast, Report};
 
 impl fmt::Display for Report {
@@ -14,6 +15,13 @@ impl fmt::Display for Report {
             "  {} connections, {} workers{tables}, measured for {:.3} s",
             self.connections, self.workers, self.window_seconds
         )?;
+        for Node { address, threads, clock_error_microseconds } in &self.nodes {
+            let error = clock_error_microseconds;
+            writeln!(
+                f,
+                "  worker      {address}: {threads} threads, its clock within {error:.1} µs of this one's"
+            )?;
+        }
         if self.raw_echo {
             writeln!(f, "  raw echo: the server sent the client's own frames back")?;
         }

@@ -10,6 +10,7 @@ use crate::curve::Curve;
 use crate::distribution::{Distribution, Times};
 use crate::drift::Drift;
 use crate::machine::Machine;
+use crate::remote::coordinator::Node;
 use crate::series::Sample;
 use crate::slow::SlowUse;
 use crate::stats::Tally;
@@ -107,6 +108,8 @@ pub(crate) struct Report {
     pub(crate) load: String,
     pub(crate) connections: usize,
     pub(crate) workers: usize,
+    /// The processes that carried the run out together, if it was not this one.
+    pub(crate) nodes: Vec<Node>,
     pub(crate) own_fd_tables: bool,
     pub(crate) raw_echo: bool,
     /// What was spoken above WebSocket, in words.

@@ -9,17 +9,18 @@ use std::time::Duration;
 use throng::sys::cpu::thread_times;
 use throng::sys::memory::{slab_bytes, user_memory};
 
-use crate::clock::SECOND;
+use crate::clock::{Clock, SECOND};
 use crate::disruption::{By, Disruption};
 use crate::openings::Openings;
 use crate::plan::Plan;
 use crate::preflight::{self, Limits};
 use crate::probe::probe;
+use crate::remote::part::Gate;
 use crate::report::Report;
 use crate::sampler::Used;
 use crate::server::Server;
 use crate::settings::Settings;
-use crate::shared::Shared;
+use crate::shared::{NEVER, Shared};
 use crate::stats::{Stats, Tally};
 use crate::summary::{Measured, summarise};
 use crate::target::Target;
@@ -50,6 +51,25 @@ pub(crate) struct Site {
     server: Option<Server>,
     /// Connections that it has to have room for, at least.
     pub(crate) room: usize,
+    /// What joins this run to others, if it is a part of one.
+    pub(crate) gate: Option<Gate>,
+}
+
+impl Site {
+    /// That of a part of a run.
+    pub(crate) fn part(gate: Gate) -> Self {
+        Self { gate: Some(gate), ..Self::default() }
+    }
+}
+
+/// A run that is over and not summed up yet.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) shared: Arc<Shared>,
+    url: String,
+    own_tables: bool,
+    pub(crate) measured: Measured,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Carries out a run. `stop` ends it early.
@@ -57,10 +77,26 @@ pub(crate) struct Site {
 /// # Errors
 /// Why it could not be begun, in one line.
 pub(crate) fn run(
-    mut settings: Settings,
+    settings: Settings,
     site: &mut Site,
     stop: &Arc<AtomicBool>,
 ) -> Result<(Report, Stats), Refusal> {
+    let Finished { shared, url, own_tables, measured, warnings } = measured(settings, site, stop)?;
+    Ok(summarise(&shared, url, own_tables, measured, warnings, stop.load(Relaxed)))
+}
+
+/// The same without its report.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn measured(
+    mut settings: Settings,
+    site: &mut Site,
+    stop: &Arc<AtomicBool>,
+) -> Result<Finished, Refusal> {
+    if !settings.common.remote.workers.is_empty() {
+        return Err(Refusal::Usage("--workers: a single run can be split, no search of several".into()));
+    }
     let host = preflight::host();
     let url = settings.common.url.clone();
     let dummy = format!("ws://127.0.0.1:1{}", settings.throng_path);
@@ -117,13 +153,15 @@ pub(crate) fn run(
         .map_err(Refusal::Server)?;
 
     let (own_tables, workers) = (plan.own_tables, plan.orders.len());
-    let shared = Arc::new(Shared::new(settings, handshake, trust, workers));
-    let watch = Watch::new(&shared, pid).map_err(Refusal::Usage)?;
+    let gate = site.gate.as_mut();
+    let clock = gate.as_ref().map_or_else(Clock::start, |gate| gate.clock);
+    let shared = Arc::new(Shared::new(settings, handshake, trust, workers, clock));
+    let intervals = gate.as_ref().map(|gate| gate.intervals.clone());
+    let watch = Watch::new(&shared, pid, intervals).map_err(Refusal::Usage)?;
     let mut run = Run { watch, shared, stop };
-    let mut measured = run.measure(plan, pid, is_local, own_server)?;
+    let mut measured = run.measure(plan, pid, is_local, own_server, gate)?;
     measured.series = run.watch.finish(&run.shared).map_err(Refusal::Usage)?;
-    let summary = summarise(&run.shared, url, own_tables, measured, warnings, stop.load(Relaxed));
-    Ok(summary)
+    Ok(Finished { shared: run.shared, url, own_tables, measured, warnings })
 }
 
 struct Run<'a> {
@@ -139,6 +177,7 @@ impl Run<'_> {
         pid: Option<u32>,
         is_local: bool,
         mut server: Option<&mut Server>,
+        gate: Option<&mut Gate>,
     ) -> Result<Measured, Refusal> {
         let shared = Arc::clone(&self.shared);
         let settings = &shared.settings;
@@ -171,7 +210,7 @@ impl Run<'_> {
         measured.own_bytes_per_connection = per_connection(own_before, pss_bytes(own));
         measured.slab_bytes_per_connection = per_connection(slab_before, slab_bytes().ok());
 
-        let from = shared.clock.now() + SECOND / 20;
+        let from = self.start_of_sending(gate);
         let window = (from + settings.warmup, from + settings.warmup + settings.duration);
         shared.window_from.store(window.0, Relaxed);
         shared.window_to.store(window.1, Relaxed);
@@ -242,6 +281,18 @@ impl Run<'_> {
                 .merge(stats.map_err(|error| Refusal::Usage(format!("a worker stopped: {error}")))?);
         }
         Ok(measured)
+    }
+
+    /// When sending starts: soon, or with the other parts of the run.
+    fn start_of_sending(&mut self, gate: Option<&mut Gate>) -> u64 {
+        if let Some(gate) = gate {
+            gate.connected();
+            let go = Arc::clone(&gate.go);
+            if !self.until("wait", |_| go.load(Relaxed) != NEVER) {
+                return go.load(Relaxed);
+            }
+        }
+        self.shared.clock.now() + SECOND / 20
     }
 
     fn start(&self, plan: Plan) -> Result<Vec<JoinHandle<std::io::Result<Stats>>>, Refusal> {

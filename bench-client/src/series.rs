@@ -106,6 +106,16 @@ impl Interval {
         (self.server_bytes, self.slab_bytes) = (next.server_bytes, next.slab_bytes);
     }
 
+    /// Adds what another worker did in the same interval.
+    pub(crate) fn beside(&mut self, other: &Self) {
+        self.add(other);
+        (self.open, self.opening) = (self.open + other.open, self.opening + other.opening);
+        self.busiest_thread = self.busiest_thread.max(other.busiest_thread);
+        self.server_cores = self.server_cores.or(other.server_cores);
+        self.server_bytes = self.server_bytes.or(other.server_bytes);
+        self.slab_bytes = self.slab_bytes.max(other.slab_bytes);
+    }
+
     fn add(&mut self, other: &Self) {
         self.grown.add(&other.grown);
         self.response.join(&other.response);
@@ -164,6 +174,16 @@ impl Series {
         }
         self.intervals.push(interval);
         self.last = 1;
+    }
+
+    /// Adds what another worker did, each interval to the one of these that ends with it or next.
+    pub(crate) fn beside(&mut self, other: &[Interval]) {
+        for theirs in other {
+            match self.intervals.iter_mut().find(|mine| mine.at > theirs.at - 1e-3) {
+                Some(mine) => mine.beside(theirs),
+                None => self.push(theirs.clone()),
+            }
+        }
     }
 
     /// The same as the report tells it.

@@ -63,7 +63,13 @@ pub(crate) struct Live {
 }
 
 impl Shared {
-    pub(crate) fn new(settings: Settings, handshake: Openings, trust: Option<Trust>, workers: usize) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        handshake: Openings,
+        trust: Option<Trust>,
+        workers: usize,
+        clock: Clock,
+    ) -> Self {
         let talkers = settings.rooms.map_or(0, |_| settings.common.connections);
         let said = std::iter::repeat_with(|| AtomicU32::new(0)).take(talkers).collect();
         let never = || AtomicU64::new(NEVER);
@@ -72,7 +78,7 @@ impl Shared {
             settings,
             handshake,
             trust,
-            clock: Clock::start(),
+            clock,
             traffic_from: never(),
             window_from: never(),
             window_to: never(),

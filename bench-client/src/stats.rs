@@ -1,5 +1,6 @@
 //! What a worker counts and times. Written by its thread alone; merged when the run is over.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
@@ -155,6 +156,14 @@ impl Recorder {
         }
     }
 
+    /// Adds times of the measured window that were recorded elsewhere.
+    ///
+    /// # Errors
+    /// That they are of another kind of histogram.
+    pub(crate) fn restore(&mut self, times: &Histogram<u64>) -> Result<(), String> {
+        self.window.add(times).map_err(|error| error.to_string())
+    }
+
     /// The times of the measured window.
     pub(crate) fn window(&mut self) -> &Histogram<u64> {
         self.settle();
@@ -211,7 +220,7 @@ pub(crate) struct Stats {
     /// From the first to the last byte of a TLS handshake.
     pub(crate) handshake: Recorder,
     /// Versions and cipher suites of TLS, and how often.
-    pub(crate) tls: BTreeMap<(&'static str, &'static str), u64>,
+    pub(crate) tls: BTreeMap<(Cow<'static, str>, Cow<'static, str>), u64>,
     /// By number of publish.
     pub(crate) reach: Vec<Reach>,
     /// The same of the slow readers, where there are any.
@@ -278,7 +287,7 @@ impl Stats {
         self.tally.handshakes += 1;
         self.tally.resumed += u64::from(is_resumed);
         self.handshake.record(took.as_nanos() as u64, true);
-        *self.tls.entry(spoken).or_default() += 1;
+        *self.tls.entry((spoken.0.into(), spoken.1.into())).or_default() += 1;
     }
 
     /// Takes note that publish `number` reached one more subscriber.
@@ -293,20 +302,25 @@ impl Stats {
         self.reach[index].join(Reach { intended, first: now, last: now, count: 1 });
     }
 
+    /// What it times, by name.
+    pub(crate) fn recorders(&mut self) -> [(&'static str, &mut Recorder); 9] {
+        [
+            ("response", &mut self.response),
+            ("service", &mut self.service),
+            ("delivery", &mut self.delivery),
+            ("slip", &mut self.slip),
+            ("lag", &mut self.lag),
+            ("connect", &mut self.connect),
+            ("ramp", &mut self.ramp),
+            ("back", &mut self.back),
+            ("handshake", &mut self.handshake),
+        ]
+    }
+
     /// Adds another worker's part.
     pub(crate) fn merge(&mut self, mut other: Self) {
         self.tally.add(&other.tally);
-        for (mine, theirs) in [
-            (&mut self.response, &mut other.response),
-            (&mut self.service, &mut other.service),
-            (&mut self.delivery, &mut other.delivery),
-            (&mut self.slip, &mut other.slip),
-            (&mut self.lag, &mut other.lag),
-            (&mut self.connect, &mut other.connect),
-            (&mut self.ramp, &mut other.ramp),
-            (&mut self.back, &mut other.back),
-            (&mut self.handshake, &mut other.handshake),
-        ] {
+        for ((_, mine), (_, theirs)) in self.recorders().into_iter().zip(other.recorders()) {
             mine.window.add(theirs.window()).expect("all windows have the same bounds");
         }
         self.reach.resize(self.reach.len().max(other.reach.len()), Reach::default());

@@ -153,6 +153,7 @@ pub(crate) fn summarise(
         load: load(settings),
         connections: settings.common.connections,
         workers: shared.live.len(),
+        nodes: Vec::new(),
         own_fd_tables,
         raw_echo: settings.raw_echo,
         spoken: settings

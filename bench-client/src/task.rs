@@ -3,6 +3,7 @@
 use clap::{Args, Command, FromArgMatches};
 
 use crate::cli::{self, Cli};
+use crate::remote::part;
 use crate::{compare, phases};
 
 /// What was asked for.
@@ -14,6 +15,8 @@ pub(crate) enum Task {
     Phases(phases::Flags),
     /// To compare reports.
     Compare(compare::Flags),
+    /// To carry out parts of runs.
+    Work(part::Flags),
 }
 
 /// The modes of a run, and what else there is.
@@ -22,9 +25,12 @@ fn command() -> Command {
         Command::new("run").about("Run the phases of a TOML file, one after the other on the same server");
     let compare =
         Command::new("compare").about("Compare reports that --json wrote: key figures, noise, curves");
+    let worker =
+        Command::new("worker").about("Carry out parts of runs that are started elsewhere with --workers");
     cli::command()
         .subcommand(phases::Flags::augment_args(phases))
         .subcommand(compare::Flags::augment_args(compare))
+        .subcommand(part::Flags::augment_args(worker))
 }
 
 impl Task {
@@ -35,6 +41,7 @@ impl Task {
         let task = match matches.subcommand() {
             Some(("run", matches)) => phases::Flags::from_arg_matches(matches).map(Self::Phases),
             Some(("compare", matches)) => compare::Flags::from_arg_matches(matches).map(Self::Compare),
+            Some(("worker", matches)) => part::Flags::from_arg_matches(matches).map(Self::Work),
             _ => Cli::from_arg_matches(&matches).map(|cli| Self::Run(Box::new(cli))),
         };
         task.unwrap_or_else(|error| error.format(&mut command).exit())

@@ -3,6 +3,7 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::Sender;
 
 use crate::clock::SECOND;
 use crate::hlog::Hlog;
@@ -25,6 +26,8 @@ pub(crate) struct Watch {
     series: Series,
     sampler: Sampler,
     hlog: Option<Hlog>,
+    /// Where intervals go besides, from a part of a larger run.
+    teller: Option<Sender<Interval>>,
     /// Nanoseconds, a multiple of [`LIVE_EVERY`].
     interval: u64,
     /// The end of the last interval.
@@ -41,7 +44,11 @@ impl Watch {
     ///
     /// # Errors
     /// That the interval log cannot be written.
-    pub(crate) fn new(shared: &Shared, server: Option<u32>) -> Result<Self, String> {
+    pub(crate) fn new(
+        shared: &Shared,
+        server: Option<u32>,
+        teller: Option<Sender<Interval>>,
+    ) -> Result<Self, String> {
         let common = &shared.settings.common;
         let now = shared.clock.now();
         Ok(Self {
@@ -49,6 +56,7 @@ impl Watch {
             series: Series::default(),
             sampler: Sampler::new(server, now),
             hlog: common.outputs.hlog().map(Hlog::create).transpose()?,
+            teller,
             interval: common.outputs.interval().next_multiple_of(LIVE_EVERY),
             last_at: now,
             last: Tally::default(),
@@ -99,6 +107,10 @@ impl Watch {
         self.moments.reset();
         (self.last, self.last_at) = (tally, at);
         self.progress.show(&interval, &tally);
+        if let Some(teller) = &self.teller {
+            // Who does not listen any more does not want it.
+            drop(teller.send(interval.clone()));
+        }
         self.series.push(interval);
         let since = at.saturating_sub(shared.traffic_from.load(Relaxed));
         if !self.is_silence_told

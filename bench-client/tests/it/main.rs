@@ -7,6 +7,7 @@ mod messages;
 mod openings;
 mod polling;
 mod refusals;
+mod remote;
 mod results;
 mod runs;
 mod scenarios;
