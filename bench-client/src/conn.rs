@@ -8,6 +8,7 @@ use throng::proto::ws::{Carry, Store};
 use crate::inflight::InFlight;
 use crate::output::{Output, Unsent};
 use crate::polling::Polling;
+use crate::scripted::Running;
 use crate::sequence::Sequence;
 use crate::session::Session;
 use crate::socketio::{Announced, SocketIo};
@@ -72,6 +73,8 @@ pub(crate) struct Rest {
     pub(crate) senders: Option<Box<[Sequence]>>,
     /// What it speaks, where that is not what all speak: until it has joined, or as long as it lasts.
     pub(crate) speech: Option<Box<SocketIo>>,
+    /// How far its script is, until that is over.
+    pub(crate) running: Option<Box<Running>>,
 }
 
 /// What one read brought.
@@ -137,7 +140,8 @@ impl Conn {
     /// Frees the boxed part if nothing is in it.
     pub(crate) fn tidy(&mut self) {
         let is_idle = |rest: &Rest| {
-            let Rest { opening, tls, unsent, carry, polling, announced, in_flight, senders, speech } = rest;
+            let Rest { opening, tls, unsent, carry, polling, announced, in_flight, senders, speech, running } =
+                rest;
             opening.is_none()
                 && tls.is_none()
                 && unsent.is_empty()
@@ -147,6 +151,7 @@ impl Conn {
                 && in_flight.is_none()
                 && senders.is_none()
                 && speech.is_none()
+                && running.is_none()
         };
         if self.rest.as_deref().is_some_and(is_idle) {
             self.rest = None;

@@ -73,6 +73,16 @@ pub(crate) fn feed(conn: &mut Conn, bytes: &mut [u8], traffic: &mut Traffic, now
             traffic.packet(conn, packet_of(message), now)
         });
     }
+    if conn.phase == Phase::Joining {
+        return feed_to(conn, bytes, traffic, now, |traffic, conn, message, now| {
+            match (conn.phase, traffic.worded.is_some()) {
+                (Phase::Joining, _) => traffic.scripted(conn, message.as_bytes(), now),
+                (_, true) => traffic.worded(conn, message, now),
+                (_, false) => traffic.message(conn, message, now),
+            }
+            Ok(())
+        });
+    }
     if traffic.worded.is_some() {
         return feed_to(conn, bytes, traffic, now, |traffic, conn, message, now| {
             traffic.worded(conn, message, now);

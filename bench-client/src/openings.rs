@@ -12,6 +12,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::handshake::Handshake;
+use crate::script::Script;
 use crate::socketio::SocketIo;
 use crate::spoken::{Said, Transport, socket_io};
 use crate::table::Table;
@@ -29,6 +30,11 @@ pub(crate) struct OpeningFlags {
     /// A cookie for the handshake; may be given again
     #[arg(long = "cookie", value_name = "NAME=VALUE", value_parser = cookie)]
     cookies: Vec<String>,
+    /// What each connection says and hears before it counts as open, in a file or as it stands, a line each: send TEMPLATE,
+    /// emit EVENT JSON (Socket.IO), expect PATTERN [within TIME] (10s), wait TIME. PATTERN is a text that comes in a message,
+    /// prefix:TEXT, regex:PATTERN or json:/pointer[=VALUE]. A connection that does not hear what it expects is not opened
+    #[arg(long, value_name = "FILE|LINES")]
+    on_open: Option<String>,
 }
 
 fn cookie(text: &str) -> Result<String, String> {
@@ -47,6 +53,19 @@ impl OpeningFlags {
     /// What is wrong with it.
     pub(crate) fn table(&self) -> Result<Option<Arc<Table>>, String> {
         Ok(self.csv.as_deref().map(Table::read).transpose()?.map(Arc::new))
+    }
+
+    /// What each connection says and hears first.
+    ///
+    /// # Errors
+    /// What is wrong with it, and in which line.
+    pub(crate) fn script(
+        &self,
+        table: Option<&Arc<Table>>,
+        is_socket_io: bool,
+    ) -> Result<Option<Arc<Script>>, String> {
+        let script = self.on_open.as_deref().map(|flag| Script::read(flag, table, is_socket_io));
+        Ok(script.transpose()?.map(Arc::new))
     }
 
     /// The header fields that are asked for, the cookies as the one field that they are.
@@ -245,7 +264,8 @@ mod tests {
     fn each_connection_is_opened_with_its_own_row() {
         let table = table("rows", "user,token\nann,t1\nbob,t2\n");
         let target = Target::resolve("ws://127.0.0.1:1/${csv.user}?c=${conn}").unwrap();
-        let flags = OpeningFlags { cookies: vec!["a=1".into(), "t=${csv.token}".into()], csv: None };
+        let flags =
+            OpeningFlags { cookies: vec!["a=1".into(), "t=${csv.token}".into()], csv: None, on_open: None };
         let fields = flags.fields(&[("X-User".into(), "${csv.user}".into())]);
         let openings =
             Openings::new(&target, None, Some("p.${csv.token}"), Some("http://o"), &fields, Some(&table), 9)

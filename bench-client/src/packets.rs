@@ -14,20 +14,21 @@ use crate::spoken::Transport;
 use crate::traffic::Traffic;
 
 impl Traffic {
-    /// What the phase of a connection, in `slot`, is once WebSocket or a session that polls is open; its first packet is
-    /// left in the output.
-    pub(crate) fn begin(&mut self, conn: &mut Conn, slot: usize) -> Phase {
+    /// Carries a connection, in `slot`, on once WebSocket or a session that polls is open: into its namespace, into its script
+    /// or to where it may send. Its first packet is left in the output.
+    pub(crate) fn begin(&mut self, conn: &mut Conn, slot: usize, now: u64) {
+        self.prepare_script(conn, slot);
         if let Some(dialects) = &self.dialects {
             // Every row was tried before the first connection was opened.
             conn.rest().speech = dialects.of(conn.number).ok().flatten().map(Box::new);
         }
-        let Some(socket_io) = &self.socket_io else { return Phase::Open };
+        let Some(socket_io) = &self.socket_io else { return self.begin_script(conn, now) };
+        conn.phase = Phase::Joining;
         match socket_io.transport {
             Transport::Websocket => {}
             Transport::Upgrade => self.output.append(Opcode::Text, PROBE.as_bytes()),
             Transport::Polling => self.begin_polling(conn, slot),
         }
-        Phase::Joining
     }
 
     /// Takes a packet that arrived on `conn` at `now`: first the way into the namespace, then events.
@@ -61,6 +62,14 @@ impl Traffic {
     ) -> Result<(), End> {
         let Self { socket_io: Some(socket_io), output, .. } = self else { return Ok(()) };
         let socket_io = own.unwrap_or(socket_io);
+        if conn.phase == Phase::Joining && conn.is_in_script() {
+            match socket_io.overhear(packet).map_err(End::Refused)? {
+                Heard::Ping => output.append(Opcode::Text, PONG.as_bytes()),
+                Heard::Reply(text, _) => self.scripted(conn, text.as_bytes(), now),
+                _ => {}
+            }
+            return Ok(());
+        }
         if conn.phase == Phase::Joining {
             let is_open = conn.rest().opening.as_mut().map(|opening| &mut opening.is_session_open);
             match socket_io.join(packet, is_open.unwrap_or(&mut true)).map_err(End::Refused)? {
@@ -70,7 +79,7 @@ impl Traffic {
                     output.append(Opcode::Text, UPGRADE.as_bytes());
                     output.append(Opcode::Text, text.as_bytes());
                 }
-                Joining::Joined => conn.phase = Phase::Open,
+                Joining::Joined => self.begin_script(conn, now),
             }
             return Ok(());
         }

@@ -12,6 +12,7 @@ use crate::disruption::Disruption;
 use crate::openings::Dialects;
 use crate::pace::Arrivals;
 use crate::rooms::Rooms;
+use crate::script::Script;
 use crate::share;
 use crate::slow::Slow;
 use crate::socketio::SocketIo;
@@ -75,6 +76,8 @@ pub(crate) struct Settings {
     pub(crate) socket_io: Option<SocketIo>,
     /// The same by connection, where it differs.
     pub(crate) dialects: Option<Arc<Dialects>>,
+    /// What each connection says and hears first.
+    pub(crate) script: Option<Arc<Script>>,
     /// The values of connections.
     pub(crate) table: Option<Arc<Table>>,
     /// What messages say, where they are no stamps.
@@ -146,6 +149,7 @@ impl Settings {
         said.size = wording.is_none().then_some(message.size);
         let (socket_io, dialects) =
             Dialects::new(said.clone(), table.as_ref(), common.connections + usize::from(publish.is_some()))?;
+        let script = common.opening.script(table.as_ref(), socket_io.is_some())?;
         let throng_path = if socket_io.is_some() { "/socket.io/" } else { throng_path };
         if wording.is_some() && is_raw {
             return Err("--raw-echo sends stamps, and --send something else".into());
@@ -227,6 +231,7 @@ impl Settings {
             is_soak,
             socket_io,
             dialects,
+            script,
             table,
             wording,
             rest,

@@ -383,5 +383,6 @@ fn decimal(mut number: u32, digits: &mut [u8; 10]) -> &[u8] {
     }
 }
 
+mod overheard;
 #[cfg(test)]
 mod tests;

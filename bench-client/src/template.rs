@@ -20,6 +20,8 @@ const RANDOM: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 pub(crate) enum Scope {
     /// All.
     Message,
+    /// All that a connection has before its first message.
+    Script,
     /// What stays the same for a connection however often it is asked for.
     Opening,
 }
@@ -175,6 +177,7 @@ impl Part {
                 }
                 let known = match scope {
                     Scope::Message => "conn, seq, stamp, now_ms, random.N and csv.COLUMN are",
+                    Scope::Script => "conn, now_ms, random.N and csv.COLUMN are, before there are messages",
                     Scope::Opening => "conn and csv.COLUMN are, where a connection is opened",
                 };
                 return Err(format!("${{{name}}} is not known here: {known}; `$$` is a dollar sign"));
@@ -239,7 +242,8 @@ mod tests {
             ("a${seq", Scope::Message, "at byte 2 is not closed"),
             ("${seq}", Scope::Opening, "where a connection is opened"),
             ("${random.3}", Scope::Opening, "where a connection is opened"),
-            ("${random.0}", Scope::Message, "from 1 to"),
+            ("${stamp}", Scope::Script, "before there are messages"),
+            ("${random.0}", Scope::Script, "from 1 to"),
             ("${random.x}", Scope::Message, "from 1 to"),
             ("${csv.x}", Scope::Message, "needs --csv"),
         ] {

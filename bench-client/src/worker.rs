@@ -302,7 +302,7 @@ impl Worker {
             Step::Waiting => {}
             Step::Opened(mut early) => {
                 let now = self.shared.clock.now();
-                conn.phase = self.traffic.begin(conn, slot);
+                self.traffic.begin(conn, slot, now);
                 let fed = feed(conn, &mut early, &mut self.traffic, now);
                 if conn.phase == Phase::Open {
                     self.connector.opened(conn, slot, now, &mut self.traffic.stats);
@@ -339,6 +339,7 @@ impl Worker {
             }
         }
         let now = self.shared.clock.now();
+        self.step_scripts(now);
         let late = self.connector.step(&mut self.conns, now, &mut self.traffic.stats);
         for slot in late {
             self.give_up(slot, "a connection was not open within --connect-timeout", true, now);

@@ -211,3 +211,86 @@ fn sessions_that_poll_or_are_upgraded_have_their_rows_in_every_request() {
         assert_eq!(said.count("received"), 30, "{}", said.stdout);
     }
 }
+
+/// A server that lets in who says hello with its token, after a greeting, and then echoes.
+fn by_hello() -> SocketAddr {
+    crate::support::server(|socket| {
+        send(socket, Message::text("welcome"));
+        messages(socket, |socket, number, message| {
+            let text = message.to_text().unwrap_or_default().to_owned();
+            match (number, text.strip_prefix("hello t")) {
+                (1, Some(token)) => {
+                    send(socket, Message::text("one moment"));
+                    send(socket, Message::text(format!(r#"{{"ok":"t{token}"}}"#)));
+                }
+                (1, None) => send(socket, Message::text("who are you?")),
+                _ => send(socket, message),
+            }
+        });
+    })
+}
+
+#[test]
+fn a_script_runs_on_each_connection_before_it_is_open() {
+    let csv = Csv::new("hello", "token\nt0\nt1\n");
+    let script = Csv::new(
+        "script",
+        "# who we are\nexpect welcome within 5s\n\nsend hello ${csv.token}\nexpect json:/ok\nwait 30ms\n",
+    );
+    let flags = format!("echo ws://{}/ -c 4 --rate 100 --duration 200ms --warmup 0s", by_hello());
+    let words = ["--csv", csv.path(), "--on-open", script.path()];
+    let said = bench_with(&flags, &words);
+    assert_clean(&said);
+    assert_eq!((said.count("received"), said.count("foreign")), (20, 0), "{}", said.stdout);
+    assert!(
+        said.figure("/connect/times/p50") >= 30_000.0,
+        "the script belongs to the connecting: {}",
+        said.stdout
+    );
+}
+
+#[test]
+fn who_does_not_hear_what_it_expects_is_not_opened_and_it_says_what_came() {
+    let csv = Csv::new("nothing", "token\nt0\nx1\n");
+    let flags = format!(
+        "echo ws://{}/ -c 4 --rate 100 --duration 200ms --warmup 0s --connect-timeout 50ms",
+        by_hello()
+    );
+    let script = "expect prefix:wel\nsend hello ${csv.token}\nexpect json:/ok within 300ms";
+    let said = bench_with(&flags, &["--csv", csv.path(), "--on-open", script]);
+    assert_eq!((said.code, said.count("opened"), said.count("failed")), (Some(1), 2, 2), "{}", said.stdout);
+    let words = "the server did not send what was expected at --on-open:3: expect json:/ok within 300ms; the first that came \
+                 instead was ";
+    assert!(said.stdout.contains(words), "{}", said.stdout);
+}
+
+#[test]
+fn in_socket_io_a_script_emits_and_expects_events() {
+    let address = socket_io("/x,", |socket, number, text| {
+        if number == 1 {
+            assert_eq!(text, r#"42/x,["login",{"n":"1"},[2]]"#);
+            send(socket, Message::text(r#"42/x,["busy"]"#));
+            send(socket, Message::text("2"));
+            send(socket, Message::text(r#"42/x,["ready",{"ok":7}]"#));
+        } else if text != "3" {
+            send(socket, Message::text(text));
+        }
+    });
+    let script = "emit login {\"n\":\"1\"},[2]\nexpect json:/1/ok=7";
+    let flags = format!(
+        "echo ws://{address}/ --protocol socketio --namespace /x -c 2 --rate 40 --duration 300ms --warmup 0s"
+    );
+    let said = bench_with(&flags, &["--on-open", script]);
+    assert_clean(&said);
+    assert_eq!(said.count("received"), 12, "{}", said.stdout);
+    assert_refused(
+        &bench_with(&flags, &["--on-open", "send x"]),
+        2,
+        "--on-open:1: in Socket.IO events are sent: emit EVENT JSON",
+    );
+    assert_refused(
+        &bench_with("idle ws://127.0.0.1:1/", &["--on-open", "/nowhere"]),
+        2,
+        "/nowhere: No such file",
+    );
+}
