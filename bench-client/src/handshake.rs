@@ -2,6 +2,8 @@
 //!
 //! Sans-I/O. tungstenite makes the key and knows what must come back for it.
 
+use std::borrow::Cow;
+
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 
@@ -99,15 +101,6 @@ impl Handshake {
         let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
         let mut response = httparse::Response::new(&mut fields);
         let Some(head) = answer::head(&mut response, bytes)? else { return Ok(None) };
-        let status = response.code.unwrap_or_default();
-        if status != 101 {
-            return Err(format!(
-                "refused the WebSocket handshake: {status} {}",
-                response.reason.unwrap_or_default()
-            )
-            .trim_end()
-            .into());
-        }
         let field = |name: &str| {
             response
                 .headers
@@ -115,6 +108,13 @@ impl Handshake {
                 .find(|field| field.name.eq_ignore_ascii_case(name))
                 .map(|field| field.value.trim_ascii())
         };
+        let status = response.code.unwrap_or_default();
+        if status != 101 {
+            let reason = response.reason.unwrap_or_default();
+            let said = format!("{status} {reason}");
+            let advice = advice(status, field("Location"));
+            return Err(format!("refused the WebSocket handshake: {}{advice}", said.trim_end()));
+        }
         let has_token = |name: &str, token: &str| {
             field(name).is_some_and(|value| {
                 value
@@ -139,6 +139,23 @@ impl Handshake {
             }
         }
         Ok(Some(head))
+    }
+}
+
+/// What is likely wanted of who got this status instead of a WebSocket.
+fn advice(status: u16, location: Option<&[u8]>) -> Cow<'static, str> {
+    match (status, location) {
+        (200..=299, _) => "; it answers, but not by WebSocket: is this path one's?".into(),
+        (300..=399, Some(location)) => {
+            let location = String::from_utf8_lossy(location);
+            format!("; it is at {location}: name that, as ws:// or wss://").into()
+        }
+        (401 | 403, _) => {
+            "; it wants to know who connects: --header, --cookie, --origin or the URL's query".into()
+        }
+        (404, _) => "; is the URL's path right?".into(),
+        (400 | 426, _) => "; is the URL's path a WebSocket's, and --subprotocol one that it knows?".into(),
+        _ => "".into(),
     }
 }
 
@@ -193,7 +210,10 @@ mod tests {
             (answer(&key, "Sec-WebSocket-Protocol: c\r\n"), "subprotocol"),
             (answer(&key, "Sec-WebSocket-Extensions: permessage-deflate\r\n"), "extension"),
             (answer(&key, "").replace("WebSocket\r\n", "h2c\r\n"), "does not upgrade"),
-            ("HTTP/1.1 404 Not Found\r\n\r\n".into(), "404 Not Found"),
+            ("HTTP/1.1 404 Not Found\r\n\r\n".into(), "404 Not Found; is the URL's path right?"),
+            ("HTTP/1.1 200 OK\r\n\r\n".into(), "200 OK; it answers, but not by WebSocket"),
+            ("HTTP/1.1 308 X\r\nLocation: https://h/y\r\n\r\n".into(), "308 X; it is at https://h/y"),
+            ("HTTP/1.1 401 Unauthorized\r\n\r\n".into(), "--header, --cookie"),
             ("SSH-2.0-OpenSSH_9.2\r\n".into(), "HTTP"),
             (format!("HTTP/1.1 101 X\r\nA: {}", "x".repeat(HEAD_BYTES_MAX)), "16 KiB"),
         ] {

@@ -165,7 +165,7 @@ impl Worker {
                 .step_over(conn, at, now)
                 .and_then(|()| traffic.flush(conn).map_err(|error| End::of(&error)));
             match stepped {
-                Ok(()) if conn.phase == Phase::Open => connector.opened(conn, now, &mut traffic.stats),
+                Ok(()) if conn.phase == Phase::Open => connector.opened(conn, slot, now, &mut traffic.stats),
                 Ok(()) => {}
                 Err(end) => self.end(slot, &end),
             }

@@ -98,7 +98,17 @@ fn connections_that_a_server_refuses_are_counted_with_the_reason() {
 fn an_interrupt_ends_the_run_with_its_report() {
     let address = echo();
     let child = Command::new(env!("CARGO_BIN_EXE_bench-client"))
-        .args(["echo", &format!("ws://{address}/"), "-c", "3", "--duration", "60s", "--warmup", "0s"])
+        .args([
+            "echo",
+            &format!("ws://{address}/"),
+            "-c",
+            "3",
+            "--duration",
+            "60s",
+            "--warmup",
+            "0s",
+            "--allow-saturated",
+        ])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -140,4 +150,67 @@ fn without_a_url_a_throng_that_does_not_run_is_named() {
             && line.lines().count() == 1,
         "{line}"
     );
+}
+
+/// A server that answers every request with this.
+fn answering(answer: &'static str) -> std::net::SocketAddr {
+    tcp_server(move |mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        drop(stream.write_all(answer.as_bytes()));
+    })
+}
+
+#[test]
+fn whatever_is_wrong_is_one_line_with_the_fix_and_its_exit_code() {
+    let [ok, gone, login, nowhere, old] = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 301 Moved Permanently\r\nLocation: https://h/ws\r\n\r\n",
+        "HTTP/1.1 403 Forbidden\r\n\r\n",
+        "HTTP/1.1 404 Not Found\r\n\r\n",
+        "HTTP/1.1 426 Upgrade Required\r\n\r\n",
+    ]
+    .map(|answer| format!("ws://{}/", answering(answer)));
+    let plain = echo();
+    for (flags, code, what, fix) in [
+        ("echo localhost:80".to_owned(), 2, "not a URL", "use ws://HOST:PORT/PATH"),
+        ("echo ws://no-such-host.invalid/".into(), 2, "cannot resolve", "no-such-host.invalid"),
+        (format!("echo {ok}"), 3, "200 OK", "is this path one's?"),
+        (format!("echo {gone}"), 3, "301 Moved Permanently", "it is at https://h/ws: name that"),
+        (format!("echo {login}"), 3, "403 Forbidden", "--header, --cookie"),
+        (format!("echo {nowhere}"), 3, "404 Not Found", "is the URL's path right?"),
+        (format!("echo {old}"), 3, "426 Upgrade Required", "--subprotocol"),
+        (format!("echo wss://{plain}/"), 3, "TLS", ""),
+        (format!("echo ws://{plain}/ --protocol socketio"), 3, "opens no Engine.IO session", ""),
+        (format!("idle ws://{plain}/ --source 127.0.0.1 -c 200k"), 2, "200000", "ip_local_port_range"),
+        (format!("idle ws://{plain}/ --source ::1"), 2, "different IP versions", ""),
+        (format!("echo ws://{plain}/ --send @/nowhere --match stamp"), 2, "/nowhere", "No such file"),
+        (format!("echo ws://{plain}/ --send x --match json:/id"), 2, "neither", "${seq} nor ${stamp}"),
+        (
+            format!("echo ws://{plain}/ --json /nowhere/at/all.json --duration 50ms --warmup 0s"),
+            2,
+            "/nowhere/at",
+            "",
+        ),
+    ] {
+        let said = bench(&format!("{flags} --connect-timeout 2s"));
+        assert_eq!(said.code, Some(code), "{flags}: {}{}", said.stdout, said.stderr);
+        let line = said.stderr.lines().last().unwrap_or_default();
+        assert!(
+            line.starts_with("bench-client: ") && line.contains(what) && line.contains(fix),
+            "{flags}: {}",
+            said.stderr
+        );
+    }
+}
+
+#[test]
+fn too_few_fds_are_refused_with_the_command_that_gives_more() {
+    let command = format!(
+        "ulimit -n 150 && exec {} idle ws://127.0.0.1:1/ -c 100k",
+        env!("CARGO_BIN_EXE_bench-client")
+    );
+    let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+    let line = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), line.lines().count()), (Some(2), 1), "{line}");
+    assert!(line.contains("fd table holds 150 here") && line.contains("ulimit -n 1"), "{line}");
 }
