@@ -88,6 +88,7 @@ stage library cargo clippy --locked --package throng --no-default-features --lib
 stage test env THRONG_SIM_SEEDS=50 cargo test --locked --workspace --no-fail-fast
 stage doc documented
 stage release cargo build --locked --release --workspace --bins --example raw_epoll --example io_server --example raw_epoll_client
+stage release-rpc cargo build --locked --release --package bench-client --example json_rpc
 # The long runs in short: that they work, not what they measure.
 stage simulate scripts/simulate.sh --seeds 1000
 stage abuse scripts/abuse.sh --report "$logs/abuse"
@@ -96,6 +97,7 @@ stage bench-100k scripts/bench-100k.sh --no-build --connections 2000 --seconds 2
 stage bench-limit scripts/bench-limit.sh --no-build --pairs 1 --seconds 0.3 --workload echo-500-20b-p1 --workload broadcast-1000-20b
 stage bench-client-limit scripts/bench-client-limit.sh --no-build --pairs 1 --seconds 0.3 --workload 500-20b-p1
 stage bench-peers scripts/bench-peers.sh --short --no-build
+stage bench-messages scripts/bench-messages.sh --short --no-build
 if command -v cargo-deny >/dev/null; then
     stage deny cargo deny check
 fi

@@ -186,7 +186,7 @@ fn whatever_is_wrong_is_one_line_with_the_fix_and_its_exit_code() {
         (format!("echo ws://{plain}/ --send @/nowhere --match stamp"), 2, "/nowhere", "No such file"),
         (format!("echo ws://{plain}/ --send x --match json:/id"), 2, "neither", "${seq} nor ${stamp}"),
         (
-            format!("echo ws://{plain}/ --json /nowhere/at/all.json --duration 50ms --warmup 0s"),
+            format!("echo ws://{plain}/ --hgrm /nowhere/at/all --duration 50ms --warmup 0s"),
             2,
             "/nowhere/at",
             "",
