@@ -17,7 +17,7 @@ use crate::settings::Settings;
 /// The flags.
 #[derive(Args, Debug)]
 pub(crate) struct Flags {
-    /// The phases: a table [common] of flags for all of them, and tables [[phase]], each with a `scenario` and its own
+    /// The phases: a table `[common]` of flags for all of them, and tables `[[phase]]`, each with a `scenario` and its own
     #[arg(value_name = "FILE.toml")]
     file: PathBuf,
 }

@@ -56,11 +56,7 @@ fn namespace_auth_and_another_event_are_what_the_server_sees() {
     let flags = r#"-c 3 --namespace /x --auth {"token":"t"} --event say --reply-event said --duration 200ms"#;
     let said = bench(&format!("echo ws://{address}/?a=b --protocol socketio --warmup 0s {flags}"));
     assert_clean(&said);
-    assert!(
-        said.count("received") > 0 && said.count("foreign") >= said.count("received"),
-        "{}",
-        said.stdout
-    );
+    assert!(said.count("received") > 0 && said.count("foreign") >= said.count("received"), "{}", said.stdout);
     assert!(said.stdout.contains("namespace /x: `say` answered by `said`"), "{}", said.stdout);
     let seen = seen.lock().unwrap();
     assert_eq!(seen.len(), 3);
