@@ -27,10 +27,10 @@ for argument in "$@"; do
     esac
 done
 
-# The path of a test binary, built if it is not. cargo says it in JSON.
+# The path of a test binary, built if it is not. cargo says it in JSON, with the program's own beside it, in any order.
 binary() {
     cargo test --locked --no-run --message-format=json -p throng "$@" 2>/dev/null |
-        python3 -c 'import json, sys; print([l["executable"] for l in map(json.loads, sys.stdin) if l.get("executable")][-1])'
+        python3 -c 'import json, sys; print(*[l["executable"] for l in map(json.loads, sys.stdin) if l.get("executable") and l["profile"]["test"]])'
 }
 
 # The tests of one binary, by what runs them and with which filters.
