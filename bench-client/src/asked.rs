@@ -70,57 +70,31 @@ impl Asked {
             Mode::Soak(flags) => flags.asked(),
             Mode::FindMax(flags) => flags.first(),
             Mode::Reconnect(flags) => flags.asked(),
-            Mode::Memory { common, message, spoken, events, ack, rate } => Self {
-                message,
-                said: Said { spoken, events, is_acked: ack, ..Said::default() },
-                load: Load::Once(rate),
-                ..Self::new("memory", common)
-            },
-            Mode::Echo { common, message, spoken, events, ack, rate, pace, pipeline, raw_echo } => Self {
-                message,
-                said: Said { spoken, events, is_acked: ack, ..Said::default() },
+            Mode::Memory { talk, rate } => Self { load: Load::Once(rate), ..talk.asked("memory") },
+            Mode::Echo { talk, rate, pace, pipeline, raw_echo } => Self {
                 load: rate.map_or(Load::Closed(pipeline), Load::Open),
                 pace,
                 is_raw: raw_echo,
-                ..Self::new("echo", common)
+                ..talk.asked("echo")
             },
-            Mode::Broadcast { common, message, spoken, events, every, rate, burst } => {
+            Mode::Broadcast { talk, every, rate, burst } => {
                 let every = rate.map_or(every.as_nanos() as u64, |rate| SECOND / rate);
                 Self {
                     throng_path: "/topic/bench",
-                    message,
-                    said: Said { spoken, events, ..Said::default() },
                     publish: Some(Publish { every, burst }),
-                    ..Self::new("broadcast", common)
+                    ..talk.asked("broadcast")
                 }
             }
-            Mode::Mixed {
-                common,
-                message,
-                spoken,
-                events,
-                publishes,
-                ack,
-                rate,
-                pace,
-                broadcast_every,
-                burst,
-            } => {
+            Mode::Mixed { talk, publishes, ack, rate, pace, broadcast_every, burst } => {
                 let every = broadcast_every.as_nanos() as u64;
+                let mut asked = talk.asked("mixed");
+                (asked.said.publishes, asked.said.is_acked) = (Some(publishes), ack);
                 Self {
                     throng_path: "/bench",
-                    message,
-                    said: Said {
-                        spoken,
-                        events,
-                        publishes: Some(publishes),
-                        is_acked: ack,
-                        ..Said::default()
-                    },
                     load: Load::Open(rate),
                     publish: Some(Publish { every, burst }),
                     pace,
-                    ..Self::new("mixed", common)
+                    ..asked
                 }
             }
         }

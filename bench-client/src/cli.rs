@@ -10,7 +10,8 @@ use crate::outputs::Outputs;
 use crate::pace::Pace;
 use crate::remote::coordinator;
 use crate::scenarios;
-use crate::spoken::{Events, Publishes, Spoken};
+use crate::spoken::{Publishes, Spoken};
+use crate::talk::{AckedTalk, Talk};
 use crate::trust::TlsFlags;
 use crate::units;
 use crate::wording::Words;
@@ -44,16 +45,7 @@ pub(crate) enum Mode {
     /// compare the server's memory (its PSS, in user space) with what it was before the first connection
     Memory {
         #[command(flatten)]
-        common: Common,
-        #[command(flatten)]
-        message: Message,
-        #[command(flatten)]
-        spoken: Spoken,
-        #[command(flatten)]
-        events: Events,
-        /// Socket.IO: the event is answered by its ack, which carries the argument back
-        #[arg(long)]
-        ack: bool,
+        talk: AckedTalk,
         /// The one message of each: so many per second over all connections
         #[arg(long, value_name = "N", default_value = "10k", value_parser = rate)]
         rate: u64,
@@ -64,16 +56,7 @@ pub(crate) enum Mode {
     /// Every connection sends messages and checks that the same come back
     Echo {
         #[command(flatten)]
-        common: Common,
-        #[command(flatten)]
-        message: Message,
-        #[command(flatten)]
-        spoken: Spoken,
-        #[command(flatten)]
-        events: Events,
-        /// Socket.IO: the event is answered by its ack, which carries the argument back
-        #[arg(long)]
-        ack: bool,
+        talk: AckedTalk,
         /// Open loop: messages per second over all connections, each on a schedule that waits for nobody. Latency
         /// counts from the scheduled time. Without it: closed loop
         #[arg(long, value_name = "N", value_parser = rate, conflicts_with = "pipeline")]
@@ -107,13 +90,7 @@ pub(crate) enum Mode {
     /// All connections subscribe; one more publishes, and every delivery is checked and timed
     Broadcast {
         #[command(flatten)]
-        common: Common,
-        #[command(flatten)]
-        message: Message,
-        #[command(flatten)]
-        spoken: Spoken,
-        #[command(flatten)]
-        events: Events,
+        talk: Talk,
         /// Time between two publishes
         #[arg(long, value_name = "TIME", default_value = "1s", value_parser = units::duration)]
         every: Duration,
@@ -128,13 +105,7 @@ pub(crate) enum Mode {
     /// sent back, `P`: to be relayed to the others; throng serves this at /bench). In Socket.IO these are two events
     Mixed {
         #[command(flatten)]
-        common: Common,
-        #[command(flatten)]
-        message: Message,
-        #[command(flatten)]
-        spoken: Spoken,
-        #[command(flatten)]
-        events: Events,
+        talk: Talk,
         #[command(flatten)]
         publishes: Publishes,
         /// Socket.IO: the event is answered by its ack, which carries the argument back

@@ -77,6 +77,7 @@ mod spoken;
 mod stats;
 mod summary;
 mod table;
+mod talk;
 mod target;
 mod task;
 mod template;

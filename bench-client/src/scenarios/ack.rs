@@ -3,10 +3,11 @@
 use clap::Args;
 
 use crate::asked::Asked;
-use crate::cli::{Common, Message, rate};
+use crate::cli::rate;
 use crate::pace::Pace;
 use crate::settings::Load;
-use crate::spoken::{Events, Protocol, Said, Spoken};
+use crate::spoken::Protocol;
+use crate::talk::Talk;
 
 /// Where throng's own binary acks.
 const THRONG_NAMESPACE: &str = "/bench";
@@ -15,13 +16,7 @@ const THRONG_NAMESPACE: &str = "/bench";
 #[derive(Args, Debug)]
 pub(crate) struct Flags {
     #[command(flatten)]
-    common: Common,
-    #[command(flatten)]
-    message: Message,
-    #[command(flatten)]
-    spoken: Spoken,
-    #[command(flatten)]
-    events: Events,
+    talk: Talk,
     /// Open loop: events per second over all connections. Without it: closed loop
     #[arg(long, value_name = "N", value_parser = rate, conflicts_with = "pipeline")]
     rate: Option<u64>,
@@ -34,17 +29,13 @@ pub(crate) struct Flags {
 
 impl Flags {
     pub(crate) fn asked(self) -> Asked {
-        let Self { common, message, mut spoken, events, rate, pace, pipeline } = self;
-        spoken.protocol = Protocol::Socketio;
-        if common.url.is_none() {
-            spoken.namespace.get_or_insert_with(|| THRONG_NAMESPACE.to_owned());
+        let Self { mut talk, rate, pace, pipeline } = self;
+        talk.spoken.protocol = Protocol::Socketio;
+        if talk.common.url.is_none() {
+            talk.spoken.namespace.get_or_insert_with(|| THRONG_NAMESPACE.to_owned());
         }
-        Asked {
-            message,
-            said: Said { spoken, events, is_acked: true, ..Said::default() },
-            load: rate.map_or(Load::Closed(pipeline), Load::Open),
-            pace,
-            ..Asked::new("ack", common)
-        }
+        let mut asked = talk.asked("ack");
+        asked.said.is_acked = true;
+        Asked { load: rate.map_or(Load::Closed(pipeline), Load::Open), pace, ..asked }
     }
 }

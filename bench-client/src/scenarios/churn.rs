@@ -4,27 +4,18 @@ use clap::Args;
 
 use crate::asked::Asked;
 use crate::backoff::Backoff;
-use crate::cli::{Common, Message, rate};
+use crate::cli::rate;
 use crate::disruption::{Disruption, Endings};
 use crate::pace::Pace;
 use crate::settings::Load;
 use crate::share;
-use crate::spoken::{Events, Said, Spoken};
+use crate::talk::AckedTalk;
 
 /// The flags.
 #[derive(Args, Debug)]
 pub(crate) struct Flags {
     #[command(flatten)]
-    common: Common,
-    #[command(flatten)]
-    message: Message,
-    #[command(flatten)]
-    spoken: Spoken,
-    #[command(flatten)]
-    events: Events,
-    /// Socket.IO: the event is answered by its ack, which carries the argument back
-    #[arg(long)]
-    ack: bool,
+    talk: AckedTalk,
     /// Connections that are ended and replaced every second
     #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = share::some)]
     churn: f64,
@@ -42,14 +33,12 @@ pub(crate) struct Flags {
 
 impl Flags {
     pub(crate) fn asked(self) -> Asked {
-        let Self { common, message, spoken, events, ack, churn, ending, backoff, rate, pace } = self;
+        let Self { talk, churn, ending, backoff, rate, pace } = self;
         Asked {
-            message,
-            said: Said { spoken, events, is_acked: ack, ..Said::default() },
             load: Load::Open(rate),
             pace,
             disruption: Some((Disruption::Churn(churn, ending), backoff)),
-            ..Asked::new("churn", common)
+            ..talk.asked("churn")
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use clap::Args;
 
 use crate::asked::Asked;
-use crate::cli::{Common, Message, rate};
+use crate::cli::rate;
 use crate::jobs::{FAILED, SATURATED};
 use crate::objective::Objective;
 use crate::pace::Pace;
@@ -14,7 +14,7 @@ use crate::report::Report;
 use crate::run::{self, Refusal, Site};
 use crate::search::Search;
 use crate::settings::{Load, Settings};
-use crate::spoken::{Events, Said, Spoken};
+use crate::talk::AckedTalk;
 
 /// The most connections of a run.
 const CONNECTIONS_MAX: u64 = 2_000_000;
@@ -35,16 +35,7 @@ pub(crate) enum Of {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Flags {
     #[command(flatten)]
-    common: Common,
-    #[command(flatten)]
-    message: Message,
-    #[command(flatten)]
-    spoken: Spoken,
-    #[command(flatten)]
-    events: Events,
-    /// Socket.IO: the event is answered by its ack, which carries the argument back
-    #[arg(long)]
-    ack: bool,
+    talk: AckedTalk,
     /// What has to be so, as in p99<50ms or loss=0; may be given again. The checks of a run have to hold as well
     #[arg(long, value_name = "CONDITION", default_value = "p99<50ms", value_parser = Objective::parse)]
     hold: Vec<Objective>,
@@ -70,7 +61,8 @@ impl Flags {
 
     /// One step of the search.
     fn asked(self, load: u64) -> Asked {
-        let Self { mut common, message, spoken, events, ack, of, pace, .. } = self;
+        let Self { mut talk, of, pace, .. } = self;
+        let common = &mut talk.talk.common;
         let rate = match of {
             Of::Rate => load,
             Of::Connections => {
@@ -79,13 +71,7 @@ impl Flags {
             }
         };
         common.quiet = true;
-        Asked {
-            message,
-            said: Said { spoken, events, is_acked: ack, ..Said::default() },
-            load: Load::Open(rate),
-            pace,
-            ..Asked::new("find-max", common)
-        }
+        Asked { load: Load::Open(rate), pace, ..talk.asked("find-max") }
     }
 
     fn unit(&self) -> &'static str {
@@ -112,7 +98,7 @@ pub(crate) fn run(flags: &Flags, site: &mut Site, stop: &Arc<AtomicBool>) -> Res
     let mut best = None;
     // Of the lowest that did not hold: why, and whether that was the client's doing.
     let mut limit = (Vec::new(), false);
-    let outputs = flags.common.outputs.clone();
+    let outputs = flags.talk.talk.common.outputs.clone();
     outputs.prepare().map_err(Refusal::Usage)?;
     if flags.of == Of::Connections {
         // A server of this client's own is not started again for each step.

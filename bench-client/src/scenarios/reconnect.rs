@@ -6,28 +6,19 @@ use clap::Args;
 
 use crate::asked::Asked;
 use crate::backoff::Backoff;
-use crate::cli::{Common, Message, rate};
+use crate::cli::rate;
 use crate::disruption::{By, Disruption};
 use crate::pace::Pace;
 use crate::settings::Load;
 use crate::share;
-use crate::spoken::{Events, Said, Spoken};
+use crate::talk::AckedTalk;
 use crate::units;
 
 /// The flags.
 #[derive(Args, Debug)]
 pub(crate) struct Flags {
     #[command(flatten)]
-    common: Common,
-    #[command(flatten)]
-    message: Message,
-    #[command(flatten)]
-    spoken: Spoken,
-    #[command(flatten)]
-    events: Events,
-    /// Socket.IO: the event is answered by its ack, which carries the argument back
-    #[arg(long)]
-    ack: bool,
+    talk: AckedTalk,
     /// Connections that this client cuts, by a reset
     #[arg(long, value_name = "PERCENT", default_value = "100%", value_parser = share::some, conflicts_with_all = ["kill_server", "by_server"])]
     share: f64,
@@ -54,20 +45,13 @@ pub(crate) struct Flags {
 
 impl Flags {
     pub(crate) fn asked(self) -> Asked {
-        let Self { common, message, spoken, events, ack, share, after, backoff, rate, pace, .. } = self;
+        let Self { talk, share, after, backoff, rate, pace, .. } = self;
         let by = match (self.kill_server, self.by_server) {
             (true, _) => By::Kill(self.down.as_nanos() as u64),
             (_, true) => By::Server,
             _ => By::Client,
         };
         let cut = Disruption::Cut { share, after: after.as_nanos() as u64, by };
-        Asked {
-            message,
-            said: Said { spoken, events, is_acked: ack, ..Said::default() },
-            load: Load::Open(rate),
-            pace,
-            disruption: Some((cut, backoff)),
-            ..Asked::new("reconnect", common)
-        }
+        Asked { load: Load::Open(rate), pace, disruption: Some((cut, backoff)), ..talk.asked("reconnect") }
     }
 }

@@ -5,25 +5,20 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::asked::Asked;
-use crate::cli::{Common, Message, rate};
+use crate::cli::rate;
 use crate::pace::Pace;
 use crate::settings::{Load, Publish};
 use crate::share;
 use crate::slow::Slow;
-use crate::spoken::{Events, Publishes, Said, Spoken};
+use crate::spoken::Publishes;
+use crate::talk::Talk;
 use crate::units;
 
 /// The flags.
 #[derive(Args, Debug)]
 pub(crate) struct Flags {
     #[command(flatten)]
-    common: Common,
-    #[command(flatten)]
-    message: Message,
-    #[command(flatten)]
-    spoken: Spoken,
-    #[command(flatten)]
-    events: Events,
+    talk: Talk,
     #[command(flatten)]
     publishes: Publishes,
     /// Connections that read slowly
@@ -50,17 +45,16 @@ pub(crate) struct Flags {
 
 impl Flags {
     pub(crate) fn asked(self) -> Asked {
-        let Self { common, message, spoken, events, publishes, slow, slow_rate, rate, no_echo, pace, .. } =
-            self;
+        let Self { talk, publishes, slow, slow_rate, rate, no_echo, pace, .. } = self;
+        let mut asked = talk.asked("slow");
+        asked.said.publishes = Some(publishes);
         Asked {
             throng_path: if no_echo { "/topic/bench" } else { "/bench" },
-            message,
-            said: Said { spoken, events, publishes: Some(publishes), ..Said::default() },
             load: if no_echo { Load::None } else { Load::Open(rate) },
             publish: Some(Publish { every: self.broadcast_every.as_nanos() as u64, burst: self.burst }),
             pace,
             slow: Some(Slow { share: slow, bytes_per_second: slow_rate.max(1) as u64 }),
-            ..Asked::new("slow", common)
+            ..asked
         }
     }
 }
