@@ -19,6 +19,7 @@ mod compare;
 mod conn;
 mod connector;
 mod curve;
+mod decimal;
 mod dialer;
 mod disruption;
 mod distribution;

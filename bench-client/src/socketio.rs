@@ -11,6 +11,7 @@ use throng::proto::socketio::{Kind as PacketIs, Limits, Packet, RESERVED_EVENTS,
 use throng::proto::ws::{Message, Opcode};
 
 use crate::argument::last_text;
+use crate::decimal::{Digits, decimal};
 use crate::output::Output;
 use crate::payload::{Kind, STAMP_BYTES, STAMP_TEXT_BYTES, Stamp, filler};
 use crate::spoken::Transport;
@@ -227,7 +228,7 @@ impl SocketIo {
 
     /// Appends the event that carries `stamp`; with an ack its number is the ack's id.
     pub(crate) fn append(&self, output: &mut Output, stamp: &Stamp) {
-        let mut digits = [0; 10];
+        let mut digits = Digits::default();
         let (event, id) = self.event(stamp, &mut digits);
         if self.is_binary {
             output.append_parts(Opcode::Text, &[&self.before_id, id, &event.head]);
@@ -241,16 +242,16 @@ impl SocketIo {
 
     /// Appends the event of the message with this stamp, with these arguments; with an ack its number is the ack's id.
     pub(crate) fn append_args(&self, output: &mut Output, stamp: &Stamp, args: &[u8]) {
-        let mut digits = [0; 10];
+        let mut digits = Digits::default();
         let (event, id) = self.event(stamp, &mut digits);
         let comma: &[u8] = if args.is_empty() { b"" } else { b"," };
         output.append_parts(Opcode::Text, &[&self.before_id, id, &event.head, comma, args, b"]"]);
     }
 
     /// The event of a message, and the id of its ack, if it wants one.
-    fn event<'d>(&self, stamp: &Stamp, digits: &'d mut [u8; 10]) -> (&Event, &'d [u8]) {
+    fn event<'d>(&self, stamp: &Stamp, digits: &'d mut Digits) -> (&Event, &'d [u8]) {
         let is_acked = self.is_acked && stamp.kind == Kind::Echo;
-        let id = if is_acked { decimal(stamp.sequence, digits) } else { &[] };
+        let id = if is_acked { decimal(u64::from(stamp.sequence), digits) } else { &[] };
         match stamp.kind {
             Kind::Echo => (&self.echo, id),
             Kind::Publish => (&self.publish, id),
@@ -367,19 +368,6 @@ pub(crate) fn packet_of(message: Message<'_>) -> Result<EnginePacket<'_>, Malfor
     match message {
         Message::Text(text) => EnginePacket::parse_text(text),
         Message::Binary(bytes) => Ok(EnginePacket::binary(bytes)),
-    }
-}
-
-/// A number's digits, at the end of `digits`.
-fn decimal(mut number: u32, digits: &mut [u8; 10]) -> &[u8] {
-    let mut from = digits.len();
-    loop {
-        from -= 1;
-        digits[from] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &digits[from..];
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::decimal::decimal;
 use crate::output::Keys;
 use crate::payload::Stamp;
 use crate::table::Table;
@@ -97,15 +98,16 @@ impl Template {
 
     /// Appends the text for a message with this stamp.
     pub(crate) fn append(&self, stamp: &Stamp, draws: &mut Keys, out: &mut Vec<u8>) {
+        let number = |number, out: &mut Vec<u8>| out.extend_from_slice(decimal(number, &mut [0; 20]));
         for part in &self.0 {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Connection => decimal(u64::from(stamp.connection), out),
-                Part::Sequence => decimal(u64::from(stamp.sequence), out),
+                Part::Connection => number(u64::from(stamp.connection), out),
+                Part::Sequence => number(u64::from(stamp.sequence), out),
                 Part::Stamp => out.extend_from_slice(&stamp.encode_text()),
                 Part::NowMs => {
                     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                    decimal(now.as_millis() as u64, out);
+                    number(now.as_millis() as u64, out);
                 }
                 Part::Random(length) => {
                     let digit = |byte: u8| RANDOM[usize::from(byte & 31)];
@@ -183,20 +185,6 @@ impl Part {
                 return Err(format!("${{{name}}} is not known here: {known}; `$$` is a dollar sign"));
             }
         })
-    }
-}
-
-/// Appends a number's digits.
-fn decimal(mut number: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut from = digits.len();
-    loop {
-        from -= 1;
-        digits[from] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return out.extend_from_slice(&digits[from..]);
-        }
     }
 }
 
