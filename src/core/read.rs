@@ -78,18 +78,17 @@ impl<S: Service, I: Io> Shard<S, I> {
                 conn.flags.clear(Flags::READABLE);
             }
             Ok(_) => self.core.push_more(key),
-            // Over TLS this may mean that what came is no plaintext yet; then the end is still to be read, and no event tells so.
-            Err(error)
-                if error.kind() == io::ErrorKind::WouldBlock && !conn.flags.any(Flags::READ_CLOSED) =>
-            {
-                return conn.flags.clear(Flags::READABLE);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.core.push_more(key),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return self.core.push_more(key),
             Err(error) => {
-                return match cause_of(&error) {
-                    Cause::PeerReset => self.core.vanish(key, Cause::PeerReset),
-                    fault => self.core.fail(key, fault),
+                return match error.kind() {
+                    io::ErrorKind::WouldBlock if !conn.flags.any(Flags::READ_CLOSED) => {
+                        conn.flags.clear(Flags::READABLE);
+                    }
+                    // Over TLS nothing that is plaintext came, and the end is still to be read: no event will tell so again.
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => self.core.push_more(key),
+                    _ => match cause_of(&error) {
+                        Cause::PeerReset => self.core.vanish(key, Cause::PeerReset),
+                        fault => self.core.fail(key, fault),
+                    },
                 };
             }
         }
