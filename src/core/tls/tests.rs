@@ -15,7 +15,6 @@ use crate::core::io::Got;
 const FD: i32 = 5;
 
 /// The server's socket.
-#[derive(Default)]
 struct Pipe {
     inbound: VecDeque<u8>,
     outbound: Vec<u8>,
@@ -23,6 +22,13 @@ struct Pipe {
     read_max: usize,
     /// Bytes that will be taken before it is full.
     room: usize,
+}
+
+impl Pipe {
+    /// One that has this to be read, and no limits.
+    fn of(inbound: VecDeque<u8>) -> Self {
+        Self { inbound, outbound: Vec::new(), read_max: usize::MAX, room: usize::MAX }
+    }
 }
 
 impl Read for Pipe {
@@ -77,7 +83,7 @@ impl Both {
         let client = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
         let mut sessions = Sessions::new(handshakes_per_turn, 16 << 10, Arc::default());
         sessions.await_hello(FD, tls);
-        let pipe = Pipe { read_max: usize::MAX, room: usize::MAX, ..Pipe::default() };
+        let pipe = Pipe::of(VecDeque::new());
         Self { sessions, pipe, client, scratch: vec![0; 64 << 10] }
     }
 
@@ -223,18 +229,14 @@ fn the_end_waits_for_the_tail() {
 #[test]
 fn a_handshake_beyond_the_budget_waits_for_the_next_turn() {
     let mut both = Both::new(&rustls::version::TLS13, 1);
-    let (tls, _) = tls();
     both.client_speaks();
-    let hello: Vec<u8> = both.pipe.inbound.iter().copied().collect();
+    let mut second = Pipe::of(both.pipe.inbound.clone());
     assert_eq!(both.read(&mut []).unwrap_err().kind(), ErrorKind::WouldBlock);
     assert!(!both.pipe.outbound.is_empty(), "the budget was for this one");
-    both.sessions.await_hello(6, tls);
-    let mut second =
-        Pipe { inbound: hello.into(), read_max: usize::MAX, room: usize::MAX, ..Pipe::default() };
-    let mut scratch = vec![0; 64 << 10];
+    both.sessions.await_hello(6, tls().0);
     for turn in 0..2 {
         let kind = if turn == 0 { ErrorKind::Interrupted } else { ErrorKind::WouldBlock };
-        let read = both.sessions.read(6, &mut second, &mut [IoSliceMut::new(&mut scratch)]);
+        let read = both.sessions.read(6, &mut second, &mut [IoSliceMut::new(&mut both.scratch)]);
         assert_eq!(read.unwrap_err().kind(), kind);
         assert_eq!((second.inbound.is_empty(), second.outbound.is_empty()), (turn == 1, turn == 0));
         both.sessions.next_turn();
@@ -244,17 +246,13 @@ fn a_handshake_beyond_the_budget_waits_for_the_next_turn() {
 #[test]
 fn a_handshake_that_fails_behind_its_dear_part_is_taken_from_the_budget() {
     let mut both = Both::new(&rustls::version::TLS13, 1);
-    let (tls, _) = tls();
     both.client_speaks();
-    let hello: Vec<u8> = both.pipe.inbound.iter().copied().collect();
+    let mut second = Pipe::of(both.pipe.inbound.clone());
     both.pipe.inbound.extend(b"\x17\x03\x03\x00\x20and then no record of this sort...");
     assert_eq!(both.read(&mut []).unwrap_err().kind(), ErrorKind::InvalidData);
     assert!(both.pipe.outbound.len() > 500, "keys were agreed upon, and signed");
-    both.sessions.await_hello(6, tls);
-    let mut second =
-        Pipe { inbound: hello.into(), read_max: usize::MAX, room: usize::MAX, ..Pipe::default() };
-    let mut scratch = vec![0; 64 << 10];
-    let read = both.sessions.read(6, &mut second, &mut [IoSliceMut::new(&mut scratch)]);
+    both.sessions.await_hello(6, tls().0);
+    let read = both.sessions.read(6, &mut second, &mut [IoSliceMut::new(&mut both.scratch)]);
     assert_eq!(read.unwrap_err().kind(), ErrorKind::Interrupted);
 }
 
