@@ -21,7 +21,7 @@ done
 [ -z "$build" ] || cargo build --quiet --release --workspace --bins --example raw_epoll_client
 
 exec python3 - "$@" <<'PY'
-import argparse, json, os, pathlib, shutil, statistics, subprocess, sys
+import json, os, shutil, subprocess, sys
 
 sys.path.insert(0, "scripts")
 sys.dont_write_bytecode = True
@@ -52,34 +52,16 @@ def limit(server, connections, size, depth, seconds):
     return json.loads(run.stdout)["cpu_microseconds_per_message"]
 
 
-parser = argparse.ArgumentParser(prog="bench-client-limit.sh")
-parser.add_argument("--workload", action="append", choices=list(WORKLOADS), help="only this one; may be given again")
-parser.add_argument("--pairs", type=int, default=11)
-parser.add_argument("--seconds", type=float, default=2)
-parser.add_argument("--json", help="also write every figure to this file")
-parser.add_argument("--no-build", action="store_true")
-options = parser.parse_args()
-if options.pairs < 1 or options.seconds <= 0:
-    parser.error("at least one pair, and a time above zero")
+def pair(workload, order, seconds):
+    """Both, one right after the other, against one server."""
+    *load, _ = WORKLOADS[workload]
+    port = measuring.free_port()
+    command = ["target/release/throng", "--shards", "1", "--bind", f"127.0.0.1:{port}"]
+    with measuring.Server("bench-client-limit", command, port, PINS) as server:
+        return {name: {"client": bench_client, "limit": limit}[name](server, *load, seconds) for name in order}
 
-results = {}
-print(f"{'workload':<14} {'limit µs':>9} {'client µs':>9}  ratio [quartiles] over {options.pairs} pairs, aim", flush=True)
-for workload in options.workload or WORKLOADS:
-    *load, aim = WORKLOADS[workload]
-    pairs = []
-    for pair in range(options.pairs):
-        port = measuring.free_port()
-        command = ["target/release/throng", "--shards", "1", "--bind", f"127.0.0.1:{port}"]
-        with measuring.Server("bench-client-limit", command, port, PINS) as server:
-            turns = [("client", bench_client), ("limit", limit)]
-            turns = turns if pair % 2 == 0 else turns[::-1]
-            pairs.append({name: measure(server, *load, options.seconds) for name, measure in turns})
-    low, middle, high = measuring.quartiles([pair["client"] / pair["limit"] for pair in pairs])
-    base, client = (statistics.median(pair[name] for pair in pairs) for name in ("limit", "client"))
-    print(f"{workload:<14} {base:9.3f} {client:9.3f}  {middle:.3f} [{low:.3f}, {high:.3f}]  {aim or ''}", flush=True)
-    results[workload] = {"ratio": middle, "quartiles": [low, high], "aim": aim, "pairs": pairs}
-if options.json:
-    machine = {"cores": os.cpu_count(), "kernel": os.uname().release}
-    figures = {"machine": machine, "seconds": options.seconds, "workloads": results}
-    pathlib.Path(options.json).write_text(json.dumps(figures, indent=2) + "\n")
+
+flags = measuring.pair_flags("bench-client-limit", WORKLOADS, 2)
+aims = {workload: aim for workload, (*_, aim) in WORKLOADS.items()}
+measuring.pair_up(flags, flags.parse_args(), "client", WORKLOADS, pair, 14, aims)
 PY

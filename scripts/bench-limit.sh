@@ -25,7 +25,7 @@ done
 [ -z "$build" ] || cargo build --quiet --release --workspace --bins --example raw_epoll --example io_server
 
 exec python3 - "$@" <<'PY'
-import argparse, json, os, pathlib, statistics, sys
+import sys
 
 sys.path.insert(0, "scripts")
 sys.dont_write_bytecode = True
@@ -109,33 +109,15 @@ def measure(server, workload, seconds):
     return used
 
 
-parser = argparse.ArgumentParser(prog="bench-limit.sh")
-parser.add_argument("--workload", action="append", choices=list(WORKLOADS), help="only this one; may be given again")
-parser.add_argument("--pairs", type=int, default=11)
-parser.add_argument("--seconds", type=float, default=3)
-parser.add_argument("--json", help="also write every figure to this file")
-parser.add_argument("--no-build", action="store_true")
-parser.add_argument("--list", action="store_true", help="print the workloads and do nothing")
-options = parser.parse_args()
+def pair(workload, order, seconds):
+    return {server: measure(server, workload, seconds) for server in order}
+
+
+flags = measuring.pair_flags("bench-limit", WORKLOADS, 3)
+flags.add_argument("--list", action="store_true", help="print the workloads and do nothing")
+options = flags.parse_args()
 if options.list:
     print("\n".join(WORKLOADS))
     sys.exit()
-if options.pairs < 1 or options.seconds <= 0:
-    parser.error("at least one pair, and a time above zero")
-
-results = {}
-print(f"{'workload':<28} {'limit µs':>9} {'throng µs':>9}  ratio [quartiles] over {options.pairs} pairs", flush=True)
-for workload in options.workload or WORKLOADS:
-    pairs = []
-    for pair in range(options.pairs):
-        order = ["throng", "limit"] if pair % 2 == 0 else ["limit", "throng"]
-        pairs.append({server: measure(server, workload, options.seconds) for server in order})
-    low, middle, high = measuring.quartiles([pair["throng"] / pair["limit"] for pair in pairs])
-    limit, throng = (statistics.median(pair[server] for pair in pairs) for server in ("limit", "throng"))
-    print(f"{workload:<28} {limit:9.3f} {throng:9.3f}  {middle:.3f} [{low:.3f}, {high:.3f}]", flush=True)
-    results[workload] = {"ratio": middle, "quartiles": [low, high], "pairs": pairs}
-if options.json:
-    machine = {"cores": os.cpu_count(), "kernel": os.uname().release}
-    figures = {"machine": machine, "seconds": options.seconds, "workloads": results}
-    pathlib.Path(options.json).write_text(json.dumps(figures, indent=2) + "\n")
+measuring.pair_up(flags, options, "throng", WORKLOADS, pair, 28)
 PY

@@ -3,7 +3,7 @@
 Imported by the Python within bench-limit.sh, bench-tls.sh and bench-peers.sh, which run at the project's root.
 """
 
-import json, pathlib, signal, socket, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, pathlib, signal, socket, statistics, subprocess, sys, tempfile, time
 
 
 def free_port():
@@ -65,6 +65,43 @@ class Server:
                 said = f"{run.stdout}{run.stderr}"
                 sys.exit(f"{self.script}: {' '.join(client)} ended with {run.returncode}\n{said}")
             return json.loads(pathlib.Path(report.name).read_text())
+
+
+def pair_flags(script, workloads, seconds):
+    """The flags of a script that measures something and its limit in pairs."""
+    flags = argparse.ArgumentParser(prog=f"{script}.sh")
+    flags.add_argument("--workload", action="append", choices=list(workloads), help="only this one; may be given again")
+    flags.add_argument("--pairs", type=int, default=11)
+    flags.add_argument("--seconds", type=float, default=seconds)
+    flags.add_argument("--json", help="also write every figure to this file")
+    flags.add_argument("--no-build", action="store_true")
+    return flags
+
+
+def pair_up(flags, options, what, workloads, measure, width, aims=None):
+    """Prints a table of `what` beside its limit, and writes the JSON. `measure(workload, order, seconds)` measures one pair, of
+    which `order` says who comes first, and returns both figures by name; `aims` has what a ratio is to be at most."""
+    if options.pairs < 1 or options.seconds <= 0:
+        flags.error("at least one pair, and a time above zero")
+    heading = f"ratio [quartiles] over {options.pairs} pairs{'' if aims is None else ', aim'}"
+    print(f"{'workload':<{width}} {'limit µs':>9} {f'{what} µs':>9}  {heading}", flush=True)
+    results = {}
+    for workload in options.workload or workloads:
+        orders = [(what, "limit") if pair % 2 == 0 else ("limit", what) for pair in range(options.pairs)]
+        pairs = [measure(workload, order, options.seconds) for order in orders]
+        low, middle, high = quartiles([pair[what] / pair["limit"] for pair in pairs])
+        limit, own = (statistics.median(pair[name] for pair in pairs) for name in ("limit", what))
+        result = {"ratio": middle, "quartiles": [low, high], "pairs": pairs}
+        row = f"{workload:<{width}} {limit:9.3f} {own:9.3f}  {middle:.3f} [{low:.3f}, {high:.3f}]"
+        if aims is not None:
+            result["aim"] = aims[workload]
+            row += f"  {aims[workload] or ''}"
+        print(row, flush=True)
+        results[workload] = result
+    if options.json:
+        machine = {"cores": os.cpu_count(), "kernel": os.uname().release}
+        figures = {"machine": machine, "seconds": options.seconds, "workloads": results}
+        pathlib.Path(options.json).write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def quartiles(values):
