@@ -199,7 +199,7 @@ impl Builder {
         let has_health = self.has_health;
         let web = (!self.web.is_empty()).then(|| Arc::new(self.web));
         #[cfg(feature = "socketio")]
-        let io = self.io.load(plan.shards, plan.max_connections)?;
+        let io = self.io.load(&self.config, plan.shards, plan.max_connections)?;
         #[cfg(feature = "socketio")]
         let parser = io.parser();
         let make = move |shard, remote| {

@@ -60,7 +60,7 @@ impl Builder {
         make_io: impl FnMut(usize) -> I,
         wake: Arc<dyn Fn(usize) + Send + Sync>,
     ) -> Result<(Vec<Seat<I>>, Handle), SetupError> {
-        let io = self.io.load(self.config.shards, self.config.max_connections)?;
+        let io = self.io.load(&self.config, self.config.shards, self.config.max_connections)?;
         let (shards, is_own) = (self.config.shards, self.config.fd_tables == FdTables::Own);
         let max_connections = self.config.max_connections;
         let (shared, inboxes) = Shared::new(self.config, shards, max_connections);

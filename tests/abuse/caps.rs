@@ -185,21 +185,27 @@ fn an_address_has_its_share_of_the_sessions() {
         stream.read_to_string(&mut answer).unwrap();
         answer
     };
-    let builder = Server::builder().bind("127.0.0.1:0").unwrap().configure(|config| config.shards = 2);
-    let builder = builder.configure_io(|io| {
-        io.sessions_max = 12;
-        io.sessions_per_ip_max = 5;
-        io.connect_timeout = Duration::from_millis(500);
-    });
-    let server = builder.socket_io(|io| _ = io.of("/")).start().unwrap();
-    let address = server.local_addrs()[0];
-    let let_in = (0..50).filter(|_| open(1, address).starts_with("HTTP/1.1 200 ")).count();
-    // Shards count without a lock: one each may be beyond.
-    assert!((5..=6).contains(&let_in), "{let_in}");
-    let refused = open(1, address);
-    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("Retry-After: 5"), "{refused}");
-    assert!(open(2, address).starts_with("HTTP/1.1 200 "));
-    // Sessions that are over are counted no longer.
-    until(|| open(1, address).starts_with("HTTP/1.1 200 "));
-    assert!(stop(server).counter("io_addresses_refused") >= Some(45));
+    // What it may have of connections it may have of sessions, unless it is said.
+    for (connections_max, sessions_max) in [(0, 5), (5, 0), (20, 5)] {
+        let builder = Server::builder().bind("127.0.0.1:0").unwrap().configure(|config| {
+            config.shards = 2;
+            config.connections_per_ip_max = connections_max;
+        });
+        let builder = builder.configure_io(|io| {
+            io.sessions_max = 12;
+            io.sessions_per_ip_max = sessions_max;
+            io.connect_timeout = Duration::from_millis(500);
+        });
+        let server = builder.socket_io(|io| _ = io.of("/")).start().unwrap();
+        let address = server.local_addrs()[0];
+        let let_in = (0..50).filter(|_| open(1, address).starts_with("HTTP/1.1 200 ")).count();
+        // Shards count without a lock: one each may be beyond.
+        assert!((5..=6).contains(&let_in), "{let_in}");
+        let refused = open(1, address);
+        assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("Retry-After: 5"), "{refused}");
+        assert!(open(2, address).starts_with("HTTP/1.1 200 "));
+        // Sessions that are over are counted no longer.
+        until(|| open(1, address).starts_with("HTTP/1.1 200 "));
+        assert!(stop(server).counter("io_addresses_refused") >= Some(45));
+    }
 }

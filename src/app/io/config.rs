@@ -40,8 +40,11 @@ pub struct IoConfig {
     /// answered 503. A session that polls outlives its connections by `ping_interval` and `ping_timeout`, so a limit of the
     /// connections alone is none of the sessions.
     pub sessions_max: usize,
-    /// Sessions of one address, or of one IPv6 prefix of 64 bits, on all shards. 0 (default): any number; beyond it 503. A flood
-    /// of handshakes from one place fills `sessions_max` without it.
+    /// Sessions of one address, or of one IPv6 prefix of 64 bits, on all shards; beyond it 503. A flood of handshakes from one
+    /// place fills `sessions_max` without it. 0 (default): as many as
+    /// [`connections_per_ip_max`](crate::Config::connections_per_ip_max) and
+    /// [`connections_per_prefix_max`](crate::Config::connections_per_prefix_max) say of connections, the former also of a
+    /// prefix where the latter is 0, and `trusted_proxies` excepted; any number where both are 0.
     pub sessions_per_ip_max: usize,
     /// How long a client may be connected to no namespace. 45 s; then its session is closed.
     pub connect_timeout: Duration,

@@ -34,7 +34,7 @@ impl State {
     /// Ends a session: its sockets are told once the call that led here is over.
     pub(super) fn close_session(&mut self, port: &mut dyn Port, slot: u32, reason: Reason) {
         let Some(mut session) = self.sessions.try_remove(slot as usize) else { return };
-        self.census.set(self.shard, self.sessions.len());
+        self.roster.census.set(self.shard, self.sessions.len());
         self.session_ends(slot);
         port.counters().io_sessions_closed.add(1);
         let mut socket = session.first_socket;

@@ -85,7 +85,7 @@ impl IoShard {
         let asks =
             Asks::parse(request.method(), request.query(), asks_upgrade, self.state.config.transports)?;
         if matches!(asks, Asks::Open { .. }) {
-            if self.state.census.is_full() {
+            if self.state.roster.census.is_full() {
                 port.counters().io_sessions_refused.add(1);
                 return Err(RequestError::Full);
             }
@@ -315,7 +315,7 @@ impl IoShard {
             handshake: self.engine.is_none().then_some(handshake),
         };
         let slot = state.sessions.insert(session) as u32;
-        state.census.set(state.shard, state.sessions.len());
+        state.roster.census.set(state.shard, state.sessions.len());
         state.session_opens(slot, address);
         port.counters().io_sessions_opened.add(1);
         state.file(port, Due::Ping, slot);

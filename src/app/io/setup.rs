@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crate::base::config::Config;
 use crate::base::error::SetupError;
-use crate::core::census::Census;
 
 use super::bundle::Bundle;
 use super::config::IoConfig;
 use super::namespace::Io;
 use super::parser::Parser;
 use super::remote::IoRemote;
+use super::roster::Roster;
 use super::shard::IoShard;
 use super::state::State;
 
@@ -23,8 +23,8 @@ pub(crate) struct IoSetup {
     config: IoConfig,
     describe: Option<Describe>,
     bundle: Arc<Bundle>,
-    /// How many sessions there are, on all shards; `None` before it is loaded.
-    sessions: Option<Arc<Census>>,
+    /// What all shards count together; `None` before it is loaded.
+    roster: Option<Arc<Roster>>,
 }
 
 impl IoSetup {
@@ -48,12 +48,17 @@ impl IoSetup {
         Ok(())
     }
 
-    /// Makes what all shards share: the files of the browser's client, and the count of sessions, which are as many as there
+    /// Makes what all shards share: the files of the browser's client, and the counts of sessions, which are as many as there
     /// may be connections where nothing else is said.
-    pub(crate) fn load(mut self, shards: usize, max_connections: usize) -> Result<Self, SetupError> {
+    pub(crate) fn load(
+        mut self,
+        core: &Config,
+        shards: usize,
+        max_connections: usize,
+    ) -> Result<Self, SetupError> {
         self.bundle = Arc::new(Bundle::read(self.config.client_dir.as_deref())?);
         let most = if self.config.sessions_max == 0 { max_connections } else { self.config.sessions_max };
-        self.sessions = Some(Arc::new(Census::new(shards, most)));
+        self.roster = Some(Arc::new(Roster::new(shards, most, &self.config, core)));
         Ok(self)
     }
 
@@ -63,10 +68,10 @@ impl IoSetup {
 
     /// A shard's Socket.IO, made on its thread; `None` where there is none.
     pub(crate) fn build(&self, shard: usize, remote: IoRemote) -> Option<IoShard> {
-        let (describe, sessions) = (self.describe.as_ref()?, self.sessions.clone()?);
+        let (describe, roster) = (self.describe.as_ref()?, self.roster.clone()?);
         let mut io = Io::default();
         describe(&mut io);
-        let state = State::new(shard, Arc::new(self.config.clone()), sessions, remote);
+        let state = State::new(shard, Arc::new(self.config.clone()), roster, remote);
         Some(IoShard::new(state, self.bundle.clone(), io))
     }
 }

@@ -10,7 +10,6 @@ use slab::Slab;
 
 use crate::base::id::Key;
 use crate::base::slow::Mark;
-use crate::core::census::Census;
 use crate::core::service::{Delivery, Ticket};
 use crate::core::timers::TimerId;
 use crate::hub::Subscribed;
@@ -36,6 +35,7 @@ use super::port::Port;
 use super::reason::Reason;
 use super::remote::IoRemote;
 use super::rooms::Rooms;
+use super::roster::Roster;
 use super::session::{Link, NONE, Session};
 
 /// The room that every socket of a namespace is in. An application's own rooms may not have this name.
@@ -83,7 +83,7 @@ pub(crate) struct State {
     pub(super) serial: u32,
     pub(super) sessions: Slab<Session>,
     /// How many of them there are on all shards.
-    pub(super) census: Arc<Census>,
+    pub(super) roster: Arc<Roster>,
     /// Whose each of them is, where an address has a limit.
     pub(super) addresses: HashMap<u32, IpAddr>,
     pub(super) heartbeats: Heartbeats,
@@ -136,9 +136,9 @@ pub(crate) struct Cx<'a> {
 }
 
 impl State {
-    pub(super) fn new(shard: usize, config: Arc<IoConfig>, census: Arc<Census>, remote: IoRemote) -> Self {
+    pub(super) fn new(shard: usize, config: Arc<IoConfig>, roster: Arc<Roster>, remote: IoRemote) -> Self {
         Self {
-            census,
+            roster,
             addresses: HashMap::new(),
             remote,
             waiting: HashMap::new(),
