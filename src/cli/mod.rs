@@ -103,14 +103,15 @@ fn wait(server: Server) -> Result<(), Failure> {
 }
 
 fn build(settled: &Settled) -> Result<(Prepared, Builder), Failure> {
-    let client_dir = settled.options.own.io_client_dir.clone();
-    let config = &settled.options.config;
+    let (config, own) = (&settled.options.config, &settled.options.own);
     let mut builder = Server::builder().configure_io(|io| {
-        io.client_dir = client_dir;
+        io.client_dir.clone_from(&own.io_client_dir);
+        io.sessions_max = own.io_sessions_max;
+        io.sessions_per_ip_max = own.io_sessions_per_ip_max;
+        io.connect_timeout = own.io_connect_timeout;
         // The chat promises its clients no more than the server takes.
         io.max_payload = io.max_payload.min(config.body_bytes_max).min(config.message_bytes_max).max(1);
     });
-    let own = &settled.options.own;
     if own.bind.is_empty() && own.bind_tls.is_empty() {
         let right = "where to listen, such as localhost:3000, or bind_tls must";
         return Err(Failure::wrong(format!("bind is empty; it must be {right}")));

@@ -5,8 +5,10 @@
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use throng::Config;
+use throng::io::IoConfig;
 
 use super::value::{self, Form};
 
@@ -33,10 +35,15 @@ pub(super) struct Own {
     pub(super) fd_tables: Tables,
     /// Where Socket.IO's official browser client lies, if it is to be served.
     pub(super) io_client_dir: Option<PathBuf>,
+    /// Limits of Socket.IO's, as `IoConfig` has them.
+    pub(super) io_sessions_max: usize,
+    pub(super) io_sessions_per_ip_max: usize,
+    pub(super) io_connect_timeout: Duration,
 }
 
 impl Default for Own {
     fn default() -> Self {
+        let io = IoConfig::default();
         Self {
             bind: vec!["localhost:3000".to_owned()],
             bind_tls: Vec::new(),
@@ -44,6 +51,9 @@ impl Default for Own {
             tls_key: Vec::new(),
             fd_tables: Tables::Auto,
             io_client_dir: None,
+            io_sessions_max: io.sessions_max,
+            io_sessions_per_ip_max: io.sessions_per_ip_max,
+            io_connect_timeout: io.connect_timeout,
         }
     }
 }
@@ -120,12 +130,12 @@ settings! {
     forwarded config.forwarded, "Which fields of requests from there name the client";
     size config.head_bytes_max, "A request head, beyond it 431";
     size config.tls_handshake_bytes_max, "What is kept of a TLS handshake that is not whole, beyond it the end";
-    time config.head_timeout, "How long a request may take to arrive, head and body, then 408";
+    span config.head_timeout, "How long a request may take to arrive, head and body, then 408";
     size config.body_bytes_max, "A request body, beyond it 413";
     size config.body_rate_min, "What a body must bring a second, on the average, else 408; 0 is off";
-    time config.body_rate_grace, "How long a body may take before that is asked of it";
+    span config.body_rate_grace, "How long a body may take before that is asked of it";
     time config.silent_timeout, "How long a connection without pings may be silent; 0 is off";
-    time config.admit_timeout, "How long a deferred admission may take, then 503";
+    span config.admit_timeout, "How long a deferred admission may take, then 503";
 
     "WebSocket":
     size config.message_bytes_max, "A message, beyond it close 1009";
@@ -140,11 +150,14 @@ settings! {
     size config.deflate_bytes_per_turn, "What a shard compresses per turn, beyond it messages are sent as they are";
     size config.inflate_bytes_per_turn, "What a shard inflates per turn, beyond it clients wait for the next";
     time config.ping_interval, "A peer not heard for this long is pinged; 0 is off";
-    time config.pong_timeout, "How long after a ping a peer may be silent, then close 1001";
-    time config.close_timeout, "How long a closing handshake may take";
+    span config.pong_timeout, "How long after a ping a peer may be silent, then close 1001";
+    span config.close_timeout, "How long a closing handshake may take";
 
     "Socket.IO":
     directory own.io_client_dir, "The official browser client's dist directory, served in place of throng's own";
+    count own.io_sessions_max, "Sessions, beyond it 503; 0 is as many as connections";
+    count own.io_sessions_per_ip_max, "Sessions of one address, or of one IPv6 /64, beyond it 503; 0 is as many as it may have connections";
+    span own.io_connect_timeout, "How long a session may be in no namespace, then it is closed";
 
     "Ending":
     time config.drain_delay, "After a signal: how long /readyz says 503 and everybody is still served";
@@ -158,7 +171,7 @@ settings! {
     size config.outbox_bytes_max, "Queued for a peer: beyond it slow-policy decides";
     policy config.slow_policy, "What does not fit: close (1008), drop-new, drop-oldest, or of each topic latest-only";
     size config.outboxes_bytes_max, "Held for all slow readers of a shard: beyond it those with most are shortened or closed";
-    time config.stall_timeout, "How long a peer may take nothing of what is queued, then close 1008";
+    span config.stall_timeout, "How long a peer may take nothing of what is queued, then close 1008";
     count config.mailbox_slots, "Messages waiting in a shard's mailbox";
     size config.mailbox_bytes_max, "Publishes and sends waiting for a shard: beyond it threads get Full, shards hold as much again and then drop";
     count config.topics_per_connection_max, "Topics of a connection";
@@ -206,6 +219,7 @@ mod tests {
         let fields = printed.trim_start_matches("Config {").trim_end_matches('}').split(", ");
         let mut expected: BTreeSet<_> = fields.map(|field| field.split(':').next().unwrap().trim()).collect();
         expected.extend(["bind", "bind_tls", "tls_cert", "tls_key", "io_client_dir"]);
+        expected.extend(["io_sessions_max", "io_sessions_per_ip_max", "io_connect_timeout"]);
         let names: BTreeSet<_> = SETTINGS.iter().map(|setting| setting.name).collect();
         assert_eq!((names.len(), names), (SETTINGS.len(), expected));
     }
@@ -259,6 +273,17 @@ mod tests {
                 let is_own = other.name == setting.name;
                 assert_ne!((other.show)(&options) == *default, is_own, "{index} {}", other.name);
             }
+        }
+    }
+
+    #[test]
+    fn zero_is_advised_where_it_is_right_and_nowhere_else() {
+        let times = SETTINGS.iter().filter(|setting| setting.form.place == "TIME");
+        for setting in times.filter(|setting| !setting.name.starts_with("io_")) {
+            let mut options = Options::default();
+            (setting.set)(&mut options, "0").unwrap();
+            let is_advised = setting.form.right.ends_with(", or 0");
+            assert_eq!(options.config.check().is_ok(), is_advised, "{}", setting.name);
         }
     }
 

@@ -60,7 +60,7 @@ pub(super) mod size {
     }
 }
 
-/// Spans of time, to the millisecond. Without a unit only 0 is clear.
+/// Spans of time that may be none, to the millisecond. Without a unit only 0 is clear.
 pub(super) mod time {
     use std::time::Duration;
 
@@ -82,6 +82,15 @@ pub(super) mod time {
             millis => format!("\"{millis}ms\""),
         }
     }
+}
+
+/// Spans of time that may not be none. 0 is of their form nevertheless: what it must be instead is said best by whoever knows
+/// the range.
+pub(super) mod span {
+    pub(in crate::cli) use super::time::{parse, show};
+
+    pub(in crate::cli) const FORM: super::Form =
+        super::scalar("TIME", "a time with its unit, such as 500ms, 30s or 2m");
 }
 
 /// On or off.

@@ -23,7 +23,7 @@ fn what_is_wrong_is_one_line_that_names_what_would_be_right() {
         command
     };
     let from = |path: &PathBuf| command(&["--config", path.to_str().unwrap()]);
-    let table: [(Command, &[&str]); 14] = [
+    let table: [(Command, &[&str]); 17] = [
         (command(&["--mesage-bytes-max", "1"]), &["--mesage-bytes-max is no flag", "--message-bytes-max"]),
         (
             command(&["--message-bytes-max", "1 XB"]),
@@ -41,6 +41,18 @@ fn what_is_wrong_is_one_line_that_names_what_would_be_right() {
         (
             command(&["check-config", "--io-client-dir", "/nowhere"]),
             &["--io-client-dir is /nowhere; it must be a directory that has socket.io.js"],
+        ),
+        (
+            command(&["--io-connect-timeout", "0"]),
+            &["--io-connect-timeout is 0ns; it must be a time from 1ms to a day"],
+        ),
+        (
+            command(&["--head-timeout", "5"]),
+            &["--head-timeout is 5; it must be a time with its unit", "2m\n"],
+        ),
+        (
+            command(&["--drain-time", "5"]),
+            &["--drain-time is 5; it must be a time with its unit", "2m, or 0\n"],
         ),
         (command(&["serve"]), &["serve"]),
         (with("THRONG_SHARDS", "many"), &["THRONG_SHARDS is many; it must be a whole number"]),
@@ -67,6 +79,7 @@ fn a_flag_beats_a_variable_and_that_the_file() {
     told.env("THRONG_CONFIG", &path)
         .env("THRONG_SHARDS", "6")
         .env("THRONG_PING_INTERVAL", "10s")
+        .env("THRONG_IO_SESSIONS_MAX", "20k")
         .env("THRONG_PIN", "");
     let (code, shown, said) = run(told);
     assert_eq!((code, said.as_str()), (Some(0), ""), "{shown}");
@@ -77,6 +90,9 @@ fn a_flag_beats_a_variable_and_that_the_file() {
         ("close_timeout = \"8s\" ", &in_file),
         ("origins = [\"https://a.example\", \"null\"] ", &in_file),
         ("pin = false ", "default"),
+        ("io_sessions_max = 20000 ", "THRONG_IO_SESSIONS_MAX"),
+        ("io_sessions_per_ip_max = 0 ", "default"),
+        ("io_connect_timeout = \"45s\" ", "default"),
         ("message_bytes_max = \"1 MiB\" ", "default"),
     ] {
         let line = shown
