@@ -113,6 +113,7 @@ impl Worker {
 
     /// Tells the main thread how far this worker is.
     pub(crate) fn publish_live(&mut self) {
+        self.traffic.count_compressed();
         let mut live = self.shared.live[self.index].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         live.tally = self.traffic.stats.tally;
         live.opening = self.connector.under_way() as u64;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::deflating::DeflateFlags;
 use crate::help;
 use crate::openings::OpeningFlags;
 use crate::outputs::Outputs;
@@ -203,6 +204,8 @@ pub(crate) struct Common {
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) origin: Option<String>,
     #[command(flatten)]
+    pub(crate) deflate: DeflateFlags,
+    #[command(flatten)]
     pub(crate) tls: TlsFlags,
     /// The server's process id: its CPU time and memory are then reported
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
@@ -304,6 +307,7 @@ mod tests {
             "echo --rate 5 --arrivals often",
             "memory --rate 0",
             "echo --protocol http",
+            "echo --deflate-min 1k",
             "echo --publish-event x",
             "idle --transport poll",
             "broadcast --ack",

@@ -8,6 +8,7 @@ use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 
 use crate::answer::{self, FIELDS_MAX};
+use crate::deflating;
 use crate::session::Requests;
 use crate::target::Target;
 
@@ -19,6 +20,8 @@ pub(crate) struct Handshake {
     before_key: Vec<u8>,
     after_key: Vec<u8>,
     subprotocol: Option<String>,
+    /// Compression is offered.
+    pub(crate) deflates: bool,
     /// The requests of Engine.IO's polling, where sessions begin with it.
     requests: Option<Requests>,
     /// Whether they stay with it.
@@ -56,6 +59,7 @@ impl Handshake {
             before_key: before_key.into_bytes(),
             after_key,
             subprotocol: subprotocol.map(str::to_owned),
+            deflates: false,
             requests: None,
             is_polling: false,
         }
@@ -88,6 +92,9 @@ impl Handshake {
         }
         out.extend_from_slice(&self.before_key);
         out.extend_from_slice(key.as_bytes());
+        if self.deflates {
+            out.extend_from_slice(deflating::OFFER);
+        }
         out.extend_from_slice(&self.after_key);
         key
     }
@@ -101,13 +108,11 @@ impl Handshake {
         let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
         let mut response = httparse::Response::new(&mut fields);
         let Some(head) = answer::head(&mut response, bytes)? else { return Ok(None) };
-        let field = |name: &str| {
-            response
-                .headers
-                .iter()
-                .find(|field| field.name.eq_ignore_ascii_case(name))
-                .map(|field| field.value.trim_ascii())
+        let fields = |name: &'static str| {
+            let is_named = move |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(name);
+            response.headers.iter().filter(is_named).map(|field| field.value)
         };
+        let field = |name| fields(name).next().map(<[u8]>::trim_ascii);
         let status = response.code.unwrap_or_default();
         if status != 101 {
             let reason = response.reason.unwrap_or_default();
@@ -115,7 +120,7 @@ impl Handshake {
             let advice = advice(status, field("Location"));
             return Err(format!("refused the WebSocket handshake: {}{advice}", said.trim_end()));
         }
-        let has_token = |name: &str, token: &str| {
+        let has_token = |name, token: &str| {
             field(name).is_some_and(|value| {
                 value
                     .split(|&byte| byte == b',')
@@ -128,9 +133,7 @@ impl Handshake {
         if field("Sec-WebSocket-Accept") != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
             return Err("answered with a wrong Sec-WebSocket-Accept".into());
         }
-        if field("Sec-WebSocket-Extensions").is_some_and(|value| !value.is_empty()) {
-            return Err("agreed to an extension that was not offered".into());
-        }
+        deflating::check(self.deflates, fields("Sec-WebSocket-Extensions"))?;
         // §4.1: a subprotocol that was not asked for fails the connection; none at all does not.
         if let Some(chosen) = field("Sec-WebSocket-Protocol") {
             let offered = self.subprotocol.as_deref().unwrap_or_default();

@@ -6,7 +6,7 @@ pub(crate) const EXIT_CODES: &str = "Exit codes:
   1  the run is complete and a check failed: messages lost, duplicated, reordered or corrupt, connections that
      could not be made or that the server closed, messages that could not be sent; or a --fail-if came true
   2  the flags are wrong, or the host cannot carry the run (the line says what fixes it)
-  3  the server cannot be reached, is no WebSocket server, or could not be started
+  3  the server cannot be reached, is no WebSocket server, does not agree to --deflate, or could not be started
   4  the run is complete, but this client was saturated: its figures, and its checks, are invalid
 An interrupt (SIGINT) ends the run early, with its report; a second one ends it at once.";
 
@@ -26,6 +26,8 @@ const REPORT: &str = "The report (times are microseconds, as percentiles over th
   delivery time  from when a publish was due until one connection has it
   first delivery from when a publish was due until the first connection has it
   last delivery  from when a publish was due until the last connection has it
+  deflate        with --deflate: messages that were sent compressed, and those that came so, their bytes, and as how many of the
+                 wire's
   sent late by   open loop, publishes (connect mode: first attempts): how much later than due; large values are this
                  client's fault
   loop lag       how late this client's loops came to what they do ten times a second, and so to their sockets

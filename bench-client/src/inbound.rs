@@ -109,7 +109,7 @@ fn feed_to(
     take: impl Fn(&mut Traffic, &mut Conn, Message<'_>, u64) -> Result<(), End>,
 ) -> Result<(), End> {
     let carry = conn.rest.as_mut().and_then(|rest| rest.carry.take());
-    let mut decoder = Decoder::new(traffic.role, LIMITS, carry, bytes);
+    let mut decoder = Decoder::new(traffic.role, LIMITS, carry, bytes).agreed(traffic.agreed);
     let result = loop {
         if let Some(message) = decoder.next_common() {
             match message {

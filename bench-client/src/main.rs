@@ -2,7 +2,7 @@
 //!
 //! `run` is a run from end to end on the main thread; `worker` is the loop each thread runs, `chores` what it does
 //! beside its events. Everything else is one thing each: bytes on the wire (`handshake`, `payload`, `inbound`,
-//! `output`, `socketio`; for sessions that poll `session`, `exchange`, `answer`; for what is her own `wording`, `openings`, `script`, `template`,
+//! `output`, `deflating`, `socketio`; for sessions that poll `session`, `exchange`, `answer`; for what is her own `wording`, `openings`, `script`, `template`,
 //! `matching`; under all of it `wire` and `tls`), bookkeeping (`sequence`, `schedule`, `stats`), what the host is asked (`plan`, `preflight`),
 //! what is told (`progress`, `report`, `printed`, `distribution`), judged (`objective`) and written
 //! (`outputs`). Frames are throng's own, in the client's role.
@@ -20,6 +20,7 @@ mod conn;
 mod connector;
 mod curve;
 mod decimal;
+mod deflating;
 mod dialer;
 mod disruption;
 mod distribution;

@@ -97,6 +97,7 @@ struct Parts {
     origin: Option<String>,
     fields: Vec<(String, Template)>,
     transport: Option<Transport>,
+    deflates: bool,
 }
 
 impl Openings {
@@ -149,9 +150,19 @@ impl Openings {
             || subprotocol.as_ref().is_some_and(|subprotocol| !subprotocol.is_constant())
             || fields.iter().any(|(_, value)| !value.is_constant());
         let origin = origin.map(str::to_owned);
-        let parts = Parts { target: target.clone(), path, subprotocol, origin, fields, transport };
+        let parts =
+            Parts { target: target.clone(), path, subprotocol, origin, fields, transport, deflates: false };
         let is_polling = transport == Some(Transport::Polling);
         Ok(Self { first: parts.of(0), differing: differs.then_some(parts), is_polling })
+    }
+
+    /// The same, with compression offered or not.
+    pub(crate) fn deflating(mut self, deflates: bool) -> Self {
+        self.first.deflates = deflates;
+        if let Some(parts) = &mut self.differing {
+            parts.deflates = deflates;
+        }
+        self
     }
 
     /// Whether every connection has the same.
@@ -174,7 +185,8 @@ impl Parts {
         let subprotocol = self.subprotocol.as_ref().map(|subprotocol| subprotocol.of(connection));
         let fields: Vec<_> =
             self.fields.iter().map(|(name, value)| (name.clone(), value.of(connection))).collect();
-        let handshake = Handshake::new(&target, subprotocol.as_deref(), self.origin.as_deref(), &fields);
+        let mut handshake = Handshake::new(&target, subprotocol.as_deref(), self.origin.as_deref(), &fields);
+        handshake.deflates = self.deflates;
         match self.transport {
             None | Some(Transport::Websocket) => handshake,
             Some(transport) => handshake.by_polling(&target, transport == Transport::Polling),

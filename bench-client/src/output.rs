@@ -1,5 +1,5 @@
 //! What is about to be sent on the connection at hand: frames in one buffer, which goes to one send; or, where sessions
-//! poll, a payload of packets.
+//! poll, a payload of packets. Where messages are compressed `deflating` makes their frames.
 //!
 //! One per worker. A connection that cannot send a large buffer keeps it, and gives it back once it is empty.
 
@@ -7,6 +7,7 @@ use throng::proto::engineio::{PacketKind, PayloadWriter, SEPARATOR};
 use throng::proto::ws::mask::unmask;
 use throng::proto::ws::{Opcode, encode};
 
+use crate::deflating::{Deflated, Deflating};
 use crate::payload::STAMP_BYTES;
 
 /// The output begins this far into its buffer. Two large buffers start at the same offset within a page, and copying
@@ -26,11 +27,20 @@ const SPARE_BYTES_MAX: usize = 32 << 20;
 pub(crate) struct Output {
     /// The frames, after [`SKEW`] bytes that are never sent.
     bytes: Vec<u8>,
-    /// They are the packets of a payload instead.
-    is_payload: bool,
+    /// Where a message is no plain frame.
+    unusual: Option<Unusual>,
     keys: Keys,
     spares: Vec<Vec<u8>>,
     spare_bytes: usize,
+}
+
+/// What a message is where it is no plain frame. It is asked once for a message whether there is any of it.
+#[derive(Debug)]
+enum Unusual {
+    /// A packet of a payload.
+    Packets,
+    /// A compressed frame, if that is smaller.
+    Deflated(Box<Deflating>),
 }
 
 /// What the kernel has not taken of an output.
@@ -45,12 +55,25 @@ impl Output {
     /// An empty output; `seed` is for its masking keys.
     pub(crate) fn new(seed: u64) -> Self {
         let (bytes, keys) = (vec![0; SKEW], Keys::new(seed));
-        Self { bytes, is_payload: false, keys, spares: Vec::new(), spare_bytes: 0 }
+        Self { bytes, unusual: None, keys, spares: Vec::new(), spare_bytes: 0 }
     }
 
     /// The same, for sessions that poll.
     pub(crate) fn of_payloads(self) -> Self {
-        Self { is_payload: true, ..self }
+        Self { unusual: Some(Unusual::Packets), ..self }
+    }
+
+    /// The same, with messages from so many bytes on compressed.
+    pub(crate) fn deflating(self, bytes_min: usize) -> Self {
+        Self { unusual: Some(Unusual::Deflated(Box::new(Deflating::new(bytes_min)))), ..self }
+    }
+
+    /// What compression has come to.
+    pub(crate) fn deflated(&self) -> Deflated {
+        match &self.unusual {
+            Some(Unusual::Deflated(deflating)) => deflating.sum,
+            _ => Deflated::default(),
+        }
     }
 
     /// The frames.
@@ -58,8 +81,18 @@ impl Output {
         &self.bytes[SKEW..]
     }
 
-    /// Appends one packet with these parts as its data. A close frame is the packet that closes the session.
+    /// Appends a message with these parts that is no plain frame.
     #[cold]
+    fn append_unusual(&mut self, opcode: Opcode, parts: &[&[u8]]) {
+        let Some(Unusual::Deflated(deflating)) = &mut self.unusual else {
+            return self.append_packet(opcode, parts);
+        };
+        if !deflating.append(opcode, parts, self.keys.draw(), &mut self.bytes) {
+            self.append_frame(opcode, parts);
+        }
+    }
+
+    /// Appends one packet with these parts as its data. A close frame is the packet that closes the session.
     fn append_packet(&mut self, opcode: Opcode, parts: &[&[u8]]) {
         if !self.as_bytes().is_empty() {
             self.bytes.push(SEPARATOR);
@@ -73,8 +106,8 @@ impl Output {
 
     /// Appends one masked frame.
     pub(crate) fn append(&mut self, opcode: Opcode, payload: &[u8]) {
-        if self.is_payload {
-            return self.append_packet(opcode, &[payload]);
+        if self.unusual.is_some() {
+            return self.append_unusual(opcode, &[payload]);
         }
         encode::append_masked(&mut self.bytes, opcode, true, payload, self.keys.draw());
     }
@@ -85,8 +118,8 @@ impl Output {
     /// and loaded as one, which stalls.
     #[inline]
     pub(crate) fn append_stamped(&mut self, opcode: Opcode, stamp: [u8; STAMP_BYTES], filler: &[u8]) {
-        if self.is_payload {
-            return self.append_packet(opcode, &[&stamp, filler]);
+        if self.unusual.is_some() {
+            return self.append_unusual(opcode, &[&stamp, filler]);
         }
         let key = self.keys.draw();
         let length = STAMP_BYTES + filler.len();
@@ -109,9 +142,14 @@ impl Output {
 
     /// Appends a masked frame with these parts, one behind the other, as its payload.
     pub(crate) fn append_parts(&mut self, opcode: Opcode, parts: &[&[u8]]) {
-        if self.is_payload {
-            return self.append_packet(opcode, parts);
+        if self.unusual.is_some() {
+            return self.append_unusual(opcode, parts);
         }
+        self.append_frame(opcode, parts);
+    }
+
+    #[inline]
+    fn append_frame(&mut self, opcode: Opcode, parts: &[&[u8]]) {
         let key = self.keys.draw();
         let length = parts.iter().map(|part| part.len()).sum();
         self.bytes.reserve(HEADER_BYTES_MAX + length);
@@ -235,6 +273,41 @@ mod tests {
         output.append_stamped(Opcode::Binary, *b"0123456789abcdef", b"!!");
         output.append(Opcode::Close, &1000u16.to_be_bytes());
         assert_eq!(output.as_bytes(), b"40\x1e451-[]\x1ebMDEyMzQ1Njc4OWFiY2RlZiEh\x1e1");
+    }
+
+    #[test]
+    fn what_is_deflated_is_what_a_server_inflates_and_the_rest_is_as_it_was() {
+        use throng::proto::ws::deflate::Agreed;
+        let text: Vec<u8> = b"[\"word\",17]".iter().cycle().take(3000).copied().collect();
+        let mut output = Output::new(7).deflating(100);
+        // Short, of no pattern, control: as they are. Above the least and with one: compressed.
+        let mut draws = Keys::new(3);
+        let noise: Vec<u8> = (0..250).flat_map(|_| draws.draw()).collect();
+        output.append(Opcode::Binary, &text[..99]);
+        output.append(Opcode::Binary, &noise);
+        output.append(Opcode::Ping, &text[..120]);
+        assert_eq!(output.deflated(), Deflated::default());
+        let plain = output.as_bytes().len();
+        output.append_stamped(Opcode::Binary, *b"0123456789abcdef", &text);
+        output.append_parts(Opcode::Text, &[&text[..7], &text[7..]]);
+        output.append(Opcode::Text, &text);
+        let sum = output.deflated();
+        assert_eq!((sum.messages, sum.from_bytes), (3, 9016));
+        assert!(sum.to_bytes < 900 && output.as_bytes().len() - plain < 900 + 3 * 8, "{sum:?}");
+        let limits = Limits { message_bytes_max: 1 << 20, fragments_max: 1 };
+        let (mut bytes, mut store, mut read) = (output.as_bytes().to_vec(), Store::new(), Vec::new());
+        let mut decoder =
+            Decoder::new(Role::Server, limits, None, &mut bytes).agreed(Agreed::windows(15, 15));
+        while let Some(item) = decoder.next(&mut store).unwrap() {
+            match item {
+                Item::Message(message) => read.push(message.as_bytes().to_vec()),
+                Item::Ping(payload) => read.push(payload.to_vec()),
+                item => panic!("{item:?}"),
+            }
+        }
+        let stamped = [b"0123456789abcdef", &text[..]].concat();
+        assert_eq!(read, [text[..99].to_vec(), noise, text[..120].to_vec(), stamped, text.clone(), text]);
+        assert_eq!(store.inflated.messages, 3);
     }
 
     #[test]

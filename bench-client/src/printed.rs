@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::distribution::Times;
 use crate::remote::coordinator::Node;
-use crate::report::{Broadcast, Report};
+use crate::report::{Broadcast, DeflateUse, Report};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,6 +72,18 @@ impl fmt::Display for Report {
         times(f, "delivery time", self.delivery)?;
         times(f, "first delivery", self.first_delivery)?;
         times(f, "last delivery", self.last_delivery)?;
+        if let Some(DeflateUse { bytes_min }) = self.deflate {
+            writeln!(
+                f,
+                "deflate       {} sent compressed (from {bytes_min} B on), {} B as {}; {} came compressed, {} B as {}",
+                tally.deflated,
+                tally.deflated_from_bytes,
+                tally.deflated_to_bytes,
+                tally.inflated,
+                tally.inflated_to_bytes,
+                tally.inflated_from_bytes
+            )?;
+        }
         times(f, "sent late by", self.slip)?;
         times(f, "loop lag", self.loop_lag)?;
         if tally.sent + tally.published > 0 {

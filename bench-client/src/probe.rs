@@ -7,9 +7,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use throng::proto::engineio::Payload;
+use throng::proto::ws::deflate::Agreed;
 use throng::proto::ws::{Carry, Decoder, Item, Opcode, Role, Store, close, encode};
 
 use crate::answer;
+use crate::deflating::AGREED;
 use crate::handshake::Handshake;
 use crate::inbound::{End, LIMITS};
 use crate::output::Output;
@@ -62,7 +64,7 @@ pub(crate) fn probe(
         }
     };
     if let Some(socket_io) = socket_io {
-        line.join(socket_io, response.split_off(head))?;
+        line.join(socket_io, handshake.deflates, response.split_off(head))?;
     }
     let mut close = Vec::new();
     encode::append_masked(&mut close, Opcode::Close, true, &1000u16.to_be_bytes(), [0x55; 4]);
@@ -200,8 +202,9 @@ impl Line {
     }
 
     /// Joins the namespace over WebSocket; `bytes` came behind its handshake.
-    fn join(&mut self, socket_io: &SocketIo, mut bytes: Vec<u8>) -> Result<(), String> {
-        let mut joiner = Joiner::default();
+    fn join(&mut self, socket_io: &SocketIo, deflates: bool, mut bytes: Vec<u8>) -> Result<(), String> {
+        let agreed = if deflates { AGREED } else { Agreed::NOTHING };
+        let mut joiner = Joiner { agreed, ..Joiner::default() };
         if socket_io.transport == Transport::Upgrade {
             joiner.output.append(Opcode::Text, PROBE.as_bytes());
         }
@@ -269,6 +272,7 @@ impl Line {
 /// A connection on its way into the namespace.
 struct Joiner {
     is_open: bool,
+    agreed: Agreed,
     carry: Option<Box<Carry>>,
     store: Store,
     output: Output,
@@ -276,14 +280,15 @@ struct Joiner {
 
 impl Default for Joiner {
     fn default() -> Self {
-        Self { is_open: false, carry: None, store: Store::new(), output: Output::new(0) }
+        let agreed = Agreed::NOTHING;
+        Self { is_open: false, agreed, carry: None, store: Store::new(), output: Output::new(0) }
     }
 }
 
 impl Joiner {
     /// Takes what was read; whether the namespace is joined.
     fn feed(&mut self, socket_io: &SocketIo, bytes: &mut [u8]) -> Result<bool, End> {
-        let mut decoder = Decoder::new(Role::Client, LIMITS, self.carry.take(), bytes);
+        let mut decoder = Decoder::new(Role::Client, LIMITS, self.carry.take(), bytes).agreed(self.agreed);
         loop {
             match decoder.next(&mut self.store).map_err(|cause| End::Violation(cause, Role::Client))? {
                 None => break,

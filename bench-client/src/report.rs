@@ -36,6 +36,13 @@ pub(crate) struct TlsUse {
     pub(crate) times: Option<Times>,
 }
 
+/// How messages were compressed; how many were is in the tally.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct DeflateUse {
+    /// Bytes from which messages were compressed, where that made them smaller.
+    pub(crate) bytes_min: usize,
+}
+
 /// What the server used. Its memory is its proportional set size.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct ServerUse {
@@ -112,6 +119,8 @@ pub(crate) struct Report {
     pub(crate) nodes: Vec<Node>,
     pub(crate) own_fd_tables: bool,
     pub(crate) raw_echo: bool,
+    /// Of a run whose connections agreed on compression.
+    pub(crate) deflate: Option<DeflateUse>,
     /// What was spoken above WebSocket, in words.
     pub(crate) spoken: Option<String>,
     /// Of an open loop whose messages are due in ticks.

@@ -148,7 +148,8 @@ pub(crate) fn measured(
         settings.table.as_ref(),
         common.connections + usize::from(settings.publish.is_some()),
     )
-    .map_err(Refusal::Usage)?;
+    .map_err(Refusal::Usage)?
+    .deflating(settings.deflate.is_some());
     probe(&target, &handshake.of(0), settings.socket_io.as_ref(), trust.as_ref(), common.connect_timeout)
         .map_err(Refusal::Server)?;
 

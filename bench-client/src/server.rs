@@ -46,6 +46,8 @@ impl Server {
         // A group of its own: an interrupt from the terminal ends the run, and the run then ends the server.
         let child = Command::new(&program)
             .args(["--bind", &address.to_string(), "--max-connections", &connections.to_string()])
+            // Whoever does not offer compression is spoken to as ever.
+            .arg("--deflate")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)

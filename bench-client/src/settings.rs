@@ -62,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
     /// The server sends the client's own frames back, masked.
     pub(crate) raw_echo: bool,
+    /// The bytes from which messages are compressed, where they are.
+    pub(crate) deflate: Option<usize>,
     /// The connecting is what is measured.
     pub(crate) is_storm: bool,
     /// What ends connections on purpose, and how they come back.
@@ -168,7 +170,14 @@ impl Settings {
         if socket_io.is_some() && is_raw {
             return Err("--raw-echo is about plain messages, not about Socket.IO".into());
         }
-        if slow.is_some() && socket_io.as_ref().is_some_and(|spoken| spoken.transport == Transport::Polling) {
+        let is_polling = socket_io.as_ref().is_some_and(|spoken| spoken.transport == Transport::Polling);
+        let deflate = common.deflate.from();
+        if deflate.is_some() && (is_raw || is_polling) {
+            return Err(
+                "--deflate compresses WebSocket messages: without --raw-echo and --transport polling".into(),
+            );
+        }
+        if slow.is_some() && is_polling {
             return Err(
                 "who polls asks for what is there: slow reading is for --transport websocket or upgrade"
                     .into(),
@@ -224,6 +233,7 @@ impl Settings {
             arrivals: pace.arrivals,
             seed: pace.seed,
             raw_echo: is_raw,
+            deflate,
             is_storm,
             disruption,
             slow,
@@ -289,6 +299,8 @@ mod tests {
             "echo --protocol socketio ws://h/ --size 19",
             "echo --protocol socketio ws://h/ --ack --reply-event x",
             "slow -c 9",
+            "echo --raw-echo --deflate",
+            "ack --transport polling --deflate",
             "mixed --publish-event x",
             "mixed --protocol socketio ws://h/ --delivery-event connect",
         ] {

@@ -105,6 +105,18 @@ tally! {
     bytes_in,
     /// Bytes handed to sockets.
     bytes_out,
+    /// Messages sent compressed.
+    deflated,
+    /// Their bytes.
+    deflated_from_bytes,
+    /// Bytes of their compressed payloads.
+    deflated_to_bytes,
+    /// Messages that came compressed.
+    inflated,
+    /// Bytes of their compressed payloads.
+    inflated_from_bytes,
+    /// Their bytes.
+    inflated_to_bytes,
 }
 
 /// Times of one kind: the measured window, and the last second for the progress line.

@@ -12,7 +12,9 @@ use crate::drift::Drift;
 use crate::kind::{not_in_kind, without_loss};
 use crate::machine::{Machine, command};
 use crate::pace::Arrivals;
-use crate::report::{Broadcast, ClientUse, Connect, Over, Report, SCHEMA, ServerUse, TlsUse, failures};
+use crate::report::{
+    Broadcast, ClientUse, Connect, DeflateUse, Over, Report, SCHEMA, ServerUse, TlsUse, failures,
+};
 use crate::saturation::{self, Seen};
 use crate::series::Series;
 use crate::settings::{Load, Settings};
@@ -156,6 +158,7 @@ pub(crate) fn summarise(
         nodes: Vec::new(),
         own_fd_tables,
         raw_echo: settings.raw_echo,
+        deflate: settings.deflate.map(|bytes_min| DeflateUse { bytes_min }),
         spoken: settings
             .socket_io
             .as_ref()

@@ -4,9 +4,11 @@
 use std::io;
 use std::sync::Arc;
 
+use throng::proto::ws::deflate::Agreed;
 use throng::proto::ws::{Message, Opcode, Role, Store};
 
 use crate::conn::{Conn, Phase};
+use crate::deflating;
 use crate::openings::Dialects;
 use crate::output::Output;
 use crate::payload::{Kind, SEQUENCE_MASK, STAMP_BYTES, Stamp, elapsed, filler};
@@ -51,6 +53,8 @@ pub(crate) struct Traffic {
     pub(crate) started: bool,
     /// Whose frames come in: a byte echo sends the client's own back, so they are read as a server would.
     pub(crate) role: Role,
+    /// Whether they may be compressed.
+    pub(crate) agreed: Agreed,
     pipeline: u32,
     is_open_loop: bool,
     publisher: Option<u32>,
@@ -84,7 +88,12 @@ impl Traffic {
         let is_polling = spoken.is_some_and(|spoken| spoken.transport == Transport::Polling);
         Self {
             stats: Stats::new(),
-            output: if is_polling { output.of_payloads() } else { output },
+            output: match settings.deflate {
+                _ if is_polling => output.of_payloads(),
+                Some(bytes_min) => output.deflating(bytes_min),
+                None => output,
+            },
+            agreed: if settings.deflate.is_some() { deflating::AGREED } else { Agreed::NOTHING },
             lines: None,
             store: Store::new(),
             window: (u64::MAX, u64::MAX),
@@ -198,6 +207,16 @@ impl Traffic {
         }
         self.stats.tally.bytes_out += bytes as u64;
         conn.send(&mut self.output)
+    }
+
+    /// Brings the counts up to what was compressed and inflated.
+    pub(crate) fn count_compressed(&mut self) {
+        let (tally, sent, came) = (&mut self.stats.tally, self.output.deflated(), self.store.inflated);
+        (tally.deflated, tally.deflated_from_bytes, tally.deflated_to_bytes) =
+            (sent.messages, sent.from_bytes, sent.to_bytes);
+        tally.inflated = came.messages as u64;
+        tally.inflated_from_bytes = came.bytes_in as u64;
+        tally.inflated_to_bytes = came.bytes_out as u64;
     }
 
     /// Judges one whole message that arrived on `conn` at `now`.

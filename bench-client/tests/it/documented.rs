@@ -6,6 +6,7 @@ use std::fs;
 use rustls::version::TLS13;
 use serde_json::Value;
 
+use crate::house::throng;
 use crate::remote::Worker;
 use crate::support::{bench, echo, relay, server};
 use crate::tls_front::{Authority, front};
@@ -69,6 +70,7 @@ fn every_field_of_the_json_report_is_documented_and_every_documented_one_is_writ
         format!("soak ws://{} --duration 2s --server-pid {pid}", echo()),
         format!("reconnect ws://{} --after 50ms --backoff 20ms", echo()),
         format!("echo ws://{closing}"),
+        format!("echo ws://{} --deflate", throng()),
         format!("echo ws://{} --workers {}", echo(), worker.address),
     ] {
         let duration = if flags.contains("--duration") { "" } else { "--duration 400ms" };

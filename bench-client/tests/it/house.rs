@@ -46,7 +46,7 @@ pub(crate) fn throng_at(address: &str) -> Server {
     Server::builder()
         .bind(address)
         .unwrap()
-        .configure(|config| config.shards = 2)
+        .configure(|config| (config.shards, config.deflate) = (2, true))
         .socket_io(|io| {
             io.of("/bench").on("echo", |socket, args: &RawArgs| {
                 _ = if socket.wants_ack() {

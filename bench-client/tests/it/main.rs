@@ -1,5 +1,6 @@
 //! The client as a user runs it, against servers that the tests bring along.
 
+mod deflate;
 mod documented;
 mod honest;
 mod house;
