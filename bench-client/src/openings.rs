@@ -34,7 +34,7 @@ pub(crate) struct OpeningFlags {
     /// emit EVENT JSON (Socket.IO), expect PATTERN [within TIME] (10s), wait TIME. PATTERN is a text that comes in a message,
     /// prefix:TEXT, regex:PATTERN or json:/pointer[=VALUE]. A connection that does not hear what it expects is not opened
     #[arg(long, value_name = "FILE|LINES")]
-    on_open: Option<String>,
+    pub(crate) on_open: Option<String>,
 }
 
 fn cookie(text: &str) -> Result<String, String> {

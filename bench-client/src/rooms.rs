@@ -3,13 +3,25 @@
 //! A member keeps 16 bytes for each other one of its room. What a sender sent in all is known once its worker has nothing more
 //! to send: until then nothing is missing.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::cli::Common;
 use crate::conn::{Conn, Phase};
 use crate::payload::{Stamp, elapsed};
 use crate::sequence::Sequence;
+use crate::spoken::{Protocol, Spoken};
+use crate::table::Table;
 use crate::traffic::Traffic;
 use crate::worker::Worker;
+
+/// What stands for a connection's room where connections are told apart, and what it is for templates.
+const ROOM: &str = "${room}";
+const COLUMN: &str = "${csv.room}";
+/// Rooms of a table's numbers at most.
+const CONNECTIONS_MAX: usize = 2_000_000;
+/// How a connection of Socket.IO comes into its room, unless flags say how.
+const JOIN: &str = "emit join \"bench-${csv.room}\"\nexpect json:/0=joined";
 
 /// How connections are put into rooms: connection `n` is in room `n` modulo `count`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +31,37 @@ pub(crate) struct Rooms {
 }
 
 impl Rooms {
+    /// Has each connection go into its room: by the URL or by the namespace, where the room stands there, or by its script; else
+    /// by an event. The table is that of the rooms' numbers.
+    ///
+    /// # Errors
+    /// Which flag is missing, or too much.
+    pub(crate) fn lay_out(self, common: &mut Common, spoken: &mut Spoken) -> Result<Arc<Table>, String> {
+        if common.opening.csv.is_some() || common.connections > CONNECTIONS_MAX {
+            return Err(format!(
+                "rooms takes no --csv, and at most {CONNECTIONS_MAX} connections: fewer --rooms or --members"
+            ));
+        }
+        let is_socket_io = spoken.protocol == Protocol::Socketio;
+        // A script may be a file: that it says nothing of rooms would show in what comes from others.
+        let mut is_said = common.opening.on_open.is_some() || (common.url.is_none() && !is_socket_io);
+        for text in
+            [&mut common.url, &mut common.opening.on_open, &mut spoken.namespace].into_iter().flatten()
+        {
+            is_said |= text.contains(ROOM);
+            *text = text.replace(ROOM, COLUMN);
+        }
+        if !is_said && is_socket_io {
+            common.opening.on_open = Some(JOIN.to_owned());
+        } else if !is_said {
+            return Err(format!(
+                "the URL of rooms has {ROOM} in it, as in ws://HOST:PORT/topic/bench-{ROOM}; or --on-open says which \
+                 room it is"
+            ));
+        }
+        Ok(Arc::new(Table::of_numbers("room", self.count)))
+    }
+
     /// A connection's room, and its place there.
     fn place(self, number: u32) -> (u32, u32) {
         (number % self.count, number / self.count)

@@ -20,9 +20,6 @@ use crate::spoken::Transport;
 use crate::table::Table;
 use crate::wording::Wording;
 
-/// What stands for a connection's room in a URL.
-const ROOM: &str = "${room}";
-
 /// How echo messages are sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Load {
@@ -129,22 +126,10 @@ impl Settings {
                 "at most a million publishes per second are possible; use --burst for more messages".into()
             );
         }
-        let mut table = common.opening.table()?;
-        if let Some(rooms) = rooms {
-            if table.is_some() || common.connections > 2_000_000 {
-                return Err(
-                    "rooms takes no --csv, and at most 2,000,000 connections: fewer --rooms or --members"
-                        .into(),
-                );
-            }
-            if common.url.as_ref().is_some_and(|url| !url.contains(ROOM)) {
-                return Err(format!(
-                    "the URL of rooms has {ROOM} in it, as in ws://HOST:PORT/topic/bench-{ROOM}"
-                ));
-            }
-            table = Some(Arc::new(Table::of_numbers("room", rooms.count)));
-            common.url = common.url.map(|url| url.replace(ROOM, "${csv.room}"));
-        }
+        let table = match rooms {
+            Some(rooms) => Some(rooms.lay_out(&mut common, &mut said.spoken)?),
+            None => common.opening.table()?,
+        };
         let wording =
             message.words.wording(table.as_ref(), publish.is_some() || rooms.is_some(), said.is_acked)?;
         said.is_binary = message.binary && mode != "idle";

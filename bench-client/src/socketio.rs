@@ -209,6 +209,14 @@ impl SocketIo {
         format!("the server has to emit `{reply}` to everybody in {} when it hears `{name}`", self.namespace)
     }
 
+    /// What a server has to do for rooms.
+    pub(crate) fn saying(&self) -> String {
+        let (Event { name, reply, .. }, namespace) = (&self.publish, &self.namespace);
+        format!(
+            "the server has to emit `{reply}` to the others of the sender's room in {namespace} when it hears `{name}`"
+        )
+    }
+
     /// What a server has to do for echoes.
     pub(crate) fn echoing(&self) -> String {
         let (Event { name, reply, .. }, namespace) = (&self.echo, &self.namespace);

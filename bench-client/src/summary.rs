@@ -159,10 +159,11 @@ pub(crate) fn summarise(
         own_fd_tables,
         raw_echo: settings.raw_echo,
         deflate: settings.deflate.map(|bytes_min| DeflateUse { bytes_min }),
-        spoken: settings
-            .socket_io
-            .as_ref()
-            .map(|spoken| spoken.describe(settings.load != Load::None, settings.publish.is_some())),
+        spoken: settings.socket_io.as_ref().map(|spoken| {
+            let is_chat = settings.rooms.is_some();
+            let has_echoes = settings.load != Load::None && !is_chat;
+            spoken.describe(has_echoes, settings.publish.is_some() || is_chat)
+        }),
         tick_microseconds: tick(settings),
         size: settings.size,
         interrupted,
@@ -230,6 +231,7 @@ pub(crate) fn silence(settings: &Settings, tally: &Tally) -> Option<String> {
         let what =
             format!("{} messages were published and none has arrived at another connection", tally.published);
         return Some(match spoken {
+            Some(spoken) if settings.rooms.is_some() => format!("{what}: {}", spoken.saying()),
             Some(spoken) => format!("{what}: {}", spoken.relaying()),
             None if tally.returned > 0 => format!(
                 "{what}, but they come back to their publisher: this path echoes; broadcast needs one that relays to all \

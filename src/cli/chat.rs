@@ -1,5 +1,6 @@
 //! What the binary serves of Socket.IO: the chat of the tutorials, on the page at `/chat`, and a namespace for the load generator.
 
+use throng::Subscribed;
 use throng::io::{Io, RawArgs};
 
 /// What the namespaces do.
@@ -22,7 +23,8 @@ fn chat(io: &mut Io) {
         });
 }
 
-/// In `/bench` an `echo` comes back, as the ack that was asked for or as the same event, and a `publish` goes to everybody.
+/// In `/bench` an `echo` comes back, as the ack that was asked for or as the same event, and a `publish` goes to everybody. Who
+/// has asked to `join` a room is told when it has `joined`, and what it has to `say` goes to the others there.
 /// Apart from the chat, whose greetings would be most of what a run measures.
 fn bench(io: &mut Io) {
     io.of("/bench")
@@ -33,5 +35,15 @@ fn bench(io: &mut Io) {
                 socket.emit("echo", args.as_args())
             };
         })
-        .on("publish", |socket, args: &RawArgs| _ = socket.io().emit("publish", args.as_args()));
+        .on("publish", |socket, args: &RawArgs| _ = socket.io().emit("publish", args.as_args()))
+        .on("join", |socket, room: &str| {
+            if matches!(socket.join(room), Subscribed::New | Subscribed::Already) {
+                socket.emit("joined", room);
+            }
+        })
+        .on("say", |socket, args: &RawArgs| {
+            for room in socket.rooms() {
+                socket.to(room).emit("say", args.as_args());
+            }
+        });
 }

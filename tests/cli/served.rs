@@ -160,9 +160,9 @@ fn small_messages_are_enough_for_the_chat() {
     assert!(open.contains("\"maxPayload\":1024}"), "{open}");
 }
 
-/// What `bench-client --protocol socketio --namespace /bench` asks, with `--ack` and without, and in `broadcast`.
+/// What `bench-client --protocol socketio --namespace /bench` asks, with `--ack` and without, in `broadcast` and in `rooms`.
 #[test]
-fn the_namespace_bench_echoes_and_publishes() {
+fn the_namespace_bench_echoes_publishes_and_has_rooms() {
     let server = Running::start(&["--shards", "2"]);
     let mut clients: Vec<_> =
         (0..4).map(|_| server.client("/socket.io/?EIO=4&transport=websocket")).collect();
@@ -180,7 +180,15 @@ fn the_namespace_bench_echoes_and_publishes() {
             assert_eq!(client.read().unwrap(), Message::text(heard));
         }
     }
-    let publish = Message::text(r#"42/bench,["publish","c"]"#);
+    for (client, room) in clients.iter_mut().zip(["a", "a", "b", "b"]) {
+        client.send(Message::text(format!(r#"42/bench,["join","{room}"]"#))).unwrap();
+        assert_eq!(client.read().unwrap(), Message::text(format!(r#"42/bench,["joined","{room}"]"#)));
+    }
+    // The other of the room hears it, and the next that everybody hears is for everybody.
+    let say = Message::text(r#"42/bench,["say","c"]"#);
+    let publish = Message::text(r#"42/bench,["publish","d"]"#);
+    clients[0].send(say.clone()).unwrap();
+    assert_eq!(clients[1].read().unwrap(), say);
     clients[0].send(publish.clone()).unwrap();
     for client in &mut clients {
         assert_eq!(client.read().unwrap(), publish);

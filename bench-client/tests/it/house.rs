@@ -48,13 +48,23 @@ pub(crate) fn throng_at(address: &str) -> Server {
         .unwrap()
         .configure(|config| (config.shards, config.deflate) = (2, true))
         .socket_io(|io| {
-            io.of("/bench").on("echo", |socket, args: &RawArgs| {
-                _ = if socket.wants_ack() {
-                    socket.ack(args.as_args())
-                } else {
-                    socket.emit("echo", args.as_args())
-                };
-            });
+            io.of("/bench")
+                .on("echo", |socket, args: &RawArgs| {
+                    _ = if socket.wants_ack() {
+                        socket.ack(args.as_args())
+                    } else {
+                        socket.emit("echo", args.as_args())
+                    };
+                })
+                .on("join", |socket, room: &str| {
+                    _ = socket.join(room);
+                    socket.emit("joined", room);
+                })
+                .on("say", |socket, args: &RawArgs| {
+                    for room in socket.rooms() {
+                        socket.to(room).emit("say", args.as_args());
+                    }
+                });
         })
         .serve(|_shard| Bench)
         .unwrap()

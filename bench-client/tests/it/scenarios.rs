@@ -1,9 +1,15 @@
 //! The scenarios, each against throng itself.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::house::{bench_installed, throng, throng_at};
-use crate::support::{assert_clean, bench, bench_strictly, echo, relay};
+use crate::support::{
+    assert_clean, bench, bench_strictly, bench_with, echo, messages, relay, relay_events, send, server,
+    socket_io,
+};
 
 #[test]
 fn a_storm_is_timed_from_when_each_connection_was_due_and_told_as_a_curve() {
@@ -187,6 +193,63 @@ fn a_soak_tells_how_its_end_differs_from_its_beginning() {
     );
 }
 
+/// A server whose connections say first which room they are in, and then talk to the others there.
+fn rooms_by_name() -> SocketAddr {
+    use tungstenite::protocol::{Role, WebSocket};
+    let rooms = Arc::new(Mutex::new(HashMap::<String, Vec<_>>::new()));
+    server(move |socket| {
+        let (own, mut room) = (socket.get_ref().peer_addr().unwrap(), None::<String>);
+        messages(socket, |socket, _, message| {
+            let mut rooms = rooms.lock().unwrap();
+            let Some(name) = &room else {
+                let writer = socket.get_ref().try_clone().unwrap();
+                let name = message.to_text().unwrap().to_owned();
+                let members = rooms.entry(name.clone()).or_default();
+                members.push((own, WebSocket::from_raw_socket(writer, Role::Server, None)));
+                send(socket, tungstenite::Message::text("you are in"));
+                room = Some(name);
+                return;
+            };
+            let others = rooms.get_mut(name).unwrap().iter_mut().filter(|(address, _)| *address != own);
+            others.for_each(|(_, member)| send(member, message.clone()));
+        });
+    })
+}
+
+#[test]
+fn rooms_of_socket_io_are_joined_before_anybody_talks() {
+    let url = format!("http://{}", throng());
+    let flags = "--protocol socketio --namespace /bench --rooms 5 --members 4 --threads 2 --rate 400 --duration 1s --warmup 0s";
+    for more in ["", "--binary --transport upgrade", "--transport polling --size 100"] {
+        let said = bench(&format!("rooms {url} {flags} {more}"));
+        assert_clean(&said);
+        assert_eq!((said.count("opened"), said.count("published"), said.count("misrouted")), (20, 400, 0));
+        assert_eq!(said.count("delivered"), 400 * 3, "{more}: {}", said.stdout);
+        assert!(said.stdout.contains(", namespace /bench: `say` relayed as `say`"), "{}", said.stdout);
+    }
+
+    // Who relays to all has no rooms.
+    let all = relay_events(|_| false);
+    let own_way = ["--on-open", "wait 1ms"];
+    let said = bench_with(
+        &format!(
+            "rooms http://{all} --protocol socketio --rooms 2 --members 2 --rate 100 --duration 1s --warmup 0s"
+        ),
+        &own_way,
+    );
+    let counts = ["published", "delivered", "misrouted", "returned"].map(|name| said.count(name));
+    assert_eq!((said.code, counts), (Some(1), [100, 100, 200, 100]), "{}", said.stdout);
+
+    // And who knows no `join` is named.
+    let deaf = socket_io("", |_, _, _| ());
+    let flags = "--protocol socketio --rooms 1 --members 2 --duration 100ms --warmup 0s";
+    let said = bench_with(
+        &format!("rooms http://{deaf} {flags}"),
+        &["--on-open", "emit join 1\nexpect joined within 50ms"],
+    );
+    assert!(said.code == Some(1) && said.stdout.contains("expect joined within 50ms"), "{}", said.stdout);
+}
+
 #[test]
 fn in_rooms_everybody_hears_the_others_and_each_sender_is_checked() {
     let url = format!("ws://{}/topic/bench-${{room}}", throng());
@@ -216,6 +279,14 @@ fn in_rooms_everybody_hears_the_others_and_each_sender_is_checked() {
     ));
     let counts = (said.code, said.count("published"), said.count("delivered"), said.count("lost"));
     assert_eq!(counts, (Some(1), 120, (120 - 6) * 5, 6 * 5), "{}", said.stdout);
+
+    // By a script: what a connection says first is the room it is in.
+    let said = bench_with(
+        &format!("rooms ws://{}/ {flags}", rooms_by_name()),
+        &["--on-open", "send ${room}\nexpect you are in"],
+    );
+    assert_clean(&said);
+    assert_eq!((said.count("delivered"), said.count("misrouted")), (1200, 0), "{}", said.stdout);
 
     let said = bench("rooms ws://127.0.0.1:1/topic/all");
     assert_eq!(said.code, Some(2));
