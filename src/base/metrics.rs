@@ -106,6 +106,8 @@ counters! {
     io_sessions_closed,
     /// Socket.IO: sessions refused at `sessions_max`.
     io_sessions_refused,
+    /// Socket.IO: sessions in no namespace that were closed at `sessions_max`, so that another could open.
+    io_sessions_evicted,
     /// Socket.IO: sessions refused at `sessions_per_ip_max`.
     io_addresses_refused,
     /// Socket.IO: sessions closed at `connect_timeout`, in no namespace.

@@ -1,8 +1,9 @@
 //! A keep-alive connection that requests are sent on one after the other, and the shard it came in on.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 
+use socket2::{Domain, Socket, Type};
 use throng::io::SessionId;
 
 use super::peer::PATIENCE;
@@ -42,7 +43,15 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::open_from(1, address)
+    }
+
+    /// From 127.0.0.`host`.
+    pub(crate) fn open_from(host: u8, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, host), 0).into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, arrived: Vec::new() }

@@ -172,7 +172,7 @@ fn a_jobs_result_comes_back_to_its_socket_or_to_nobody() {
 }
 
 /// `/login` is decided on by whoever gets the token.
-fn login(tokens: Sender<(String, PendingConnect<u8>)>) -> impl Fn(&mut Io, &Tell) + Send + Sync {
+pub(crate) fn login(tokens: Sender<(String, PendingConnect<u8>)>) -> impl Fn(&mut Io, &Tell) + Send + Sync {
     move |io, tell| {
         let (came, went, tokens) = (tell.clone(), tell.clone(), tokens.clone());
         let admit = move |connect: &Connect<'_>| {

@@ -11,6 +11,7 @@ mod dynamic;
 mod encoded;
 mod engine;
 mod events;
+mod evict;
 mod gathers;
 mod heartbeat;
 mod hostile;

@@ -10,6 +10,8 @@ pub struct IoAudit {
     pub sessions: usize,
     /// Sessions whose address is counted.
     pub addresses: usize,
+    /// Sessions that may have to make room for others.
+    pub unconnected: usize,
     /// Sockets.
     pub sockets: usize,
     /// Sockets' data.
@@ -55,6 +57,7 @@ impl IoShard {
         let mut audit = IoAudit {
             sessions: state.sessions.len(),
             addresses: state.addresses.len(),
+            unconnected: state.unconnected.len(),
             sockets: state.sockets.len(),
             held: state.held.len(),
             greetings: state.greetings.len(),

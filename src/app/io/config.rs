@@ -36,8 +36,8 @@ pub struct IoConfig {
     pub ping_timeout: Duration,
     /// How long an upgrade may take from its WebSocket on. 10 s; then that WebSocket is closed and polling goes on.
     pub upgrade_timeout: Duration,
-    /// Sessions on all shards together. 0 (default): as many as there may be connections; beyond it a handshake is
-    /// answered 503. A session that polls outlives its connections by `ping_interval` and `ping_timeout`, so a limit of the
+    /// Sessions on all shards together. 0 (default): as many as there may be connections; beyond it one that has been in no
+    /// namespace for a fifteenth of `connect_timeout` is closed for the newcomer, or that is answered 503. A session that polls outlives its connections by `ping_interval` and `ping_timeout`, so a limit of the
     /// connections alone is none of the sessions.
     pub sessions_max: usize,
     /// Sessions of one address, or of one IPv6 prefix of 64 bits, on all shards; beyond it 503. A flood of handshakes from one

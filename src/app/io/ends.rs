@@ -36,6 +36,7 @@ impl State {
         let Some(mut session) = self.sessions.try_remove(slot as usize) else { return };
         self.roster.census.set(self.shard, self.sessions.len());
         self.session_ends(slot);
+        self.lingers_no_more(slot);
         port.counters().io_sessions_closed.add(1);
         let mut socket = session.first_socket;
         while socket != NONE {

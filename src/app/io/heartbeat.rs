@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::config::IoConfig;
+use super::evict::LINGER_PART;
 
 /// The kinds of deadline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,11 +18,13 @@ pub(super) enum Due {
     Upgrade,
     /// A namespace must be connected to.
     Connect,
+    /// Who has connected to none by now may have to make room.
+    Linger,
     /// A new socket's connection handlers are to run.
     Greet,
 }
 
-const KINDS: [Due; 5] = [Due::Ping, Due::Pong, Due::Upgrade, Due::Connect, Due::Greet];
+const KINDS: [Due; 6] = [Due::Ping, Due::Pong, Due::Upgrade, Due::Connect, Due::Linger, Due::Greet];
 
 /// How long after the answer to a connect its handlers run. What they emit would else come in with that answer, in one
 /// piece, and a client that listens for one message after the other would miss it: the official suite does.
@@ -52,6 +55,7 @@ impl Heartbeats {
             Due::Pong => micros(config.ping_timeout),
             Due::Upgrade => micros(config.upgrade_timeout),
             Due::Connect => micros(config.connect_timeout),
+            Due::Linger => micros(config.connect_timeout) / LINGER_PART,
             Due::Greet => GREET_US,
         });
         Self { lists: Default::default(), duration_us, ticks_at: None }

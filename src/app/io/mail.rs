@@ -28,6 +28,8 @@ pub(crate) enum IoMail {
     Operation(Arc<Operation>),
     /// Back from there: an answer to what was asked under this number.
     Told(u64, Box<Part>),
+    /// To a shard with sessions that linger: one of them is to make room for another elsewhere, which has claimed it.
+    Evict,
     /// From another thread: something to do on the shard.
     Call(IoCall),
 }
@@ -57,6 +59,7 @@ impl std::fmt::Debug for IoMail {
             Self::Broadcast(_) => "Broadcast",
             Self::Operation(_) => "Operation",
             Self::Told(..) => "Told",
+            Self::Evict => "Evict",
             Self::Call(_) => "Call",
         })
     }

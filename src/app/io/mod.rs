@@ -68,6 +68,7 @@ mod dress;
 mod emit;
 mod ends;
 mod engine;
+mod evict;
 mod guard;
 mod handshake;
 mod heartbeat;

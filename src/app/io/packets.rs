@@ -176,6 +176,7 @@ impl IoShard {
         let waiting = Waiting { slot, serial, namespace, auth: packet.args.into(), handshake };
         match verdict {
             Verdict::Deferred if deferral.is_taken.get() => {
+                state.lingers_no_more(slot);
                 state.asked.insert((slot, serial, namespace), number);
                 state.waiting.insert(number, waiting);
             }
@@ -238,6 +239,7 @@ impl IoShard {
                     mark: 0,
                     acks: 0,
                 };
+                state.lingers_no_more(slot);
                 let socket = state.sockets.insert(entry) as u32;
                 let session = &mut state.sessions[slot as usize];
                 session.first_socket = socket;

@@ -20,7 +20,7 @@ pub enum Reason {
     ClientDisconnect,
     /// `server namespace disconnect`: the server disconnected the socket, alone or with the others of its session.
     ServerDisconnect,
-    /// `forced server close`: the client connected to no namespace in time, to one twice or to too many, or spoke in one that it
+    /// `forced server close`: the client connected to no namespace in time, or others needed the room, to one twice or to too many, or spoke in one that it
     /// is not in.
     ForcedClose,
     /// `server shutting down`.

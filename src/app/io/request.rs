@@ -85,17 +85,17 @@ impl IoShard {
         let asks =
             Asks::parse(request.method(), request.query(), asks_upgrade, self.state.config.transports)?;
         if matches!(asks, Asks::Open { .. }) {
-            if self.state.roster.census.is_full() {
-                port.counters().io_sessions_refused.add(1);
-                return Err(RequestError::Full);
+            if self.polling_at_first.is_some() {
+                return Ok(Asked::Reply(Reply::Respond(Response::refusal(Cause::ServerStops))));
             }
             if !self.state.has_share(address.ip()) {
                 port.counters().io_addresses_refused.add(1);
                 return Err(RequestError::Full);
             }
-        }
-        if matches!(asks, Asks::Open { .. }) && self.polling_at_first.is_some() {
-            return Ok(Asked::Reply(Reply::Respond(Response::refusal(Cause::ServerStops))));
+            if self.state.roster.census.is_full() && !self.state.make_room(port, address.ip()) {
+                port.counters().io_sessions_refused.add(1);
+                return Err(RequestError::Full);
+            }
         }
         let handshake = || Box::new(Handshake::of(request, address, SystemTime::now()));
         match asks {
@@ -320,6 +320,9 @@ impl IoShard {
         port.counters().io_sessions_opened.add(1);
         state.file(port, Due::Ping, slot);
         state.file(port, Due::Connect, slot);
+        if self.engine.is_none() {
+            state.file(port, Due::Linger, slot);
+        }
         slot
     }
 

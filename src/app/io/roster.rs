@@ -1,4 +1,5 @@
-//! What all shards count together of their sessions: how many there are, and how many of each address, where that is limited.
+//! What all shards count together of their sessions: how many there are, and how many of each address, where that is limited,
+//! and how many there are of those that may have to make room.
 //!
 //! Owns no session. Called when one opens and when it ends.
 
@@ -10,12 +11,14 @@ use crate::core::census::Census;
 use crate::core::crowd::Shares;
 
 use super::config::IoConfig;
+use super::evict::Lingering;
 use super::state::State;
 
 /// The sessions of all shards, counted.
 #[derive(Debug)]
 pub(super) struct Roster {
     pub(super) census: Census,
+    pub(super) lingering: Lingering,
     shares: Shares,
     /// Proxies that speak for their clients: what is limited by connections is not limited for them.
     exempt: Vec<Prefix>,
@@ -26,7 +29,8 @@ impl Roster {
     pub(super) fn new(shards: usize, max: usize, io: &IoConfig, core: &Config) -> Self {
         let is_derived = io.sessions_per_ip_max == 0;
         let exempt = if is_derived { core.trusted_proxies.clone() } else { Vec::new() };
-        Self { census: Census::new(shards, max), shares: shares(io, core), exempt }
+        let (census, lingering) = (Census::new(shards, max), Lingering::new(shards));
+        Self { census, lingering, shares: shares(io, core), exempt }
     }
 
     /// What an address may have, where that is limited.

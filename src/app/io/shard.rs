@@ -237,6 +237,7 @@ impl IoShard {
                 }
             }
             IoMail::Told(number, part) => self.state.told(number, *part),
+            IoMail::Evict => self.state.evict_claimed(port),
             IoMail::Call(call) => call(self, port),
         }
         self.settle(port);
@@ -272,6 +273,7 @@ impl IoShard {
                     port.counters().io_connects_late.add(1);
                     self.state.close_session(port, slot, Reason::ForcedClose);
                 }
+                Due::Linger => self.state.lingers(slot, now_us),
                 Due::Upgrade => {
                     if let Link::Polling(polling) = &mut session.link
                         && polling.upgrade_due == deadline.due

@@ -25,6 +25,7 @@ use super::cluster::{Done, Gather, Operation, Part, Query};
 use super::config::IoConfig;
 use super::dress::{Manner, Press};
 use super::ends::LetGo;
+use super::evict::Unconnected;
 use super::handshake::Handshake;
 use super::heartbeat::{Due, Heartbeats};
 use super::mail::{Errant, IoMail};
@@ -84,6 +85,8 @@ pub(crate) struct State {
     pub(super) sessions: Slab<Session>,
     /// How many of them there are on all shards.
     pub(super) roster: Arc<Roster>,
+    /// Those that may have to make room.
+    pub(super) unconnected: Unconnected,
     /// Whose each of them is, where an address has a limit.
     pub(super) addresses: HashMap<u32, IpAddr>,
     pub(super) heartbeats: Heartbeats,
@@ -139,6 +142,7 @@ impl State {
     pub(super) fn new(shard: usize, config: Arc<IoConfig>, roster: Arc<Roster>, remote: IoRemote) -> Self {
         Self {
             roster,
+            unconnected: Unconnected::default(),
             addresses: HashMap::new(),
             remote,
             waiting: HashMap::new(),
