@@ -132,6 +132,10 @@ counters! {
     io_attachments_too_many,
     /// Socket.IO: packets whose attachments are above `attachments_bytes_max`.
     io_attachments_too_large,
+    /// Socket.IO: sessions closed at `attachments_timeout`.
+    io_attachments_late,
+    /// Socket.IO: sessions closed because the unfinished packets of their shard came to `unfinished_bytes_max`.
+    io_unfinished_overflowed,
     /// Socket.IO: packets with a placeholder that names none of their attachments.
     io_placeholders_wrong,
     /// Socket.IO: packets whose namespace is longer than `namespace_bytes_max`.

@@ -1,6 +1,7 @@
 //! Socket.IO on real sockets: raw HTTP and WebSocket against a server of one shard and of three.
 
 mod acks;
+mod attachments;
 mod behind;
 mod compress;
 mod cookie;

@@ -30,6 +30,8 @@ pub struct IoAudit {
     pub rooms: usize,
     /// Bytes that wait for clients that poll, as they are counted.
     pub polls_held: usize,
+    /// Bytes that are kept for packets whose attachments are not whole, as they are counted.
+    pub unfinished: usize,
     /// Handshakes that sessions keep for the namespaces that they ask for.
     pub session_handshakes: usize,
     /// Handshakes that are kept for sockets.
@@ -64,6 +66,7 @@ impl IoShard {
             waiting: state.waiting.len() + state.asked.len(),
             gathers: state.gathers.len() + state.silent.len() + state.queries.len(),
             polls_held: state.polls_held,
+            unfinished: state.unfinished.bytes(),
             session_handshakes: state
                 .sessions
                 .iter()

@@ -58,6 +58,12 @@ pub struct IoConfig {
     pub polling_bytes_max: usize,
     /// What a packet may consist of; whatever exceeds a limit closes its session (`parse error`).
     pub packet_limits: Limits,
+    /// How long the attachments of a packet may take to be whole, from its text on. 60 s; then its session is closed
+    /// (`parse error`).
+    pub attachments_timeout: Duration,
+    /// Bytes that a shard may keep of packets whose attachments are not whole, over all its sessions. 64 MiB; beyond it those
+    /// sessions are closed that hold most (`parse error`).
+    pub unfinished_bytes_max: usize,
     /// Namespaces a session may be connected to, or wait to be let into. 16; beyond it it is closed.
     pub namespaces_per_session_max: u16,
     /// Namespaces that patterns may have let in on one shard (`Io::of_matching`). 10,000; beyond it a client hears `Invalid
@@ -106,6 +112,8 @@ impl Default for IoConfig {
             packets_per_payload_max: 4096,
             polling_bytes_max: 2 << 20,
             packet_limits: Limits::default(),
+            attachments_timeout: Duration::from_secs(60),
+            unfinished_bytes_max: 64 << 20,
             namespaces_per_session_max: 16,
             dynamic_namespaces_max: 10_000,
             rooms_per_socket_max: 1024,
@@ -149,6 +157,7 @@ impl IoConfig {
             ("io.ping_timeout", self.ping_timeout),
             ("io.upgrade_timeout", self.upgrade_timeout),
             ("io.connect_timeout", self.connect_timeout),
+            ("io.attachments_timeout", self.attachments_timeout),
         ] {
             if !(Duration::from_millis(1)..=DAY).contains(&value) {
                 return Err(SetupError::setting(

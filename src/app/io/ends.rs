@@ -6,11 +6,11 @@ use crate::base::cause::Cause;
 use crate::proto::engineio::{PacketKind, SEPARATOR, SessionId};
 use crate::proto::http::Response;
 
-use super::polling::Polling;
+use super::polling::{Polling, payload_response};
 use super::port::Port;
 use super::reason::Reason;
 use super::session::{Link, NONE};
-use super::state::{Entry, State, payload_response};
+use super::state::{Entry, State};
 
 /// How many sessions that are gone are remembered for a poll that was on its way, for how long, and with how much.
 const LET_GO_MAX: usize = 64;
@@ -37,6 +37,7 @@ impl State {
         self.roster.census.set(self.shard, self.sessions.len());
         self.session_ends(slot);
         self.lingers_no_more(slot);
+        self.unfinished.remove(slot);
         port.counters().io_sessions_closed.add(1);
         let mut socket = session.first_socket;
         while socket != NONE {

@@ -57,6 +57,7 @@ mod acks;
 mod adapter;
 mod admit;
 mod alarms;
+mod attachments;
 mod audit;
 mod broadcast;
 mod bundle;

@@ -60,7 +60,7 @@ impl IoShard {
         }
         match state.sessions[slot as usize].decoder.text(text, &limits) {
             Ok(Some(packet)) => self.packet(port, slot, &packet),
-            Ok(None) => {}
+            Ok(None) => state.attachments_outstanding(port, slot),
             Err(error) => self.malformed(port, slot, error),
         }
     }
@@ -74,8 +74,11 @@ impl IoShard {
             };
         }
         match self.state.sessions[slot as usize].decoder.binary(bytes, &limits) {
-            Ok(Some(assembly)) => self.packet(port, slot, &assembly.packet()),
-            Ok(None) => {}
+            Ok(Some(assembly)) => {
+                self.state.unfinished.remove(slot);
+                self.packet(port, slot, &assembly.packet());
+            }
+            Ok(None) => self.state.attachments_outstanding(port, slot),
             Err(error) => self.malformed(port, slot, error),
         }
     }

@@ -11,13 +11,14 @@ use crate::core::load::{fair_share, goal};
 use crate::core::service::Delivery;
 use crate::core::unit::{UNIT_BYTES, Unit};
 use crate::core::units::Units;
-use crate::proto::engineio::{PayloadWriter, SEPARATOR};
+use crate::proto::engineio::{PacketKind, PayloadWriter, SEPARATOR};
+use crate::proto::http::Response;
 
 use super::mail::Errant;
 use super::port::Port;
 use super::reason::Reason;
 use super::session::{Link, Session};
-use super::state::{State, payload_response};
+use super::state::State;
 
 /// What a session needs while it polls.
 #[derive(Debug, Default)]
@@ -279,4 +280,17 @@ impl State {
             }
         }
     }
+}
+
+/// The answer to a poll that is to end, where nothing waits.
+pub(super) fn noop_response() -> Response {
+    payload_response(vec![PacketKind::Noop.digit()])
+}
+
+/// A payload as the answer to a poll.
+pub(super) fn payload_response(payload: Vec<u8>) -> Response {
+    Response::new(200)
+        .body(payload)
+        .header("Content-Type", "text/plain; charset=UTF-8")
+        .header("Cache-Control", "no-store")
 }

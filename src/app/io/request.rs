@@ -14,12 +14,12 @@ use super::dress::Manner;
 use super::handshake::Handshake;
 use super::heartbeat::Due;
 use super::mail::{Errand, Errant, IoMail};
-use super::polling::Polling;
+use super::polling::{Polling, noop_response, payload_response};
 use super::port::Port;
 use super::reason::Reason;
 use super::session::{Link, NONE, Session};
 use super::shard::IoShard;
-use super::state::{Held, noop_response, payload_response};
+use super::state::Held;
 use super::tally;
 
 /// What a connection becomes that asks for a WebSocket.

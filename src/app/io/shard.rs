@@ -27,11 +27,12 @@ use super::heartbeat::{Due, Heartbeats};
 use super::mail::IoMail;
 use super::namespace::{Io, OnServer};
 use super::namespaces::SPACES_MAX;
+use super::polling::noop_response;
 use super::port::Port;
 use super::reason::Reason;
 use super::session::{Link, NONE};
 use super::space::Space;
-use super::state::{Cx, State, noop_response};
+use super::state::{Cx, State};
 use super::tally;
 
 /// Closes a WebSocket whose message is larger than `max_payload` (RFC 6455 §7.4.1).
@@ -290,6 +291,7 @@ impl IoShard {
                 Due::Pong | Due::Connect => {}
             }
         }
+        self.state.close_unfinished(port);
         // Those that are set by what rings now wait for the next turn, so that a timeout of 0 cannot hold the loop.
         for _ in 0..self.state.alarms.len() {
             let Some(Alarm { space, socket, ack_id, .. }) = self.state.alarms.next_due(now_us) else { break };

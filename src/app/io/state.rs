@@ -20,6 +20,7 @@ use crate::proto::ws::Message;
 use super::adapter::{Adapter, InProcess};
 use super::admit::{Greeting, Waiting};
 use super::alarms::Alarms;
+use super::attachments::Unfinished;
 use super::broadcast::frames;
 use super::cluster::{Done, Gather, Operation, Part, Query};
 use super::config::IoConfig;
@@ -91,6 +92,8 @@ pub(crate) struct State {
     pub(super) addresses: HashMap<u32, IpAddr>,
     pub(super) heartbeats: Heartbeats,
     pub(super) alarms: Alarms,
+    /// Packets whose attachments are not whole.
+    pub(super) unfinished: Unfinished,
     /// The tick that is set, and when it is due.
     pub(super) tick: Option<(TimerId, u64)>,
     pub(super) sockets: Slab<Entry>,
@@ -153,6 +156,7 @@ impl State {
             sessions: Slab::new(),
             heartbeats: Heartbeats::new(&config),
             alarms: Alarms::default(),
+            unfinished: Unfinished::default(),
             tick: None,
             sockets: Slab::new(),
             namespaces: Namespaces::default(),
@@ -219,7 +223,8 @@ impl State {
 
     /// Has the next tick at what is due first.
     pub(super) fn set_tick(&mut self, port: &mut dyn Port) {
-        let first = [self.heartbeats.ticks_at(), self.alarms.first()].into_iter().flatten().min();
+        let first = [self.heartbeats.ticks_at(), self.alarms.first(), self.unfinished.first()];
+        let first = first.into_iter().flatten().min();
         // One that is due by now and set anew would ring a turn later.
         let now_us = port.now_us();
         if self.tick.zip(first).is_some_and(|((_, set_us), due_us)| set_us <= due_us.max(now_us)) {
@@ -381,17 +386,4 @@ impl State {
             Link::Polling(_) => None,
         }
     }
-}
-
-/// The answer to a poll that is to end, where nothing waits.
-pub(super) fn noop_response() -> Response {
-    payload_response(vec![PacketKind::Noop.digit()])
-}
-
-/// A payload as the answer to a poll.
-pub(super) fn payload_response(payload: Vec<u8>) -> Response {
-    Response::new(200)
-        .body(payload)
-        .header("Content-Type", "text/plain; charset=UTF-8")
-        .header("Cache-Control", "no-store")
 }

@@ -50,6 +50,15 @@ impl Decoder {
         assembly.push(bytes, limits)?;
         Ok(self.assembly.take_if(|assembly| assembly.outstanding() == 0))
     }
+
+    /// Bytes that are kept for a packet whose attachments are not whole; 0 where there is none.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.assembly.as_ref().map_or(0, |assembly| {
+            let entries = assembly.attachments.capacity() * size_of::<Vec<u8>>();
+            size_of::<Assembly>() + assembly.text.len() + entries + assembly.attachments_bytes
+        })
+    }
 }
 
 /// A packet and the attachments it has so far.
