@@ -79,6 +79,10 @@ causes! {
     TooManyFragments, Close(1008), "too_many_fragments", "the message has too many fragments";
 
     // WebSocket: a limit in time or space was reached.
+    /// A message was not whole within `message_timeout`.
+    MessageTimeout, Close(1008), "message_timeout", "the message took too long";
+    /// What is incomplete on its shard came to `incomplete_bytes_max`, and it held more than its share.
+    MessagesFull, Close(1008), "messages_full", "the message is incomplete, and too much is for all";
     /// Nothing was heard for `pong_timeout` after a ping.
     PongTimeout, Close(1001), "pong_timeout", "no answer to a ping";
     /// Nothing was heard for `silent_timeout`.
@@ -136,6 +140,8 @@ causes! {
     HandshakesFull, Status(503), "handshakes_full", "too many connections have not asked for anything yet";
     /// The shard's turns are longer than `turn_max`.
     Overloaded, Status(503), "overloaded", "the server is overloaded";
+    /// What is incomplete on its shard came to `incomplete_bytes_max`, and it held more than its share.
+    RequestsFull, Status(503), "requests_full", "too much of all requests is incomplete";
     /// The process has more memory than `memory_bytes_max`.
     MemoryFull, Status(503), "memory_full", "the server has no memory to spare";
     /// An HTTP version other than 1.0 and 1.1.

@@ -37,6 +37,7 @@ impl Config {
         within("body_bytes_max", self.body_bytes_max, 0, 1 << 30)?;
         within("body_rate_min", self.body_rate_min, 0, 1 << 30)?;
         within("message_bytes_max", self.message_bytes_max, 1, 1 << 30)?;
+        within("incomplete_bytes_max", self.incomplete_bytes_max, 1 << 10, 1 << 40)?;
         within("fragments_max", self.fragments_max as usize, 1, u32::MAX as usize)?;
         if self.deflate && !cfg!(feature = "deflate") {
             let right = "off: this build has no compression";
@@ -90,6 +91,8 @@ impl Config {
         span("stop_grace", self.stop_grace, Duration::ZERO)?;
         span("turn_max", self.turn_max, Duration::ZERO)?;
         span("read_time_per_turn", self.read_time_per_turn, Duration::ZERO)?;
+        span("input_time_per_turn", self.input_time_per_turn, Duration::ZERO)?;
+        span("message_timeout", self.message_timeout, Duration::ZERO)?;
         span("silent_timeout", self.silent_timeout, Duration::ZERO)?;
         span("ping_interval", self.ping_interval, Duration::ZERO)
     }

@@ -83,6 +83,13 @@ pub struct Config {
 
     /// Bytes of a WebSocket message. 1 MiB; beyond it close 1009.
     pub message_bytes_max: usize,
+    /// How long a WebSocket message may take to arrive, from its first byte on. 60 s, which is 1 MiB at 17 KiB a second; then close
+    /// 1008. Zero is off. It is looked at when the peer is looked after, so it is found late by up to `ping_interval` and
+    /// `pong_timeout`, or `silent_timeout` where there are no pings; without either of them it is off.
+    pub message_timeout: Duration,
+    /// Bytes that a shard keeps of messages and requests that have not come whole, over all its connections. 64 MiB; beyond it, of
+    /// those who hold more than their fair share, the oldest are closed (1008) or answered 503, until an eighth is free.
+    pub incomplete_bytes_max: usize,
     /// Fragments of a WebSocket message. 65,536; beyond it close 1008.
     pub fragments_max: u32,
     /// Compressed messages (permessage-deflate, RFC 7692), for clients that offer them. Off by default: it costs a server some
@@ -164,6 +171,9 @@ pub struct Config {
     pub handshakes_per_turn: usize,
     /// Bytes read from one connection per turn: the size of the shard's one read buffer. 256 KiB.
     pub read_bytes_per_turn: usize,
+    /// How long a turn's reads may take before each further connection is read 16 KiB at a time, and as long again for those that
+    /// had to wait. 2 ms: nobody waits behind the large messages of a thousand others. Zero is off.
+    pub input_time_per_turn: Duration,
     /// How long one connection's messages may be handled at a stretch, looked at every 64 of them. 2 ms; what is left comes
     /// behind the others. Zero is off.
     pub read_time_per_turn: Duration,
@@ -210,6 +220,8 @@ impl Default for Config {
             silent_timeout: Duration::from_secs(75),
             admit_timeout: Duration::from_secs(10),
             message_bytes_max: 1 << 20,
+            message_timeout: Duration::from_secs(60),
+            incomplete_bytes_max: 64 << 20,
             fragments_max: 65_536,
             deflate: false,
             deflate_level: 1,
@@ -242,6 +254,7 @@ impl Default for Config {
             tls_handshake_bytes_max: 16 << 10,
             handshakes_per_turn: 128,
             read_bytes_per_turn: 256 << 10,
+            input_time_per_turn: Duration::from_millis(2),
             read_time_per_turn: Duration::from_millis(2),
             mails_per_turn: 1024,
             deliveries_per_turn: 65_536,

@@ -62,6 +62,8 @@ counters! {
     units_replaced,
     /// Times the outboxes of slow readers came to `outboxes_bytes_max`, so that those with most were shortened or closed.
     outboxes_relieved,
+    /// Times what had not come whole came to `incomplete_bytes_max`, so that the oldest of those with most were ended.
+    incomplete_relieved,
     /// Events, answers and posts for a connection that is gone. Deadlines are not counted: every connection leaves some.
     stale_keys,
     /// Pings sent.

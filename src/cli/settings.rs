@@ -139,6 +139,8 @@ settings! {
 
     "WebSocket":
     size config.message_bytes_max, "A message, beyond it close 1009";
+    time config.message_timeout, "How long a message may take to arrive, then close 1008; 0 is off";
+    size config.incomplete_bytes_max, "Kept by a shard of messages and requests that are not whole: beyond it the oldest of those with most end";
     count config.fragments_max, "Fragments of a message, beyond it close 1008";
     switch config.deflate, "Compressed messages (permessage-deflate), for clients that offer them";
     count config.deflate_level, "How hard to compress, 1 to 9";
@@ -182,6 +184,7 @@ settings! {
     count config.tls_handshakes_per_turn, "TLS handshakes taken up per turn";
     count config.handshakes_per_turn, "First requests dealt with per turn, and again of those that waited";
     size config.read_bytes_per_turn, "Bytes read of a connection per turn: the shard's one read buffer";
+    time config.input_time_per_turn, "How long a turn's reads may take before each connection is read 16 KiB at a time; 0 is off";
     time config.read_time_per_turn, "How long one connection's messages may be handled at a stretch; 0 is off";
     count config.mails_per_turn, "Messages of other shards handled per turn";
     count config.deliveries_per_turn, "Messages queued for subscribers per turn, and again of other shards";

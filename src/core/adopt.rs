@@ -71,7 +71,8 @@ impl<S: Service, I: Io> Shard<S, I> {
                 self.core.watch_head(key);
                 let since = self.core.now;
                 if let Some(conn) = self.core.table.conn_mut(key) {
-                    conn.arrived = Arrived::Http(Box::new(Exchange { bytes, since, ..Exchange::default() }));
+                    let exchange = Exchange { bytes, since, ..Exchange::default() };
+                    conn.keep_arrived(Arrived::Http(Box::new(exchange)), &mut self.core.incomplete);
                 }
                 self.pending_requests(key);
             }

@@ -33,6 +33,8 @@ pub struct Audit {
     pub streams: usize,
     /// Connections with compression contexts of their own, and what those may come to.
     pub contexts: (usize, usize),
+    /// Bytes kept of what has not come whole: as they are counted, and added up.
+    pub incomplete: (usize, usize),
     /// Bytes queued for the connection that has most.
     pub queued_bytes_max: usize,
 }
@@ -47,6 +49,7 @@ impl<S: Service, I: Io> Shard<S, I> {
     pub fn audit(&self) -> Audit {
         let core = &self.core;
         let queued = core.table.keys().map(|key| core.queued_bytes(key));
+        let kept = core.table.keys().filter_map(|key| Some(core.table.conn(key)?.arrived.bytes()));
         Audit {
             connections: core.table.len(),
             handshakes: core.handshakes(),
@@ -60,6 +63,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             timers: core.timers.len(),
             streams: self.streams.iter().flatten().count(),
             contexts: core.deflating.contexts(),
+            incomplete: (core.incomplete_bytes(), kept.sum()),
             queued_bytes_max: queued.max().unwrap_or(0),
         }
     }

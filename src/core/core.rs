@@ -24,6 +24,7 @@ use super::deadlines::Deadlines;
 use super::deflating::Deflating;
 use super::drain::Draining;
 use super::gate::Gate;
+use super::incomplete::Incomplete;
 use super::mail::{MAIL_BYTES, Mail};
 use super::mailbox::{Outlets, Posted};
 use super::outbox::Unit;
@@ -50,6 +51,9 @@ pub struct Core<S: Service> {
     /// The connection being read has ended: decode no further.
     pub(super) is_halted: bool,
     pub(super) reading: Option<Key>,
+    /// When this step's reads have taken their time, and whether they have: then each connection is read a little at a time.
+    pub(super) input_ends_us: u64,
+    pub(super) is_input_long: bool,
     /// What is left of this step's budget of deliveries.
     pub(super) deliveries_left: usize,
     /// Messages until it is looked at whether the connection being read has had its share; a publish that ends the budget
@@ -60,6 +64,7 @@ pub struct Core<S: Service> {
     /// Whom the service works for in a call that is about no connection by itself.
     pub(super) working_for: Option<Key>,
     pub(super) deflating: Deflating,
+    pub(super) incomplete: Incomplete,
     pub(super) outboxes: Outboxes,
     pub(super) batches: Batches,
     pub(super) hub: Hub,
@@ -101,11 +106,14 @@ impl<S: Service> Core<S> {
             cork,
             is_halted: false,
             reading: None,
+            input_ends_us: 0,
+            is_input_long: false,
             deliveries_left: 0,
             until_look: 0,
             share_ends_us: None,
             working_for: None,
             deflating: Deflating::default(),
+            incomplete: Incomplete::default(),
             outboxes: Outboxes::default(),
             batches: Batches::new(),
             hub: Hub::new(),

@@ -53,6 +53,7 @@ pub struct Deadlines {
     /// From filing until an entry is looked at. The class's duration, but for a head's.
     period_ms: [u32; CLASSES.len()],
     body_grace_ms: u32,
+    message_ms: u32,
 }
 
 /// Up to whole milliseconds: what is shorter than one is not off.
@@ -80,19 +81,25 @@ impl Deadlines {
             };
             millis(duration)
         });
-        let body_grace_ms = millis(config.body_rate_grace);
+        let (body_grace_ms, message_ms) = (millis(config.body_rate_grace), millis(config.message_timeout));
         let mut period_ms = duration_ms;
         if config.body_rate_min > 0 {
             // A request is looked at for its body's pace as well: in equal parts of its time, none longer than the grace.
             let head_ms = &mut period_ms[Class::Head as usize];
             *head_ms = head_ms.div_ceil(head_ms.div_ceil(body_grace_ms));
         }
-        Self { filed: Default::default(), duration_ms, period_ms, body_grace_ms }
+        Self { filed: Default::default(), duration_ms, period_ms, body_grace_ms, message_ms }
     }
 
     /// How long a body may be on its way before it must have a pace, in milliseconds.
     pub const fn body_grace_ms(&self) -> u32 {
         self.body_grace_ms
+    }
+
+    /// Whether a message that began at `since` has had its time. Nothing is filed for messages, of which there may be 100,000 a
+    /// second in two parts: who looks after its peer looks at this too.
+    pub const fn is_message_late(&self, since: u32, now: u32) -> bool {
+        self.message_ms > 0 && reached(now, since.wrapping_add(self.message_ms).wrapping_add(1))
     }
 
     /// Whether this kind of deadline is switched off.

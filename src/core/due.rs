@@ -109,7 +109,11 @@ impl<S: Service> Core<S> {
         if !is_watched {
             return;
         }
+        if self.is_message_late(key) {
+            return self.fail(key, Cause::MessageTimeout);
+        }
         // One that has yet to take what is queued is left to the stall deadline.
+        let Some(conn) = self.table.conn(key) else { return };
         if is_idle && conn.queued == 0 && self.deadlines.has_passed(Class::Silent, heard, self.now) {
             return self.fail(key, Cause::SilentTimeout);
         }
@@ -160,6 +164,10 @@ impl<S: Service> Core<S> {
         if conn.stage != Stage::Open {
             return;
         }
+        if self.is_message_late(key) {
+            return self.fail(key, Cause::MessageTimeout);
+        }
+        let Some(conn) = self.table.conn_mut(key) else { return };
         if !self.deadlines.has_passed(Class::Ping, heard, self.now) {
             return self.deadlines.file(Class::Ping, key, self.now);
         }

@@ -69,8 +69,8 @@ impl<S: Service> Core<S> {
 
     /// Answers a request with the status of `cause` and ends the connection behind it.
     fn refuse(&mut self, key: Key, cause: Cause, mut head_only: bool) {
-        let arrived = self.table.conn_mut(key).map(|conn| std::mem::take(&mut conn.arrived));
-        if let Some(Arrived::Http(exchange)) = arrived
+        let Some(conn) = self.table.conn_mut(key) else { return };
+        if let Arrived::Http(exchange) = conn.take_arrived(&mut self.incomplete)
             && let Some(awaited) = exchange.awaited
         {
             head_only = awaited.manner.head_only;

@@ -171,11 +171,19 @@ impl<S: Service> Core<S> {
         }
         if conn.flags.any(Flags::PAUSED) {
             conn.flags.clear(Flags::PAUSED);
-            if let Arrived::Http(exchange) = &mut conn.arrived {
-                // It was kept waiting, so its time begins anew.
-                exchange.since = now;
-                self.push_more(key);
-            } else if conn.flags.any(Flags::READABLE) {
+            // It was kept waiting, so its time begins anew.
+            let has_rest = match &mut conn.arrived {
+                Arrived::Http(exchange) => {
+                    exchange.since = now;
+                    true
+                }
+                Arrived::Frames(carry) => {
+                    carry.since = Some(now);
+                    false
+                }
+                Arrived::Nothing | Arrived::Proxy => false,
+            };
+            if has_rest || conn.flags.any(Flags::READABLE) {
                 self.push_more(key);
             }
         }

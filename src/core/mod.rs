@@ -39,6 +39,7 @@ pub mod epoll;
 pub mod exchange;
 mod flush;
 mod gate;
+pub mod incomplete;
 pub mod io;
 pub mod listener;
 pub mod load;

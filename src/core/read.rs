@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::cause::{Cause, CloseReason};
 use crate::base::id::Key;
-use crate::proto::ws::{Decoder, Item, Limits, Message, Opcode, Role, encode};
+use crate::proto::ws::{Carry, Decoder, Item, Limits, Message, Opcode, Role, encode};
 
 use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
@@ -48,26 +48,33 @@ impl<S: Service, I: Io> Shard<S, I> {
             return;
         }
         let Some(conn) = self.core.table.conn_mut(key) else { return };
-        let mut arrived = std::mem::take(&mut conn.arrived);
+        let mut arrived = conn.take_arrived(&mut self.core.incomplete);
         let stage = conn.stage;
-        let direct = match &mut arrived {
+        let mut direct = match &mut arrived {
             Arrived::Frames(carry) => carry.want(&mut self.core.store),
             _ => &mut [],
         };
+        let mut scratch = &mut self.scratch[..];
+        if self.core.is_input_long {
+            // TLS decrypts where it reads, and needs room for that.
+            let share = if conn.peer.is_secure() { RECORDS_BYTES } else { SHARE_BYTES };
+            direct = direct.split_at_mut(share.min(direct.len())).0;
+            scratch = scratch.split_at_mut(share.min(scratch.len())).0;
+        }
         let wanted = direct.len();
         let stream = self.streams[key.slot as usize].as_ref();
         let Some(stream) = stream else { return };
         let result = if wanted == 0 {
-            self.io.read(stream, &mut [IoSliceMut::new(&mut self.scratch)])
+            self.io.read(stream, &mut [IoSliceMut::new(scratch)])
         } else {
-            self.io.read(stream, &mut [IoSliceMut::new(direct), IoSliceMut::new(&mut self.scratch)])
+            self.io.read(stream, &mut [IoSliceMut::new(direct), IoSliceMut::new(scratch)])
         };
         let n = result.as_ref().map_or(0, |got| got.bytes);
         if let Arrived::Frames(carry) = &mut arrived {
             carry.filled(n.min(wanted));
         }
         let Some(conn) = self.core.table.conn_mut(key) else { return };
-        conn.arrived = arrived;
+        conn.keep_arrived(arrived, &mut self.core.incomplete);
         let is_new = conn.peer.is_new();
         if n > 0 {
             conn.flags.clear(Flags::PINGED);
@@ -98,6 +105,9 @@ impl<S: Service, I: Io> Shard<S, I> {
             self.core.table.hear(key, self.core.now);
         }
         self.core.counters.bytes_in.add(n as u64);
+        if n > SHARE_BYTES && !self.core.is_input_long {
+            self.core.is_input_long = self.look_at_clock() >= self.core.input_ends_us;
+        }
         let rest = n.saturating_sub(wanted);
         match stage {
             Stage::Open | Stage::Closing => self.frames(key, 0..rest),
@@ -105,6 +115,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             // What comes after the end is read so that the kernel need not reset the connection, and means nothing.
             Stage::Waiting | Stage::Leaving | Stage::Lingering | Stage::Dead => {}
         }
+        self.core.relieve_incomplete_if_full();
     }
 
     /// The peer's FIN has been read.
@@ -172,6 +183,13 @@ impl<S: Service, I: Io> Shard<S, I> {
     }
 }
 
+/// What is read at a time once a step's reads have taken their time. Shorter reads than this are not what makes a step long, and
+/// do not look at the clock.
+const SHARE_BYTES: usize = 16 << 10;
+
+/// The same over TLS: the records that are read, and as much again for what they are decrypted from.
+const RECORDS_BYTES: usize = 64 << 10;
+
 /// How often it is looked at whether a connection has had its share of time: a look at the clock is 25 ns, which is not to
 /// be felt beside 64 messages of 30, and reads of fewer never pay it. Fragments and control frames count like messages.
 const LOOK_EVERY: i32 = 64;
@@ -186,7 +204,7 @@ pub(super) fn decode<S: Service>(
     mut clock: impl FnMut() -> u64,
 ) -> Option<Vec<u8>> {
     let conn = core.table.conn_mut(key)?;
-    let carry = match std::mem::take(&mut conn.arrived) {
+    let carry = match conn.take_arrived(&mut core.incomplete) {
         Arrived::Frames(carry) => Some(carry),
         Arrived::Nothing | Arrived::Proxy | Arrived::Http(_) => None,
     };
@@ -257,13 +275,8 @@ pub(super) fn decode<S: Service>(
     if agreed.client_takeover() {
         core.deflating.swap_inflater(key.slot, &mut core.store);
     }
-    match (finished.carry, core.table.conn_mut(key)) {
-        (Some(carry), Some(conn)) => match &mut conn.arrived {
-            Arrived::Http(rest) => rest.carry = Some(carry),
-            arrived => *arrived = Arrived::Frames(carry),
-        },
-        (Some(carry), None) => core.store.give(carry),
-        (None, _) => {}
+    if let Some(carry) = finished.carry {
+        core.keep_carry(key, carry);
     }
     finished.retired
 }
@@ -314,8 +327,23 @@ impl<S: Service> Core<S> {
         }
         let mut bytes = self.store.buffers.take(rest.len());
         bytes.extend_from_slice(rest);
-        conn.arrived = Arrived::Http(Box::new(Exchange { bytes, ..Exchange::default() }));
+        let exchange = Exchange { bytes, since: self.now, ..Exchange::default() };
+        conn.keep_arrived(Arrived::Http(Box::new(exchange)), &mut self.incomplete);
         self.push_more(key);
+    }
+
+    /// Keeps what has come of a message, beside frames behind it that wait for the next turn.
+    fn keep_carry(&mut self, key: Key, mut carry: Box<Carry>) {
+        let conn = self.table.conn_mut(key);
+        let Some(conn) = conn.filter(|conn| matches!(conn.stage, Stage::Open | Stage::Closing)) else {
+            return self.store.give(carry);
+        };
+        carry.since.get_or_insert(self.now);
+        let arrived = match conn.take_arrived(&mut self.incomplete) {
+            Arrived::Http(rest) => Arrived::Http(Box::new(Exchange { carry: Some(carry), ..*rest })),
+            _ => Arrived::Frames(carry),
+        };
+        conn.keep_arrived(arrived, &mut self.incomplete);
     }
 
     #[inline(always)]

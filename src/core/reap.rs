@@ -33,6 +33,7 @@ impl<S: Service, I: Io> Shard<S, I> {
 
     fn remove(&mut self, key: Key, cause: Cause) {
         let core = &mut self.core;
+        core.forget_arrived(key);
         core.hub.remove(key.slot);
         if let Some(address) = core.table.address(key) {
             core.address_leaves(address.ip());
@@ -45,14 +46,6 @@ impl<S: Service, I: Io> Shard<S, I> {
         core.batches.release(conn.batch, &mut core.store.buffers);
         if let Some(outbox) = conn.outbox {
             core.outboxes.give(outbox, &mut core.store.buffers);
-        }
-        match conn.arrived {
-            Arrived::Nothing | Arrived::Proxy => {}
-            Arrived::Http(exchange) => {
-                core.store.buffers.give(exchange.bytes);
-                exchange.carry.into_iter().for_each(|carry| core.store.give(carry));
-            }
-            Arrived::Frames(carry) => core.store.give(carry),
         }
         core.counters.end(cause);
         core.counters.connections_closed.add(1);

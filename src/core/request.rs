@@ -40,10 +40,10 @@ impl<S: Service, I: Io> Shard<S, I> {
     /// The first `n` bytes of the scratch came in on a connection that speaks HTTP.
     pub(super) fn requests(&mut self, key: Key, n: usize) {
         let Some(conn) = self.core.table.conn_mut(key) else { return };
-        if let Arrived::Http(exchange) = &mut conn.arrived {
+        if let Arrived::Http(mut exchange) = conn.take_arrived(&mut self.core.incomplete) {
             self.core.store.buffers.grow(&mut exchange.bytes, n);
             exchange.bytes.extend_from_slice(&self.scratch[..n]);
-            return self.pending_requests(key);
+            return self.go_on(key, exchange);
         }
         if conn.flags.any(Flags::KEPT) {
             self.core.watch_head(key);
@@ -63,7 +63,11 @@ impl<S: Service, I: Io> Shard<S, I> {
     /// Looks at what was kept of a connection's requests.
     pub(super) fn pending_requests(&mut self, key: Key) {
         let Some(conn) = self.core.table.conn_mut(key) else { return };
-        let Arrived::Http(mut exchange) = std::mem::take(&mut conn.arrived) else { return };
+        let Arrived::Http(exchange) = conn.take_arrived(&mut self.core.incomplete) else { return };
+        self.go_on(key, exchange);
+    }
+
+    fn go_on(&mut self, key: Key, mut exchange: Box<Exchange>) {
         let mut bytes = std::mem::take(&mut exchange.bytes);
         let Self { core, service, .. } = self;
         let (used, step) = guarded(core, key, |core| advance(core, service, key, &mut exchange, &bytes));
@@ -77,8 +81,10 @@ impl<S: Service, I: Io> Shard<S, I> {
             Step::Incomplete if rest.is_empty() => {}
             Step::Incomplete => {
                 if let Some(body) = &exchange.body {
-                    // The body has been decoded as far as it came; its raw bytes are no longer needed.
-                    rest.truncate(body.head_bytes);
+                    // The body has been decoded as far as it came: neither its raw bytes nor their buffer are needed any longer.
+                    let mut head = self.core.store.buffers.take(body.head_bytes);
+                    head.extend_from_slice(&rest[..body.head_bytes]);
+                    self.core.store.buffers.give(std::mem::replace(&mut rest, head));
                 }
                 exchange.bytes = rest;
                 return self.core.keep(key, exchange);
@@ -278,7 +284,7 @@ impl<S: Service> Core<S> {
     fn keep(&mut self, key: Key, exchange: Exchange) {
         let Some(conn) = self.table.conn_mut(key) else { return };
         if matches!(conn.stage, Stage::Head | Stage::Waiting) {
-            conn.arrived = Arrived::Http(Box::new(exchange));
+            conn.keep_arrived(Arrived::Http(Box::new(exchange)), &mut self.incomplete);
         }
     }
 }

@@ -33,7 +33,7 @@ impl<S: Service> Core<S> {
         let Some(awaited) = exchange.awaited.take() else { return false };
         conn.stage = Stage::Head;
         if exchange.bytes.is_empty() {
-            conn.arrived = Arrived::Nothing;
+            conn.take_arrived(&mut self.incomplete);
         } else {
             // The time for the next head begins when it may be looked at.
             exchange.since = self.now;

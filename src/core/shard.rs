@@ -169,6 +169,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.core.allow_handshakes();
         self.core.deflating.refill(&self.core.config);
         let events = std::mem::take(&mut self.events);
+        self.allow_input(began_us);
         for event in &events {
             self.event(*event);
         }
@@ -184,6 +185,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         self.call_opened();
         self.flush_dirty();
         self.core.relieve_if_full();
+        self.core.relieve_incomplete_if_full();
         self.call_drained();
         self.reap();
         self.retry_listeners();
@@ -260,12 +262,21 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
     }
 
+    /// A step begins that reads, at this moment of the clock.
+    fn allow_input(&mut self, now_us: u64) {
+        let budget_us = self.core.config.input_time_per_turn.as_micros() as u64;
+        self.core.is_input_long = false;
+        self.core.input_ends_us = if budget_us == 0 { u64::MAX } else { now_us.saturating_add(budget_us) };
+    }
+
     /// Step 4.
     fn more(&mut self) {
         // A budget of their own again, so that those who had to wait come first in the next turn.
         self.core.deliveries_left = self.core.config.deliveries_per_turn;
         self.core.allow_handshakes();
         self.core.deflating.inflate_left = self.core.config.inflate_bytes_per_turn;
+        let now_us = self.look_at_clock();
+        self.allow_input(now_us);
         for _ in 0..self.core.more.len() {
             if self.core.deliveries_left == 0 {
                 break;
@@ -287,8 +298,9 @@ impl<S: Service, I: Io> Shard<S, I> {
             match conn.stage {
                 Stage::Head if has_rest => self.pending_requests(key),
                 Stage::Open | Stage::Closing if has_rest => {
-                    let Arrived::Http(exchange) = std::mem::take(&mut conn.arrived) else { continue };
-                    conn.arrived = exchange.carry.map_or(Arrived::Nothing, Arrived::Frames);
+                    let incomplete = &mut self.core.incomplete;
+                    let Arrived::Http(exchange) = conn.take_arrived(incomplete) else { continue };
+                    conn.keep_arrived(exchange.carry.map_or(Arrived::Nothing, Arrived::Frames), incomplete);
                     self.frames_of(key, exchange.bytes);
                 }
                 _ => {}

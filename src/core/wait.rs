@@ -126,10 +126,11 @@ impl<S: Service, I: Io> Shard<S, I> {
         Ok(now_us)
     }
 
-    /// Brings the time up to date in the midst of a turn.
-    pub(super) fn look_at_clock(&mut self) {
+    /// Brings the time up to date in the midst of a turn. Returns the clock's own.
+    pub(super) fn look_at_clock(&mut self) -> u64 {
         let now_us = self.io.now();
         self.core.set_clock(self.wait.midst_us(now_us));
+        now_us
     }
 
     /// The turn that began at `began_us` is over. Returns its length.

@@ -9,6 +9,7 @@ mod deflate;
 mod drain;
 mod handle;
 mod http;
+mod incomplete;
 mod limits;
 mod panics;
 mod pressure;

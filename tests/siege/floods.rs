@@ -159,6 +159,15 @@ pub(crate) fn all() -> Vec<Flood> {
     storm("wrong frames", Goes::Ended, wrong);
     storm("requests that close", Goes::Ended, request("GET /", "Connection: close\r\n", ""));
 
+    let begun = |head: Vec<u8>| [head, vec![0; (1 << 20) - 1]].concat();
+    let message = [handshake("/echo"), vec![0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]].concat();
+    let body = b"POST / HTTP/1.1\r\nHost: siege\r\nContent-Length: 1048576\r\n\r\n".to_vec();
+    for (name, hello) in [("messages without an end", begun(message)), ("bodies without an end", begun(body))]
+    {
+        let storm = Storm { hello, goes: Goes::Ended, at_once: 400 };
+        floods.push(Flood { name, crowd: None, kind: Kind::Storm(storm) });
+    }
+
     // The last: it leaves as many sessions behind as there may be.
     let open = filled(&request(&format!("GET {polling}"), "", ""));
     let kind = Kind::Pump(Pump { door: Door::Http, block: open, reads: true, step: usize::MAX });

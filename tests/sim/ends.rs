@@ -47,6 +47,13 @@ impl World {
                 audit.queued_bytes_max
             ));
         }
+        let (counted, found) = audit.incomplete;
+        if counted != found || counted > config.incomplete_bytes_max {
+            let most = config.incomplete_bytes_max;
+            return Err(format!(
+                "shard {shard}: {counted} incomplete bytes are counted, {found} there, {most} allowed"
+            ));
+        }
         if audit.fullest_spill_bytes > config.mailbox_bytes_max.max(10_000) {
             return Err(format!("shard {shard}: {} bytes are spilled", audit.fullest_spill_bytes));
         }

@@ -64,6 +64,10 @@ faults! {
     PublishDropped = 0,
     OutboxFull = 0,
     ReadPaused = 0,
+    /// What had not come whole was too much.
+    IncompleteFull = 0,
+    /// A message was too long on its way.
+    MessageLate = 0,
     Stop = 0,
     Drain = 0,
     /// A full shard asks another one to accept from its listener.

@@ -103,7 +103,9 @@ impl Ledger {
             let (opened, closed) = (life.opened, life.closed);
             self.violation(format!("connection {uid}: opened {opened}, closed {closed} times"));
         }
-        if self.good_since_us.is_some() && matches!(reason.cause, Cause::PongTimeout | Cause::Stalled) {
+        if self.good_since_us.is_some()
+            && matches!(reason.cause, Cause::PongTimeout | Cause::Stalled | Cause::MessageTimeout)
+        {
             self.violation(format!("connection {uid} did all it must and was closed: {reason}"));
         }
     }

@@ -92,6 +92,8 @@ fn draw_config(random: &mut Random) -> Config {
     if random.chance(250) {
         config.ping_interval = Duration::ZERO;
     }
+    config.message_timeout = Duration::from_millis(random.pick(&[0, 30, 300]));
+    config.incomplete_bytes_max = random.pick(&[10_000, 40_000, 64 << 20]);
     config.message_bytes_max = random.pick(&[9200, 20_000, 1 << 20]);
     config.fragments_max = 64;
     config.head_bytes_max = 4096;
@@ -101,6 +103,7 @@ fn draw_config(random: &mut Random) -> Config {
     config.topics_per_connection_max = random.pick(&[2, 100]);
     config.accepts_per_turn = random.within(1, 4);
     config.read_bytes_per_turn = random.pick(&[4096, 4096, 16_384, 65_536]);
+    config.input_time_per_turn = Duration::from_micros(random.pick(&[0, 1, 4000]));
     config.handshakes_per_turn = random.within(1, 4);
     config.connections_per_ip_max = random.pick(&[0, 0, 0, 3, 8]);
     config.connections_per_prefix_max = random.pick(&[0, 0, 4, 10]);
@@ -334,6 +337,8 @@ impl seeds::Run for World {
             (Fault::AddressFull, "address_full"),
             (Fault::HandshakesFull, "handshakes_full"),
             (Fault::Overloaded, "overloaded"),
+            (Fault::IncompleteFull, "incomplete_relieved"),
+            (Fault::MessageLate, "message_timeout"),
         ] {
             faults[fault as usize] += sum(counter);
         }

@@ -81,6 +81,8 @@ pub struct Carry {
     buffer: Vec<u8>,
     arrived: usize,
     pub(super) message: Option<Box<Partial>>,
+    /// When the message began, by the clock of who keeps this; nobody here looks at it. None until it is set.
+    pub since: Option<u32>,
 }
 
 impl Carry {
@@ -113,6 +115,11 @@ impl Carry {
     /// Bytes of buffer held at this moment: at most twice what has arrived, and 4 KiB.
     pub fn capacity(&self) -> usize {
         self.buffer.capacity()
+    }
+
+    /// Bytes held in all, for the frame and the message in progress: at most twice what has arrived, and some 6 KiB.
+    pub fn bytes(&self) -> usize {
+        self.buffer.capacity() + self.message.as_ref().map_or(0, |message| message.bytes_held())
     }
 
     /// Whether a frame has begun.
@@ -177,7 +184,7 @@ impl Carry {
     }
 
     fn reset(&mut self) -> Vec<u8> {
-        self.message = None;
+        (self.message, self.since) = (None, None);
         self.end_frame()
     }
 

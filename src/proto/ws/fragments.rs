@@ -49,6 +49,14 @@ impl Partial {
         }
     }
 
+    /// Bytes of buffers, at most: the context's own cannot be asked for, and grow by doubling.
+    pub(super) fn bytes_held(&self) -> usize {
+        match self {
+            Self::Plain(fragments) => READ_BUFFER_BYTES + 2 * fragments.open.bytes,
+            Self::Compressed(gathered) => gathered.bytes.capacity(),
+        }
+    }
+
     /// The whole message, once [`add`](Self::add) has said that it is complete. A compressed one is the decoder's to inflate.
     pub(super) fn message(&self) -> Option<Message<'_>> {
         match self {
