@@ -2,7 +2,7 @@
 //!
 //! The other half of the worker, called once per turn when it is time; it sends, but never reads.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use throng::proto::ws::Opcode;
 
@@ -25,9 +25,15 @@ impl Worker {
             let is_late = now >= self.shared.drain_to.load(Relaxed);
             if is_late || self.outbound.next_due() > now {
                 self.tell_what_was_said();
+                if self.connector.has_publisher() {
+                    self.shared.is_all_published.store(true, Release);
+                }
             }
+            let is_known =
+                self.shared.settings.publish.is_none() || self.shared.is_all_published.load(Acquire);
             let published = self.shared.published.load(Relaxed) as u32;
-            let is_quiet = self.outbound.next_due() > now
+            let is_quiet = is_known
+                && self.outbound.next_due() > now
                 && self.conns.iter().all(|(_, conn)| {
                     conn.phase != Phase::Open || is_silent(conn) || {
                         let missing = conn.echoes.missing() + conn.publishes.missing();

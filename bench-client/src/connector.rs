@@ -123,6 +123,11 @@ impl Connector {
         self.order.members + u32::from(self.order.publisher.is_some())
     }
 
+    /// Whether the one that publishes is to be opened here.
+    pub(crate) fn has_publisher(&self) -> bool {
+        self.order.publisher.is_some()
+    }
+
     /// Attempts that have begun and not ended.
     pub(crate) fn under_way(&self) -> usize {
         self.under_way

@@ -23,6 +23,8 @@ const REPORT: &str = "The report (times are microseconds, as percentiles over th
   service time   open loop: from when it was in fact sent until it is back
   broadcast      messages published, and deliveries of them, each at one connection
   complete       of the publishes that were measured, how many reached every connection
+  clocks         with --workers: how far the clock of the worker that publishes may be from another's, and so delivery times
+                 be wrong
   delivery time  from when a publish was due until one connection has it
   first delivery from when a publish was due until the first connection has it
   last delivery  from when a publish was due until the last connection has it

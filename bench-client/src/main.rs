@@ -54,6 +54,7 @@ mod printed;
 mod probe;
 mod progress;
 mod random;
+mod reach;
 mod remote;
 mod report;
 mod rooms;

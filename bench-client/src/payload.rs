@@ -51,6 +51,16 @@ pub(crate) fn elapsed(stamp: &Stamp, now: u64) -> u64 {
     now.wrapping_sub(stamp.intended) & TIME_MASK
 }
 
+/// The clock of another process may be ahead of this one's by so much: of the 1,100 s that a stamp tells it takes one.
+const AHEAD_MAX: u64 = 1_000_000_000;
+
+/// Nanoseconds from a stamp's intended time to `now`, by clocks of which either may be a little ahead: what seems to have
+/// come before it was sent took no time.
+pub(crate) fn elapsed_between(stamp: &Stamp, now: u64) -> u64 {
+    let elapsed = now.wrapping_add(AHEAD_MAX).wrapping_sub(stamp.intended) & TIME_MASK;
+    elapsed.saturating_sub(AHEAD_MAX)
+}
+
 impl Stamp {
     /// What says which connection it is, where nothing is sent yet.
     pub(crate) fn of_connection(connection: u32) -> Self {
@@ -223,6 +233,10 @@ mod tests {
     fn time_is_measured_across_the_wrap() {
         let stamp = Stamp { kind: Kind::Echo, connection: 0, sequence: 0, intended: TIME_MASK - 5, slip: 0 };
         assert_eq!(elapsed(&stamp, TIME_MASK + 11), 16);
+        assert_eq!(elapsed_between(&stamp, TIME_MASK + 11), 16);
+        assert_eq!(elapsed_between(&stamp, TIME_MASK - 6), 0, "by a clock that is behind the sender's");
+        let longest = TIME_MASK - AHEAD_MAX;
+        assert_eq!(elapsed_between(&stamp, TIME_MASK - 5 + longest), longest);
     }
 
     #[test]

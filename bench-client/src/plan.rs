@@ -71,13 +71,15 @@ impl Plan {
             .then(|| format!("{why}, where {threads} would do and cost less CPU time: ulimit -n {needed}"));
         let sources = sources(settings, target, host)?;
         let per_second = settings.common.connect_rate as f64 / workers as f64;
-        let mut first = 0;
+        let mut first = settings.part.first;
+        let publisher =
+            settings.publish.filter(|_| settings.part.publishes).map(|_| settings.part.publisher());
         let orders = (0..workers).map(|index| {
             let members = connections / workers + usize::from(index < connections % workers);
             let order = Order {
                 first,
                 members: members as u32,
-                publisher: settings.publish.filter(|_| index + 1 == workers).map(|_| connections as u32),
+                publisher: publisher.filter(|_| index + 1 == workers),
                 address: target.address,
                 sources: sources.clone(),
                 inflight: settings.common.connect_inflight as usize,

@@ -66,8 +66,11 @@ impl fmt::Display for Report {
             )?;
         }
         if let Some(broadcast) = self.broadcast.filter(|broadcast| broadcast.publishes > 0) {
-            let Broadcast { members, publishes, complete } = broadcast;
+            let Broadcast { members, publishes, complete, clock_error_microseconds: error } = broadcast;
             writeln!(f, "  complete      {complete} of {publishes} reached all {members} members")?;
+            if error > 0.0 {
+                writeln!(f, "  clocks        times from publisher to member are right within {error:.1} µs")?;
+            }
         }
         times(f, "delivery time", self.delivery)?;
         times(f, "first delivery", self.first_delivery)?;

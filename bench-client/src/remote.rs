@@ -13,15 +13,20 @@ use std::net::TcpStream;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Origin;
+use crate::disruption::{By, Disruption};
 use crate::distribution::{decoded, encoded};
+use crate::reach::Reach;
 use crate::series::Interval;
-use crate::settings::{Load, Settings};
+use crate::settings::{Load, Part, Settings};
 use crate::stats::{Stats, Tally};
 use crate::summary::Measured;
 
 /// What both sides have to be of.
-const VERSION: &str = concat!("throng-bench-worker/1 ", env!("CARGO_PKG_VERSION"));
-/// A line at most: a whole distribution is some 100 KiB.
+const VERSION: &str = concat!("throng-bench-worker/2 ", env!("CARGO_PKG_VERSION"));
+/// Which of them has the publisher, where there is one.
+const PUBLISHING: usize = 0;
+/// A line at most: a whole distribution is some 100 KiB, what became of a million publishes some 40 MiB.
 const LINE_BYTES_MAX: u64 = 64 << 20;
 
 /// One line.
@@ -29,8 +34,8 @@ const LINE_BYTES_MAX: u64 = 64 << 20;
 pub(crate) enum Line {
     /// To a worker: which part of which command line is its own.
     Plan { version: String, arguments: Vec<String>, index: usize, of: usize },
-    /// From it: it can be done.
-    Ready,
+    /// From it: it can be done, and what its clock is by its machine's.
+    Ready(Origin),
     /// From it: it cannot, or went wrong.
     Refused(String),
     /// To it: what does your clock read?
@@ -43,6 +48,10 @@ pub(crate) enum Line {
     Connected,
     /// To it: sending starts then, on the common clock.
     Go(u64),
+    /// From the one that publishes, and to the others: so much was, and that is all.
+    Published(u64),
+    /// To it: end early.
+    Stop,
     /// From it: what happened in an interval.
     Interval(Box<Interval>),
     /// From it: all it knows.
@@ -57,6 +66,11 @@ pub(crate) struct Done {
     times: BTreeMap<String, String>,
     tls: Vec<(String, String, u64)>,
     errors: BTreeMap<String, u64>,
+    setbacks: BTreeMap<String, u64>,
+    /// By number of publish: when it was to be sent, how long after that the first and the last had it, and how many.
+    reach: Vec<(u64, u64, u64, u64)>,
+    /// What was measured, on the common clock: from, to.
+    window: (u64, u64),
     strange: Option<String>,
     connect_seconds: f64,
     window_seconds: f64,
@@ -69,7 +83,13 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    fn of(mut measured: Measured, threads: usize, warnings: Vec<String>, interrupted: bool) -> Self {
+    fn of(
+        mut measured: Measured,
+        threads: usize,
+        window: (u64, u64),
+        warnings: Vec<String>,
+        interrupted: bool,
+    ) -> Self {
         let stats = &mut measured.stats;
         let times = stats.recorders().into_iter();
         let times = times.map(|(name, times)| (name.to_owned(), encoded(times.window()))).collect();
@@ -79,6 +99,9 @@ impl Done {
             times,
             tls: tls.collect(),
             errors: std::mem::take(&mut stats.errors),
+            setbacks: std::mem::take(&mut stats.setbacks),
+            reach: stats.reach.iter().map(|reach| reach.spans()).collect(),
+            window,
             strange: stats.strange.take(),
             connect_seconds: measured.connect_seconds,
             window_seconds: measured.window_seconds,
@@ -104,6 +127,8 @@ impl Done {
         stats.tally = self.tally;
         let tls = self.tls.into_iter().map(|(version, suite, n)| ((version.into(), suite.into()), n));
         (stats.tls, stats.errors, stats.strange) = (tls.collect(), self.errors, self.strange);
+        stats.setbacks = self.setbacks;
+        stats.reach = self.reach.into_iter().map(Reach::of).collect();
         into.stats.merge(stats);
         into.connect_seconds = into.connect_seconds.max(self.connect_seconds);
         into.window_seconds = into.window_seconds.max(self.window_seconds);
@@ -161,15 +186,13 @@ fn part_of(whole: u64, index: usize, of: usize) -> u64 {
 fn check(settings: &Settings, workers: usize) -> Result<(), String> {
     let many = settings.common.connections >= workers;
     let has_rate = |rate: u64| rate >= workers as u64;
+    let is_cut_by_server = matches!(settings.disruption, Some((Disruption::Cut { by: By::Server, .. }, _)));
     let refused = match settings.load {
-        _ if settings.publish.is_some() => "--workers: a broadcast is published and counted by one process",
-        _ if settings.disruption.is_some() => {
-            "--workers: connections that come and go are counted by one process"
-        }
+        _ if is_cut_by_server => "--workers: when a server cut its connections is noticed by one process",
+        _ if settings.slow.is_some() => "--workers: what slow readers got is counted by one process",
         _ if settings.rooms.is_some() => "--workers: what members of rooms hear is counted by one process",
         _ if settings.is_soak => "--workers: a soak is watched by one process",
         _ if settings.rest > 0 => "--workers: memory is measured by one process",
-        _ if settings.table.is_some() => "--workers: rows of a CSV file are given out by one process",
         _ if settings.common.url.is_none() => "--workers: name the server's URL, one that all workers reach",
         Load::Open(rate) if !has_rate(rate) => "--workers: there are more workers than messages a second",
         _ if !many => "--workers: there are more workers than connections",
@@ -181,7 +204,14 @@ fn check(settings: &Settings, workers: usize) -> Result<(), String> {
 /// Makes the settings of a whole run those of one part of it.
 fn cut(settings: &mut Settings, index: usize, of: usize) {
     let common = &mut settings.common;
-    common.connections = part_of(common.connections as u64, index, of) as usize;
+    let share = |index| part_of(common.connections as u64, index, of);
+    // Numbers are those of the whole run: stamps carry them, and rows of a file go by them.
+    settings.part = Part {
+        first: (0..index).map(share).sum::<u64>() as u32,
+        whole: common.connections,
+        publishes: index == PUBLISHING,
+    };
+    common.connections = share(index) as usize;
     if common.connect_rate > 0 {
         common.connect_rate = part_of(common.connect_rate, index, of).max(1);
     }
@@ -213,22 +243,28 @@ mod tests {
         let parts = [0, 1, 2].map(|index| {
             let mut part = settings("echo ws://h/ -c 11 --rate 100 --connect-rate 7 --json x");
             cut(&mut part, index, 3);
-            (part.common.connections, part.load, part.common.connect_rate)
+            assert_eq!((part.part.whole, part.part.publishes), (11, index == 0));
+            (part.part.first, part.common.connections, part.load, part.common.connect_rate)
         });
-        assert_eq!(parts, [(4, Load::Open(34), 3), (4, Load::Open(33), 2), (3, Load::Open(33), 2)]);
+        let expected = [(0, 4, Load::Open(34), 3), (4, 4, Load::Open(33), 2), (8, 3, Load::Open(33), 2)];
+        assert_eq!(parts, expected);
     }
 
     #[test]
     fn what_one_process_has_to_do_is_refused() {
-        assert_eq!(check(&settings("echo ws://h/ -c 2"), 2), Ok(()));
+        for line in
+            ["echo ws://h/ -c 2", "broadcast ws://h/", "mixed ws://h/", "churn ws://h/", "reconnect ws://h/"]
+        {
+            assert_eq!(check(&settings(line), 2), Ok(()), "{line}");
+        }
         for line in [
-            "broadcast ws://h/",
-            "mixed ws://h/",
+            "slow ws://h/",
+            "rooms ws://h/${room}",
             "soak ws://h/",
             "echo -c 5",
             "echo ws://h/ -c 1",
             "echo ws://h/ --rate 1",
-            "churn ws://h/",
+            "reconnect ws://h/ --by-server",
         ] {
             assert!(check(&settings(line), 2).unwrap_err().starts_with("--workers: "), "{line}");
         }
@@ -242,12 +278,16 @@ mod tests {
         }
         measured.stats.tally.sent = 3000;
         measured.stats.error("x");
+        measured.stats.reached(1, 1000, 1700);
+        measured.stats.reached(1, 1000, 1900);
         let expected = measured.stats.response.window().clone();
-        let line = serde_json::to_string(&Done::of(measured, 2, vec![], false)).unwrap();
+        let line = serde_json::to_string(&Done::of(measured, 2, (5, 9), vec![], false)).unwrap();
         let mut merged = Measured::default();
         for _ in 0..2 {
             serde_json::from_str::<Done>(&line).unwrap().merge(&mut merged).unwrap();
         }
+        let reach: Vec<_> = merged.stats.reach.iter().map(|reach| reach.spans()).collect();
+        assert_eq!(reach, [(0, 0, 0, 0), (1000, 700, 900, 4)]);
         let times = merged.stats.response.window();
         assert_eq!((times.len(), times.max()), (6000, expected.max()));
         assert!(

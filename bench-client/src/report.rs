@@ -81,6 +81,8 @@ pub(crate) struct Broadcast {
     pub(crate) publishes: u64,
     /// Publishes that reached all of them.
     pub(crate) complete: u64,
+    /// Where several processes carried the run out: how far the clock of the one that published may be from another's.
+    pub(crate) clock_error_microseconds: f64,
 }
 
 /// The run over time.

@@ -45,6 +45,9 @@ fn pss_bytes(pid: u32) -> Option<u64> {
 /// How often the main thread looks around. A look takes 10 µs, which is this client's CPU time as well.
 const GLANCE: Duration = Duration::from_millis(5);
 
+/// Within this time of the end a part of a run has heard how much was published, if anybody is there to say it.
+const TOLD_WITHIN: u64 = 5 * SECOND;
+
 /// Where runs without a URL go: a server of this client's own, started for the first of them.
 #[derive(Debug, Default)]
 pub(crate) struct Site {
@@ -146,7 +149,7 @@ pub(crate) fn measured(
         common.origin.as_deref(),
         &common.opening.fields(&common.headers),
         settings.table.as_ref(),
-        common.connections + usize::from(settings.publish.is_some()),
+        settings.part.whole + usize::from(settings.publish.is_some()),
     )
     .map_err(Refusal::Usage)?
     .deflating(settings.deflate.is_some());
@@ -178,7 +181,7 @@ impl Run<'_> {
         pid: Option<u32>,
         is_local: bool,
         mut server: Option<&mut Server>,
-        gate: Option<&mut Gate>,
+        mut gate: Option<&mut Gate>,
     ) -> Result<Measured, Refusal> {
         let shared = Arc::clone(&self.shared);
         let settings = &shared.settings;
@@ -211,7 +214,7 @@ impl Run<'_> {
         measured.own_bytes_per_connection = per_connection(own_before, pss_bytes(own));
         measured.slab_bytes_per_connection = per_connection(slab_before, slab_bytes().ok());
 
-        let from = self.start_of_sending(gate);
+        let from = self.start_of_sending(gate.as_deref_mut());
         let window = (from + settings.warmup, from + settings.warmup + settings.duration);
         shared.window_from.store(window.0, Relaxed);
         shared.window_to.store(window.1, Relaxed);
@@ -261,8 +264,14 @@ impl Run<'_> {
             shared.drain_to.store(ended + settings.drain.min(SECOND), Relaxed);
         }
         self.wait("drain", |run| {
+            if let Some(gate) = &mut gate {
+                gate.share_published(&run.shared);
+            }
             run.shared.drained.load(Relaxed) == threads.len() || run.has_lost_a_worker(&threads)
         });
+        if let Some(gate) = gate {
+            self.wait_for_published(gate)?;
+        }
         if settings.rest > 0 {
             let rested_at = shared.clock.now() + settings.rest;
             self.until("rest", |run| run.shared.clock.now() >= rested_at || is_gone(run));
@@ -296,6 +305,24 @@ impl Run<'_> {
         self.shared.clock.now() + SECOND / 20
     }
 
+    /// A part of a run waits until it knows how much was published: what it lost is counted by that.
+    fn wait_for_published(&mut self, gate: &mut Gate) -> Result<(), Refusal> {
+        let shared = Arc::clone(&self.shared);
+        let is_known = || shared.settings.publish.is_none() || shared.is_all_published.load(Relaxed);
+        let until = shared.clock.now() + TOLD_WITHIN;
+        self.wait("drain", |run| {
+            gate.share_published(&run.shared);
+            is_known() || run.shared.clock.now() >= until
+        });
+        gate.share_published(&shared);
+        match is_known() {
+            true => Ok(()),
+            false => Err(Refusal::Usage(
+                "nobody said how much was published, so what was lost is not known".into(),
+            )),
+        }
+    }
+
     fn start(&self, plan: Plan) -> Result<Vec<JoinHandle<std::io::Result<Stats>>>, Refusal> {
         let own_tables = plan.own_tables;
         let spawn = |(index, order)| {
@@ -320,7 +347,7 @@ impl Run<'_> {
     }
 
     /// Waits until something is so that is bound to come, even when the run is to stop.
-    fn wait(&mut self, phase: &'static str, is_so: impl Fn(&Self) -> bool) {
+    fn wait(&mut self, phase: &'static str, mut is_so: impl FnMut(&Self) -> bool) {
         while !is_so(self) {
             self.glance(phase);
         }

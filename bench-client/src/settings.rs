@@ -20,6 +20,24 @@ use crate::spoken::Transport;
 use crate::table::Table;
 use crate::wording::Wording;
 
+/// What of a run this process does: all of it, unless several do it together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Part {
+    /// The number of its first connection.
+    pub(crate) first: u32,
+    /// Connections of the whole run.
+    pub(crate) whole: usize,
+    /// The publisher, where there is one, is here.
+    pub(crate) publishes: bool,
+}
+
+impl Part {
+    /// The publisher's number: the first behind all others.
+    pub(crate) fn publisher(self) -> u32 {
+        self.whole as u32
+    }
+}
+
 /// How echo messages are sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Load {
@@ -46,6 +64,7 @@ pub(crate) struct Publish {
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) mode: &'static str,
+    pub(crate) part: Part,
     pub(crate) load: Load,
     pub(crate) publish: Option<Publish>,
     /// The path throng serves this mode at.
@@ -204,6 +223,7 @@ impl Settings {
         }
         Ok(Self {
             mode,
+            part: Part { first: 0, whole: common.connections, publishes: true },
             load,
             publish,
             throng_path,

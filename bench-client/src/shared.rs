@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) told: AtomicUsize,
     /// Messages published so far.
     pub(crate) published: AtomicU64,
+    /// Those are all.
+    pub(crate) is_all_published: AtomicBool,
     /// Workers that have all their connections open or given up.
     pub(crate) settled: AtomicUsize,
     /// Workers for which nothing is under way any more.
@@ -87,6 +89,7 @@ impl Shared {
             said,
             told: AtomicUsize::new(0),
             published: AtomicU64::new(0),
+            is_all_published: AtomicBool::new(false),
             settled: AtomicUsize::new(0),
             drained: AtomicUsize::new(0),
             abandon: AtomicBool::new(false),

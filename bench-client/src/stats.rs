@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::reach::Reach;
 use crate::tls::Shaken;
 
 /// The longest time a histogram tells apart: 1,100 s, what a stamp can carry.
@@ -180,32 +181,6 @@ impl Recorder {
     pub(crate) fn window(&mut self) -> &Histogram<u64> {
         self.settle();
         &self.window
-    }
-}
-
-/// How far one published message got.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Reach {
-    /// When it was to be sent.
-    pub(crate) intended: u64,
-    /// When the first subscriber had it.
-    pub(crate) first: u64,
-    /// When the last subscriber had it.
-    pub(crate) last: u64,
-    /// Subscribers that have it.
-    pub(crate) count: u64,
-}
-
-impl Reach {
-    /// Adds what other subscribers saw of the same publish.
-    fn join(&mut self, other: Self) {
-        if self.count == 0 {
-            *self = other;
-        } else if other.count > 0 {
-            self.first = self.first.min(other.first);
-            self.last = self.last.max(other.last);
-            self.count += other.count;
-        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::drift::Drift;
 use crate::kind::{not_in_kind, without_loss};
 use crate::machine::{Machine, command};
 use crate::pace::Arrivals;
+use crate::reach::Reach;
 use crate::report::{
     Broadcast, ClientUse, Connect, DeflateUse, Over, Report, SCHEMA, ServerUse, TlsUse, failures,
 };
@@ -20,7 +21,7 @@ use crate::series::Series;
 use crate::settings::{Load, Settings};
 use crate::shared::Shared;
 use crate::slow::SlowUse;
-use crate::stats::{Reach, Stats, Tally, histogram};
+use crate::stats::{Stats, Tally, histogram};
 
 /// What the main thread and the workers measured.
 #[derive(Debug, Default)]
@@ -287,7 +288,8 @@ fn broadcast(stats: &Stats, window: (u64, u64), members: u64) -> Broadcast {
             .filter(move |reach| reach.count > 0 && (window.0..window.1).contains(&reach.intended))
     };
     let complete = measured().filter(|reach| reach.count >= members).count();
-    Broadcast { members, publishes: measured().count() as u64, complete: complete as u64 }
+    let (publishes, complete) = (measured().count() as u64, complete as u64);
+    Broadcast { members, publishes, complete, clock_error_microseconds: 0.0 }
 }
 
 fn load(settings: &Settings) -> String {

@@ -11,7 +11,7 @@ use crate::conn::{Conn, Phase};
 use crate::deflating;
 use crate::openings::Dialects;
 use crate::output::Output;
-use crate::payload::{Kind, SEQUENCE_MASK, STAMP_BYTES, Stamp, elapsed, filler};
+use crate::payload::{Kind, SEQUENCE_MASK, STAMP_BYTES, Stamp, elapsed, elapsed_between, filler};
 use crate::polling::Lines;
 use crate::scripted::Scripted;
 use crate::sequence::Arrival;
@@ -102,7 +102,7 @@ impl Traffic {
             pipeline,
             is_open_loop,
             rooms: settings.rooms,
-            publisher: settings.publish.map(|_| settings.common.connections as u32),
+            publisher: settings.publish.map(|_| settings.part.publisher()),
             form: match (&settings.wording, spoken) {
                 (Some(_), _) => Form::Worded,
                 (None, Some(_)) if settings.dialects.as_ref().is_some_and(|own| own.is_lasting) => {
@@ -298,7 +298,7 @@ impl Traffic {
         }
         self.stats.tally.delivered += 1;
         self.stats.tally.delivered_in_window += u64::from(self.is_in_window(now));
-        let response = elapsed(stamp, now);
+        let response = elapsed_between(stamp, now);
         let intended = now.saturating_sub(response);
         let in_window = self.is_in_window(intended);
         self.stats.delivery.record(response, in_window);

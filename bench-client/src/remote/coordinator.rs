@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
-use super::{Channel, Done, Line, VERSION, check};
+use super::{Channel, Done, Line, PUBLISHING, VERSION, check};
 use crate::clock::{Clock, SECOND};
 use crate::openings::Openings;
 use crate::progress::Progress;
@@ -42,7 +42,7 @@ pub(crate) struct RemoteFlags {
 pub(crate) struct Node {
     pub(crate) address: String,
     pub(crate) threads: usize,
-    /// How far its clock may be from this one's: half of the shortest round trip.
+    /// How far its clock may be from this one's: half of the shortest round trip, or less on one machine.
     pub(crate) clock_error_microseconds: f64,
 }
 
@@ -67,11 +67,11 @@ impl Worker {
         })?;
         let (version, arguments) = (VERSION.to_owned(), arguments.to_vec());
         channel.say(&Line::Plan { version, arguments, index, of }).map_err(wrong)?;
-        match channel.hear().map_err(wrong)? {
-            Line::Ready => {}
+        let its = match channel.hear().map_err(wrong)? {
+            Line::Ready(origin) => origin,
             Line::Refused(why) => return Err(wrong(why)),
             other => return Err(wrong(format!("{other:?} was not expected"))),
-        }
+        };
         let (mut shortest, mut ahead) = (u64::MAX, 0);
         for _ in 0..PINGS {
             let asked = clock.now();
@@ -85,8 +85,14 @@ impl Worker {
                 (shortest, ahead) = (took, reads as i64 - (asked + took / 2) as i64);
             }
         }
+        let own = clock.origin();
+        let mut error = shortest.div_ceil(2);
+        if own.is_same_machine(&its) && own.error + its.error < error {
+            // Both go by one clock, and nothing has to be guessed.
+            (error, ahead) = (own.error + its.error, own.at - its.at);
+        }
         channel.say(&Line::Begin { ahead }).map_err(wrong)?;
-        let clock_error_microseconds = shortest as f64 / 2000.0;
+        let clock_error_microseconds = error as f64 / 1000.0;
         Ok(Self { node: Node { address: address.to_owned(), threads: 0, clock_error_microseconds }, channel })
     }
 }
@@ -116,6 +122,7 @@ pub(crate) fn run(mut settings: Settings, stop: &AtomicBool) -> Result<(Report, 
     let mut gathered = gather(workers, &nodes, clock, stop, &mut progress).map_err(Refusal::Usage)?;
     progress.end();
     let (mut measured, mut warnings) = (Measured::default(), Vec::new());
+    let window = gathered.done[PUBLISHING].window;
     let mut interrupted = stop.load(Relaxed);
     for (node, done) in nodes.iter_mut().zip(gathered.done) {
         node.threads = done.threads;
@@ -131,9 +138,21 @@ pub(crate) fn run(mut settings: Settings, stop: &AtomicBool) -> Result<(Report, 
     let threads = nodes.iter().map(|node| node.threads).sum();
     let own_tables = common.connections == 0;
     let shared = Shared::new(settings, openings, trust, threads, clock);
+    shared.window_from.store(window.0, Relaxed);
+    shared.window_to.store(window.1, Relaxed);
     let (mut report, stats) = summarise(&shared, url, own_tables, measured, warnings, interrupted);
+    if let Some(broadcast) = &mut report.broadcast {
+        broadcast.clock_error_microseconds = apart(&nodes);
+    }
     report.nodes = nodes;
     Ok((report, stats))
+}
+
+/// How far the clock of the worker that publishes may be from that of any other.
+fn apart(nodes: &[Node]) -> f64 {
+    let others = nodes.iter().enumerate().filter(|(index, _)| *index != PUBLISHING);
+    let farthest = others.map(|(_, node)| node.clock_error_microseconds).fold(0.0, f64::max);
+    if farthest > 0.0 { nodes[PUBLISHING].clock_error_microseconds + farthest } else { 0.0 }
 }
 
 struct Gathered {
@@ -157,7 +176,7 @@ fn gather(
         thread::spawn(move || {
             loop {
                 let line = channel.hear();
-                let is_last = !matches!(line, Ok(Line::Connected | Line::Interval(_)));
+                let is_last = !matches!(line, Ok(Line::Connected | Line::Interval(_) | Line::Published(_)));
                 if tell.send((index, line)).is_err() || is_last {
                     break;
                 }
@@ -168,12 +187,12 @@ fn gather(
     let mut gathered = Gathered { done: Vec::new(), intervals: vec![Vec::new(); count] };
     let mut done: Vec<Option<Done>> = std::iter::repeat_with(|| None).take(count).collect();
     let (mut connected, mut shown, mut sum) = (0, 0, Tally::default());
+    let mut is_stopped = false;
     while done.iter().any(Option::is_none) {
-        if stop.load(Relaxed) {
-            // To have nobody to tell any more ends a worker's part early; its result still comes.
-            for stream in &streams {
-                drop(stream.shutdown(std::net::Shutdown::Write));
-            }
+        if stop.load(Relaxed) && !is_stopped {
+            is_stopped = true;
+            // Whoever has ended by itself hears it no more, and its result comes.
+            streams.iter_mut().for_each(|stream| drop(super::say(stream, &Line::Stop)));
         }
         let (index, line) = match told.recv_timeout(Duration::from_millis(100)) {
             Ok(heard) => heard,
@@ -189,6 +208,11 @@ fn gather(
                     for stream in &mut streams {
                         super::say(stream, &from).map_err(|why| wrong(&why))?;
                     }
+                }
+            }
+            Line::Published(count) => {
+                for (_, stream) in streams.iter_mut().enumerate().filter(|(other, _)| *other != index) {
+                    super::say(stream, &Line::Published(count)).map_err(|why| wrong(&why))?;
                 }
             }
             Line::Interval(interval) => {

@@ -1,7 +1,8 @@
 //! `bench-client worker`: waits for a coordinator, carries out its part of a run, and waits for the next one.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
@@ -13,7 +14,7 @@ use crate::clock::Clock;
 use crate::run::{self, Refusal, Site};
 use crate::series::Interval;
 use crate::settings::Settings;
-use crate::shared::NEVER;
+use crate::shared::{NEVER, Shared};
 
 /// Flags of a worker.
 #[derive(Args, Debug)]
@@ -31,7 +32,10 @@ pub(crate) struct Gate {
     pub(crate) clock: Clock,
     /// When sending starts; [`NEVER`] until it is known.
     pub(crate) go: Arc<AtomicU64>,
-    connected: TcpStream,
+    coordinator: TcpStream,
+    /// How much was published, once that is known; [`NEVER`] before.
+    published: Arc<AtomicU64>,
+    has_told: bool,
     /// Where intervals go.
     pub(crate) intervals: mpsc::Sender<Interval>,
 }
@@ -40,7 +44,20 @@ impl Gate {
     /// Tells that all connections are open or given up.
     pub(crate) fn connected(&mut self) {
         // A coordinator that is gone ends the run by that.
-        drop(say(&mut self.connected, &Line::Connected));
+        drop(say(&mut self.coordinator, &Line::Connected));
+    }
+
+    /// Tells how much was published once that is all, where it was here; else takes note of it.
+    pub(crate) fn share_published(&mut self, shared: &Shared) {
+        if shared.settings.part.publishes {
+            if !self.has_told && shared.is_all_published.load(Acquire) {
+                self.has_told = true;
+                drop(say(&mut self.coordinator, &Line::Published(shared.published.load(Relaxed))));
+            }
+        } else if self.published.load(Relaxed) != NEVER {
+            shared.published.store(self.published.load(Relaxed), Relaxed);
+            shared.is_all_published.store(true, Release);
+        }
     }
 }
 
@@ -70,8 +87,8 @@ fn work(stream: TcpStream) -> Result<(), String> {
             return Err(why);
         }
     };
-    channel.say(&Line::Ready)?;
     let clock = Clock::start();
+    channel.say(&Line::Ready(clock.origin()))?;
     let clock = loop {
         match channel.hear()? {
             Line::Ping => channel.say(&Line::Pong(clock.now()))?,
@@ -80,14 +97,20 @@ fn work(stream: TcpStream) -> Result<(), String> {
         }
     };
     let clone = || channel.stream.try_clone().map_err(|error| error.to_string());
-    let (mut telling, connected) = (clone()?, clone()?);
+    let (mut telling, coordinator) = (clone()?, clone()?);
     let (intervals, told) = mpsc::channel::<Interval>();
     let (go, stop) = (Arc::new(AtomicU64::new(NEVER)), Arc::new(AtomicBool::new(false)));
-    let (say_when, say_stop) = (Arc::clone(&go), Arc::clone(&stop));
+    let published = Arc::new(AtomicU64::new(NEVER));
+    let (say_when, say_stop, say_how_much) = (Arc::clone(&go), Arc::clone(&stop), Arc::clone(&published));
     let mut hearing = Channel { reader: channel.reader, stream: clone()? };
     let listening = thread::spawn(move || {
-        while let Ok(Line::Go(from)) = hearing.hear() {
-            say_when.store(from, Relaxed);
+        loop {
+            match hearing.hear() {
+                Ok(Line::Go(from)) => say_when.store(from, Relaxed),
+                Ok(Line::Published(count)) => say_how_much.store(count, Relaxed),
+                Ok(Line::Stop) => say_stop.store(true, Relaxed),
+                _ => break,
+            }
         }
         // Nobody waits for the result any more, or it was sent.
         say_stop.store(true, Relaxed);
@@ -99,16 +122,16 @@ fn work(stream: TcpStream) -> Result<(), String> {
             }
         }
     });
-    let mut site = Site::part(Gate { clock, go, connected, intervals });
+    let mut site = Site::part(Gate { clock, go, coordinator, published, has_told: false, intervals });
     let done = run::measured(settings, &mut site, &stop);
     // The last interval has to be there before the rest is.
     drop(site);
     let line = match done {
         Ok(run) => {
-            let threads = run.shared.live.len();
+            let (threads, window) = (run.shared.live.len(), run.shared.window());
             drop(run.shared);
             telling_thread.join().map_err(|_| "the thread that tells intervals panicked".to_owned())?;
-            Line::Done(Box::new(Done::of(run.measured, threads, run.warnings, stop.load(Relaxed))))
+            Line::Done(Box::new(Done::of(run.measured, threads, window, run.warnings, stop.load(Relaxed))))
         }
         Err(Refusal::Usage(why) | Refusal::Server(why)) => Line::Refused(why),
     };
