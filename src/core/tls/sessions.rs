@@ -21,7 +21,8 @@ pub const READ_BYTES_MIN: usize = 64 << 10;
 const WIRE_BYTES_PER_READ: usize = 64 << 10;
 
 /// Said to a client whose handshake is not taken up, or not awaited any longer: a fatal alert, `internal_error`
-/// (RFC 8446 §6), in the clear.
+/// (RFC 8446 §6), in the clear. It is the one for what is no fault of the peer's: `access_denied` is about certificates,
+/// `user_canceled` only a warning, and none says that it may come back.
 pub(in crate::core) const REFUSAL: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
 
 /// What is said to an fd.
