@@ -57,6 +57,7 @@ const REPORT: &str = "The report (times are microseconds, as percentiles over th
   warning        what makes the figures doubtful
   step           find-max: a load that was tried, and whether it held
   found          find-max: the highest load that held, and why the next one did not
+  repeat         with --repeat: which of them; behind the last, the median of each figure, and the least and the largest
   phase          run: which phase of the file, as a command line
   interrupted    the run was ended early
   result         fine, or the checks that failed

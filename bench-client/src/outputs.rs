@@ -38,6 +38,10 @@ pub(crate) struct Outputs {
     /// again. A wrong metric's error lists those there are
     #[arg(long, value_name = "CONDITION", value_parser = Objective::parse)]
     pub(crate) fail_if: Vec<Objective>,
+    /// Do the run so many times, one after the other, from the first connection to the last; a throng of its own is started anew
+    /// for each. Files have the number of the repeat before their ending: x.json is x-1.json, x-2.json, …
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) repeat: u32,
 }
 
 impl Outputs {
@@ -49,6 +53,23 @@ impl Outputs {
     /// The run's name.
     pub(crate) fn name(&self, mode: &str) -> String {
         self.name.clone().unwrap_or_else(|| mode.to_owned())
+    }
+
+    /// Those of repeat `number`.
+    #[must_use]
+    pub(crate) fn of_repeat(&self, number: u32) -> Self {
+        let mut outputs = self.clone();
+        let Self { json, hgrm, hlog, html, .. } = &mut outputs;
+        for path in [json, hgrm, hlog, html].into_iter().flatten() {
+            let mut name = path.file_stem().unwrap_or_default().to_owned();
+            name.push(format!("-{number}"));
+            if let Some(ending) = path.extension() {
+                name.push(".");
+                name.push(ending);
+            }
+            path.set_file_name(name);
+        }
+        outputs
     }
 
     /// An interval in nanoseconds.

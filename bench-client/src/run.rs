@@ -59,6 +59,11 @@ pub(crate) struct Site {
 }
 
 impl Site {
+    /// Stops its server, if it has one: the next run has one that is as new.
+    pub(crate) fn renew(&mut self) {
+        self.server = None;
+    }
+
     /// That of a part of a run.
     pub(crate) fn part(gate: Gate) -> Self {
         Self { gate: Some(gate), ..Self::default() }

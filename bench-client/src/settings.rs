@@ -61,7 +61,7 @@ pub(crate) struct Publish {
 }
 
 /// Everything a run was asked for. Times are nanoseconds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) mode: &'static str,
     pub(crate) part: Part,

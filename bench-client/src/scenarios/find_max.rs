@@ -99,6 +99,11 @@ pub(crate) fn run(flags: &Flags, site: &mut Site, stop: &Arc<AtomicBool>) -> Res
     // Of the lowest that did not hold: why, and whether that was the client's doing.
     let mut limit = (Vec::new(), false);
     let outputs = flags.talk.talk.common.outputs.clone();
+    if outputs.repeat > 1 {
+        return Err(Refusal::Usage(
+            "--repeat: a search runs once, and each of its steps is a run of its own".into(),
+        ));
+    }
     outputs.prepare().map_err(Refusal::Usage)?;
     if flags.of == Of::Connections {
         // A server of this client's own is not started again for each step.

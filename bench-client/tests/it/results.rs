@@ -1,5 +1,7 @@
 //! What a run leaves behind: the gates that fail it, the files it writes.
 
+use std::process::Command;
+
 use crate::support::{assert_clean, bench, echo, relay};
 
 #[test]
@@ -91,6 +93,47 @@ fn a_page_has_the_charts_of_what_the_run_did_and_its_errors_by_cause() {
     for chart in ["Response time over time", "CPU", "Memory"] {
         assert!(echo.contains(&format!("<h2>{chart}</h2>")), "{chart}");
     }
+}
+
+#[test]
+fn repeats_are_runs_of_their_own_with_their_files_and_a_spread() {
+    let directory = std::env::temp_dir().join(format!("bench-client-repeats-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let client = |flags: &str, json: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_bench-client"))
+            .args(flags.split(' '))
+            .args(["--quiet", "--allow-saturated", "--json"])
+            .arg(directory.join(json))
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let flags = format!("echo ws://{}/ -c 2 --rate 200 --duration 200ms --warmup 0s --repeat 3", echo());
+    let (code, said) = client(&flags, "x.json");
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.matches("result        fine").count(), 3, "{said}");
+    let (_, spread) = said.split_once("echo (3 runs)").expect(&said);
+    assert!(said.contains("repeat        3 of 3") && spread.contains("\nresponse p99 "), "{said}");
+    let mut files: Vec<_> = std::fs::read_dir(&directory)
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    assert_eq!(files, ["x-1.json", "x-2.json", "x-3.json"]);
+    for file in files {
+        let text = std::fs::read_to_string(directory.join(&file)).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&report["name"], &report["tally"]["received"]), (&"echo".into(), &40.into()), "{file}");
+    }
+    // The exit code is the worst, and a search is no run.
+    let (code, said) = client(&format!("{flags} --fail-if response.p50>1s --fail-if rate<1M"), "y.json");
+    assert_eq!((code, said.matches("FAILED: ").count()), (Some(1), 3), "{said}");
+    let (code, said) = client("find-max ws://127.0.0.1:1/ --repeat 2", "z.json");
+    std::fs::remove_dir_all(&directory).unwrap();
+    assert!(code == Some(2) && said.contains("--repeat: a search runs once"), "{said}");
 }
 
 #[test]
