@@ -120,6 +120,8 @@ pub struct Client {
     pub messages: u64,
     /// It was turned away, and does not come back at once.
     pub rests_until_us: u64,
+    /// How often it still comes back to open a session.
+    pub tries_left: u32,
 }
 
 impl Client {
@@ -165,6 +167,7 @@ impl Client {
             is_closing: false,
             messages: 0,
             rests_until_us: 0,
+            tries_left: 50,
             random,
         }
     }

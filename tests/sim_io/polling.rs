@@ -200,9 +200,15 @@ impl Client {
         self.catch_up(cx);
     }
 
-    /// It does not come back at once.
-    pub fn rest(&mut self, cx: &Cx<'_>) {
+    /// It does not come back at once, and not for ever.
+    pub fn rest(&mut self, cx: &mut Cx<'_>) {
         self.rests_until_us = cx.net.now_us + 2000;
+        if self.phase == Phase::Opening {
+            match self.tries_left.checked_sub(1) {
+                Some(left) => self.tries_left = left,
+                None => self.over(cx),
+            }
+        }
     }
 
     /// Puts packets back that nobody has read; behind a move they would come out of their order.

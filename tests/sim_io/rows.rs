@@ -49,6 +49,8 @@ rows! {
     /// A client that polls on and does not answer pings.
     SilentButPolling,
     NeverConnected,
+    /// It had connected to nothing for long, and made room for another.
+    Evicted,
     DeferredAccepted,
     DeferredRefused,
     DeferredDropped,

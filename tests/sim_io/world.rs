@@ -135,6 +135,8 @@ fn draw_io(random: &mut Random, io: &mut IoConfig) {
         io.polling_bytes_max = 4000;
     }
     io.acks_per_socket_max = random.pick(&[2, 4096]);
+    // Fewer than there are clients: those in no namespace make room.
+    io.sessions_max = random.pick(&[0, 0, 0, 8, 16]);
     io.check().expect("the settings drawn are right");
 }
 
@@ -330,7 +332,9 @@ impl seeds::Run for World {
     fn tally(&self) -> Tally {
         let ledger = self.ledger.borrow();
         let mut rows = ledger.rows.clone();
-        rows[Row::MailSpilled as usize] += self.handle.metrics().counter("mails_spilled").unwrap_or(0);
+        for (row, counter) in [(Row::MailSpilled, "mails_spilled"), (Row::Evicted, "io_sessions_evicted")] {
+            rows[row as usize] += self.handle.metrics().counter(counter).unwrap_or(0);
+        }
         Tally {
             steps: self.steps,
             turns: self.turns,
