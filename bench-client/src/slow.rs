@@ -66,6 +66,17 @@ impl Worker {
         out
     }
 
+    /// What an event on a slow connection leads to: nothing, for its time comes by itself. Until this worker has begun it
+    /// reads as any other, or heartbeats would go unanswered; another one may publish by then, so that is counted apart too.
+    pub(crate) fn leave_slow(&mut self, slot: usize, now: u64) -> u64 {
+        let is_open = |worker: &Self| worker.conns[slot].phase == Phase::Open;
+        while !self.traffic.started
+            && is_open(self)
+            && self.apart(|worker| worker.read_at_most(slot, usize::MAX)) > 0
+        {}
+        now
+    }
+
     /// Has every slow connection read what its rate allows.
     pub(crate) fn read_slowly(&mut self) {
         let Some(slow) = &mut self.slow else { return };

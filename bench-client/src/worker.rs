@@ -227,8 +227,7 @@ impl Worker {
             Phase::Opening => return self.progress(slot, now),
             Phase::Gone => return now,
             _ if conn.is_polling() => return self.exchange(slot, false),
-            // Its time comes by itself.
-            Phase::Open if conn.is_slow && traffic.started => return now,
+            Phase::Open if conn.is_slow => return self.leave_slow(slot, now),
             Phase::Open | Phase::Closing | Phase::Leaving | Phase::Joining => {}
         }
         let was_joining = conn.phase == Phase::Joining;
