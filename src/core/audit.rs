@@ -63,7 +63,7 @@ impl<S: Service, I: Io> Shard<S, I> {
             timers: core.timers.len(),
             streams: self.streams.iter().flatten().count(),
             contexts: core.deflating.contexts(),
-            incomplete: (core.incomplete_bytes(), kept.sum()),
+            incomplete: (core.incomplete.bytes(), kept.sum()),
             queued_bytes_max: queued.max().unwrap_or(0),
         }
     }

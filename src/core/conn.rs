@@ -121,7 +121,7 @@ pub struct Peer {
 impl Peer {
     /// The address is IPv6.
     const V6: u8 = 1;
-    /// The connection speaks TLS.
+    /// Its client came by TLS: here, or to a trusted proxy that says so.
     const SECURE: u8 = 2;
     /// The connection's first request is not complete.
     const NEW: u8 = 4;
@@ -140,7 +140,7 @@ impl Peer {
         }
     }
 
-    /// Whether the connection speaks TLS.
+    /// Whether its client came by TLS: here, or to a trusted proxy that says so.
     pub(super) const fn is_secure(self) -> bool {
         self.marks & Self::SECURE != 0
     }

@@ -45,7 +45,10 @@ impl Arrived {
         match self {
             Self::Nothing | Self::Proxy => None,
             Self::Frames(carry) => carry.since,
-            Self::Http(exchange) => Some(exchange.since),
+            // Frames that wait for their turn may have the begin of an older message before them.
+            Self::Http(exchange) => {
+                Some(exchange.carry.as_ref().and_then(|carry| carry.since).unwrap_or(exchange.since))
+            }
         }
     }
 }
@@ -71,11 +74,6 @@ impl<D> Conn<D> {
 }
 
 impl<S: Service> Core<S> {
-    /// Bytes that the shard keeps of what has not come whole.
-    pub fn incomplete_bytes(&self) -> usize {
-        self.incomplete.bytes
-    }
-
     /// Whether a WebSocket's message has been on its way for longer than it may. One that is not read because it does not read
     /// itself is left to the stall deadline, and one whose bytes wait here is not late by its own fault.
     pub(super) fn is_message_late(&self, key: Key) -> bool {

@@ -15,6 +15,10 @@ pub type Parcel = Box<dyn Any + Send>;
 /// Events that one poll brings at most: more makes no difference, fewer makes timers fresher and calls more.
 pub const EVENTS_PER_POLL: usize = 1024;
 
+/// The least last buffer of a read from a stream that is encrypted, where it is decrypted as well: the gap before what is read, what
+/// was kept of a record, and 32 KiB at least.
+pub const READ_BYTES_MIN: usize = 64 << 10;
+
 /// What the kernel said about one token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Event {

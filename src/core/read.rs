@@ -14,7 +14,7 @@ use super::conn::{Arrived, Flags, Stage};
 use super::core::Core;
 use super::cork::Sources;
 use super::exchange::Exchange;
-use super::io::{Got, Io, cause_of};
+use super::io::{Got, Io, READ_BYTES_MIN, cause_of};
 use super::outbox::{PIECES_MAX, Unit};
 use super::service::Service;
 use super::shard::Shard;
@@ -47,6 +47,7 @@ impl<S: Service, I: Io> Shard<S, I> {
         if matches!(conn.arrived, Arrived::Proxy) && !self.proxy_head(key) {
             return;
         }
+        let Some(stream) = self.streams[key.slot as usize].as_ref() else { return };
         let Some(conn) = self.core.table.conn_mut(key) else { return };
         let mut arrived = conn.take_arrived(&mut self.core.incomplete);
         let stage = conn.stage;
@@ -56,14 +57,12 @@ impl<S: Service, I: Io> Shard<S, I> {
         };
         let mut scratch = &mut self.scratch[..];
         if self.core.is_input_long {
-            // TLS decrypts where it reads, and needs room for that.
-            let share = if conn.peer.is_secure() { RECORDS_BYTES } else { SHARE_BYTES };
+            // By what is spoken here, which is not what a proxy says that its client speaks.
+            let share = if self.io.is_secure(stream) { READ_BYTES_MIN } else { SHARE_BYTES };
             direct = direct.split_at_mut(share.min(direct.len())).0;
             scratch = scratch.split_at_mut(share.min(scratch.len())).0;
         }
         let wanted = direct.len();
-        let stream = self.streams[key.slot as usize].as_ref();
-        let Some(stream) = stream else { return };
         let result = if wanted == 0 {
             self.io.read(stream, &mut [IoSliceMut::new(scratch)])
         } else {
@@ -186,9 +185,6 @@ impl<S: Service, I: Io> Shard<S, I> {
 /// What is read at a time once a step's reads have taken their time. Shorter reads than this are not what makes a step long, and
 /// do not look at the clock.
 const SHARE_BYTES: usize = 16 << 10;
-
-/// The same over TLS: the records that are read, and as much again for what they are decrypted from.
-const RECORDS_BYTES: usize = 64 << 10;
 
 /// How often it is looked at whether a connection has had its share of time: a look at the clock is 25 ns, which is not to
 /// be felt beside 64 messages of 30, and reads of fewer never pay it. Fragments and control frames count like messages.

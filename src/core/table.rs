@@ -134,7 +134,7 @@ impl<D> Table<D> {
         Some(self.conn(key)?.peer.address(&self.v6))
     }
 
-    /// Whether a connection speaks TLS.
+    /// Whether a connection's client came by TLS: here, or to a trusted proxy that says so.
     pub(super) fn is_secure(&self, key: Key) -> bool {
         self.conn(key).is_some_and(|conn| conn.peer.is_secure())
     }

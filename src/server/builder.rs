@@ -11,7 +11,8 @@ use crate::app::raw::{Admission, Conn, Handler, Opening, Raw};
 use crate::base::config::Config;
 use crate::base::error::SetupError;
 #[cfg(feature = "tls")]
-use crate::core::tls::{READ_BYTES_MIN, Tls};
+use crate::core::io::READ_BYTES_MIN;
+use crate::core::tls::Tls;
 use crate::proto::http::Response;
 use crate::proto::ws::Message;
 

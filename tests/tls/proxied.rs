@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{ClientConfig, StreamOwned};
-use throng::{Config, ProxyProtocol};
+use throng::{Config, Forwarded, ProxyProtocol};
 use tungstenite::Message;
+use tungstenite::client::IntoClientRequest;
 
 use super::certs::Authority;
-use super::client::{any, client, tcp};
+use super::client::{any, binary, client, stream, tcp};
 use super::server::{counted, start, stop};
 
 const V1: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.2 12345 443\r\n";
@@ -23,6 +24,33 @@ fn behind(proxy: &'static str) -> impl Fn(&mut Config) {
         config.trusted_proxies = vec![proxy.parse().unwrap()];
         config.head_timeout = Duration::from_millis(500);
     }
+}
+
+/// What a proxy says of its client is not what is spoken here: large messages are read a little at a time, and whole records all the same.
+#[test]
+fn a_proxy_that_says_http_is_read_as_tls() {
+    let authority = Authority::new();
+    let (server, address) = start(&authority.tls(&["localhost"]), |config| {
+        behind("127.0.0.1")(config);
+        config.proxy_protocol = ProxyProtocol::Off;
+        config.forwarded = Forwarded::XForwardedFor;
+        config.input_time_per_turn = Duration::from_micros(1);
+    });
+    let config = any(&authority);
+    let mut sockets: Vec<_> = (0..16)
+        .map(|_| {
+            let mut request = "wss://localhost/plain".into_client_request().unwrap();
+            for (name, value) in [("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-Proto", "http")] {
+                request.headers_mut().insert(name, value.parse().unwrap());
+            }
+            tungstenite::client(request, stream(address, &config, "localhost")).unwrap().0
+        })
+        .collect();
+    for _ in 0..3 {
+        sockets.iter_mut().for_each(|socket| socket.send(binary(100_000)).unwrap());
+        sockets.iter_mut().for_each(|socket| assert!(socket.read().unwrap() == binary(100_000)));
+    }
+    assert_eq!(counted(&stop(server), "forwarded_requests"), 16);
 }
 
 /// Says the pieces, the last one with the hello behind it; then, over TLS, asks who it is.

@@ -91,8 +91,7 @@ impl Tls {
     /// # Errors
     /// As [`from_files`](Self::from_files): everything stays as it was.
     pub fn reload(&self) -> Result<(), SetupError> {
-        let sources = lock(&self.0.sources).clone();
-        self.adopt(sources)
+        self.adopt(None)
     }
 
     /// Goes on with the certificates of another, as [`reload`](Self::reload) with those of the files.
@@ -101,7 +100,7 @@ impl Tls {
     /// As [`reload`](Self::reload), where the other's files have changed meanwhile.
     pub fn replace(&self, other: &Self) -> Result<(), SetupError> {
         let sources = lock(&other.0.sources).clone();
-        self.adopt(sources)
+        self.adopt(Some(sources))
     }
 
     fn new(sources: Vec<Source>) -> Result<Self, SetupError> {
@@ -123,9 +122,14 @@ impl Tls {
         Self::new(sources)
     }
 
-    fn adopt(&self, sources: Vec<Source>) -> Result<(), SetupError> {
-        let config = configure(&sources, self.0.ticketer.clone())?;
-        *lock(&self.0.sources) = sources;
+    /// Reads the sources, its own or those that take their place. One after the other: of two that are asked for at once the later
+    /// one stays.
+    fn adopt(&self, replaced: Option<Vec<Source>>) -> Result<(), SetupError> {
+        let mut sources = lock(&self.0.sources);
+        let config = configure(replaced.as_ref().unwrap_or(&sources), self.0.ticketer.clone())?;
+        if let Some(replaced) = replaced {
+            *sources = replaced;
+        }
         *lock(&self.0.config) = config;
         self.0.reloads.fetch_add(1, Ordering::Relaxed);
         Ok(())

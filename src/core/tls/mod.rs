@@ -19,4 +19,4 @@ mod tests;
 pub use certs::Tls;
 pub use session::Session;
 pub(super) use sessions::REFUSAL;
-pub use sessions::{Moved, READ_BYTES_MIN, Sessions};
+pub use sessions::{Moved, Sessions};

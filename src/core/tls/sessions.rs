@@ -10,12 +10,9 @@ use std::sync::Arc;
 
 use crate::base::metrics::Counters;
 
-use super::super::io::Got;
+use super::super::io::{Got, READ_BYTES_MIN};
 use super::certs::Tls;
 use super::session::{Out, RECORD_PLAIN_MAX, Session, Stage};
-
-/// The least read buffer that records can be decrypted in: the gap before them, what is kept, and as much again.
-pub const READ_BYTES_MIN: usize = 64 << 10;
 
 /// Ciphertext taken in one read: decrypting is ten times as dear as reading, and others wait meanwhile.
 const WIRE_BYTES_PER_READ: usize = 64 << 10;
@@ -120,6 +117,9 @@ impl Sessions {
         into: &mut [IoSliceMut<'_>],
     ) -> io::Result<Got> {
         let Some((wire, direct)) = into.split_last_mut() else { return Err(ErrorKind::InvalidInput.into()) };
+        if wire.len() < READ_BYTES_MIN {
+            return Err(ErrorKind::InvalidInput.into());
+        }
         let Some(slot) = self.slots.get_mut(fd as usize) else { return Err(ErrorKind::InvalidInput.into()) };
         let (kept, is_awaited) = match slot {
             Slot::Plain => return Err(ErrorKind::InvalidInput.into()),
