@@ -99,7 +99,7 @@ pub use base::cause::{Cause, CloseReason};
 pub use base::config::{Config, FdTables, Forwarded, Origins, ProxyProtocol, WhenFull};
 pub use base::error::{Full, SetupError};
 pub use base::id::ConnId;
-pub use base::prefix::Prefix;
+pub use base::prefix::{NoPrefix, Prefix};
 pub use base::slow::SlowPolicy;
 pub use core::drain::Cut;
 pub use core::service::Delivery;

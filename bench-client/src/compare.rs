@@ -15,7 +15,7 @@ use crate::html::chart::{Chart, Line, escaped};
 use crate::html::scale::{Axis, Scale, Unit, written};
 use crate::report::SCHEMA;
 
-/// Flags of the comparison.
+/// Reports of several runs side by side: a table, and their curves over each other
 #[derive(Args, Debug)]
 pub(crate) struct Flags {
     /// Reports written by --json; the others are compared with the first. Those of one --name are repeats of one thing,

@@ -14,7 +14,7 @@ use crate::jobs;
 use crate::run::{Refusal, Site};
 use crate::settings::Settings;
 
-/// The flags.
+/// Several phases, one after the other, out of a file in TOML
 #[derive(Args, Debug)]
 pub(crate) struct Flags {
     /// The phases: a table `[common]` of flags for all of them, and tables `[[phase]]`, each with a `scenario` and its own

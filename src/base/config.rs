@@ -52,7 +52,7 @@ pub struct Config {
     /// server by mistake would take half of the clients unnoticed.
     pub reuse_port: bool,
 
-    /// Which origins a browser may connect from.
+    /// Which origins a browser may connect from. Any by default.
     pub origins: Origins,
     /// Addresses of proxies that may say who their client is. None by default.
     pub trusted_proxies: Vec<Prefix>,

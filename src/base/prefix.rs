@@ -17,6 +17,14 @@ pub struct Prefix {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoPrefix;
 
+impl std::fmt::Display for NoPrefix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("neither an address nor a prefix as 10.0.0.0/8, or there are bits behind the prefix")
+    }
+}
+
+impl std::error::Error for NoPrefix {}
+
 impl Prefix {
     /// Whether an address is one of these.
     #[must_use]

@@ -12,6 +12,7 @@ use crate::base::config::Config;
 use crate::base::error::SetupError;
 #[cfg(feature = "tls")]
 use crate::core::io::READ_BYTES_MIN;
+#[cfg(feature = "tls")]
 use crate::core::tls::Tls;
 use crate::proto::http::Response;
 use crate::proto::ws::Message;

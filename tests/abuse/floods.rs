@@ -142,8 +142,9 @@ fn publishes_to_a_shard_that_stands_still_are_bounded() {
     stop(server);
 }
 
-/// Takes a while over each message that begins with `w`, and says how many those were.
-struct Worker(usize);
+/// Takes a while over each message that begins with `w`, and says how many those were; holds its shard at `hold` until the test has
+/// met it twice.
+struct Worker(usize, Arc<Barrier>);
 
 /// A message that is dear: longer than any that the tests of other limits send.
 const WORK: Duration = Duration::from_micros(50);
@@ -164,7 +165,10 @@ impl Handler for Worker {
                 }
                 self.0 += 1;
             }
-            b"hold" => std::thread::sleep(WORK * 1000),
+            b"hold" => {
+                self.1.wait();
+                self.1.wait();
+            }
             _ => _ = conn.send(self.0.to_string().as_str()),
         }
     }
@@ -175,14 +179,18 @@ impl Handler for Worker {
 #[test]
 fn whose_messages_are_dear_is_interrupted() {
     let share = |config: &mut throng::Config| config.read_time_per_turn = Duration::from_millis(1);
-    let (server, address) = serve(share, |_| Worker(0));
+    let meeting = Arc::new(Barrier::new(2));
+    let held = meeting.clone();
+    let (server, address) = serve(share, move |_| Worker(0, held.clone()));
     let (mut flooder, mut asker) = (client(address), client(address));
     let messages = 4000;
     flooder.send(Theirs::text("hold")).unwrap();
+    meeting.wait();
     let mut flood = frame(0x81, b"w").repeat(messages);
     flood.extend_from_slice(&frame(0x81, b"and how many?"));
     send_raw(&mut flooder, &flood);
     asker.send(Theirs::text("how many?")).unwrap();
+    meeting.wait();
     // Two shares, each with the messages that go by before the clock is looked at, would be 168.
     let before: usize = text(&mut asker).parse().unwrap();
     assert!(before < messages / 4, "{before} of {messages} went before an answer");

@@ -16,7 +16,7 @@ use crate::series::Interval;
 use crate::settings::Settings;
 use crate::shared::{NEVER, Shared};
 
-/// Flags of a worker.
+/// Waits for a run that another bench-client spreads over several machines (--workers), and does its part
 #[derive(Args, Debug)]
 pub(crate) struct Flags {
     /// Where to wait for a coordinator. Whoever reaches it can have this machine open connections: keep it off networks that

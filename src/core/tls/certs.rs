@@ -70,7 +70,8 @@ impl Tls {
         Self::new(vec![Source::Pem { cert: cert.into(), key: key.into() }])
     }
 
-    /// With one more certificate, for the hosts that it names.
+    /// With one more certificate, for the hosts that it names. It is another `Tls`: earlier clones do not get it, and tickets of
+    /// theirs are not taken up.
     ///
     /// # Errors
     /// As [`from_files`](Self::from_files), or it names no host.
@@ -78,7 +79,7 @@ impl Tls {
         self.and(Source::files(cert.as_ref(), key.as_ref()))
     }
 
-    /// With one more certificate, for the hosts that it names.
+    /// With one more certificate, for the hosts that it names. It is another `Tls`, as with [`and_files`](Self::and_files).
     ///
     /// # Errors
     /// As [`from_pem`](Self::from_pem), or it names no host.
