@@ -23,8 +23,8 @@ only=
 tls=
 # Case 9 sends messages of 16 MiB, and of 4 MiB in 65,537 fragments, which throng's defaults refuse. What can be compressed is, the
 # shortest and with a context too, so that cases 12 and 13 see all of it.
-throng_flags=(--message-bytes-max 16777216 --fragments-max 131072 --deflate --deflate-bytes-min 1 --deflate-server-takeover
-    --deflate-client-takeover)
+throng_flags=(--message-bytes-max 16777216 --outboxes-bytes-max 33554432 --fragments-max 131072 --deflate --deflate-bytes-min 1
+    --deflate-server-takeover --deflate-client-takeover)
 
 while [ $# -gt 0 ]; do
     case $1 in

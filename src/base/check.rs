@@ -55,6 +55,11 @@ impl Config {
         at_most("outbox_bytes_low", low, "outbox_bytes_high", high)?;
         within("outbox_bytes_high", high, 1, max)?;
         within("outboxes_bytes_max", self.outboxes_bytes_max, 1 << 10, 1 << 40)?;
+        // Else one message of the largest, sent back to a peer that is not quick, or on its way here, would be too much for all.
+        at_most("message_bytes_max", self.message_bytes_max, "outboxes_bytes_max", self.outboxes_bytes_max)?;
+        let half = self.incomplete_bytes_max / 2;
+        at_most("message_bytes_max", self.message_bytes_max, "half of incomplete_bytes_max", half)?;
+        at_most("body_bytes_max", self.body_bytes_max, "half of incomplete_bytes_max", half)?;
         within("mailbox_slots", self.mailbox_slots, 16, 1 << 20)?;
         within("mailbox_bytes_max", self.mailbox_bytes_max, 1 << 10, 1 << 34)?;
         within("topics_per_connection_max", self.topics_per_connection_max, 0, 1 << 20)?;
@@ -137,6 +142,11 @@ mod tests {
             high.contains("outbox_bytes_high is 2097153")
                 && high.contains("outbox_bytes_max, which is 2097152"),
             "{high}"
+        );
+        let large = said(Config { message_bytes_max: 16 << 20, ..default() });
+        assert!(
+            large.contains("message_bytes_max is 16777216") && large.contains("outboxes_bytes_max"),
+            "{large}"
         );
         assert!(said(Config { head_timeout: Duration::ZERO, ..default() }).contains("head_timeout"));
         let trusting = Config { forwarded: Forwarded::Rfc7239, ..default() };

@@ -67,7 +67,7 @@ pub struct Config {
     pub head_bytes_max: usize,
     /// How long a request may take to arrive, head and body together, from accept or from its first byte. 10 s; then 408.
     pub head_timeout: Duration,
-    /// Bytes of a request body. 1 MiB; beyond it 413.
+    /// Bytes of a request body. 1 MiB; beyond it 413. At most half of `incomplete_bytes_max`.
     pub body_bytes_max: usize,
     /// Bytes a second that a request body must bring on the average, once it has been on its way for `body_rate_grace`. 240;
     /// below it 408; 0 is off. `head_timeout` ends all requests; this one the slow, where that is long for the sake of large
@@ -81,7 +81,7 @@ pub struct Config {
     /// How long a deferred admission or answer may take. 10 s; then 503.
     pub admit_timeout: Duration,
 
-    /// Bytes of a WebSocket message. 1 MiB; beyond it close 1009.
+    /// Bytes of a WebSocket message. 1 MiB; beyond it close 1009. At most `outboxes_bytes_max`, and half of `incomplete_bytes_max`.
     pub message_bytes_max: usize,
     /// How long a WebSocket message may take to arrive, from its first byte on. 60 s, which is 1 MiB at 17 KiB a second; then close
     /// 1008. Zero is off. It is looked at when the peer is looked after, so it is found late by up to `ping_interval` and

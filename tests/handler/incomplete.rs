@@ -19,6 +19,8 @@ const BOUND: usize = 1 << 20;
 fn fixture() -> Fixture {
     start(1, Hooks::default(), |config| {
         config.incomplete_bytes_max = BOUND;
+        config.message_bytes_max = BOUND / 2;
+        config.body_bytes_max = BOUND / 2;
         config.outbox_bytes_max = 2 * BOUND;
         config.close_timeout = Duration::from_millis(200);
     })

@@ -234,8 +234,13 @@ fn the_bound_over_all_that_wait_is_paid_by_those_with_most() {
     let fixture = start_with(
         1,
         flooding,
-        |_| {},
-        |builder| builder.configure(|config| config.outboxes_bytes_max = 100_000),
+        |config| config.max_payload = 100_000,
+        |builder| {
+            builder.configure(|config| {
+                config.outboxes_bytes_max = 100_000;
+                config.message_bytes_max = 100_000;
+            })
+        },
     );
     let mut little = fixture.polling();
     let pollers: Vec<Poller> = (0..20).map(|_| fixture.polling()).collect();

@@ -93,7 +93,6 @@ fn draw_config(random: &mut Random) -> Config {
         config.ping_interval = Duration::ZERO;
     }
     config.message_timeout = Duration::from_millis(random.pick(&[0, 30, 300]));
-    config.incomplete_bytes_max = random.pick(&[10_000, 40_000, 64 << 20]);
     config.message_bytes_max = random.pick(&[9200, 20_000, 1 << 20]);
     config.fragments_max = 64;
     config.head_bytes_max = 4096;
@@ -124,6 +123,7 @@ fn draw_config(random: &mut Random) -> Config {
     config.read_time_per_turn = Duration::from_micros([1, 10, 2000][config.flushes_per_turn % 3]);
     config.check().expect("the settings drawn are right");
     // Smaller than anybody may set them, so that they fill.
+    config.incomplete_bytes_max = random.pick(&[10_000, 40_000, 64 << 20]);
     config.mailbox_slots = random.pick(&[2, 5, 16, 64]);
     config.mailbox_bytes_max = random.pick(&[200, 1000, 100_000]);
     config
