@@ -6,7 +6,7 @@
 #   scripts/bench-peers.sh --short                a few seconds with what is installed: that all of it works
 #   scripts/bench-peers.sh --install | --check
 #
-# --install puts the peers under target/peers, from crates.io, npm and Debian's packages: uWebSockets (its C++ sources, compiled
+# --install puts the peers under target/peers, by cargo, npm and apt: uWebSockets (its C++ sources, compiled
 # here by g++), tokio-tungstenite, fastwebsockets and socketioxide (scripts/peers, a workspace of its own), ws and socket.io, and
 # nginx with nchan (unpacked, not installed, but for the empty directory /var/lib/nginx that nchan insists on). --check says by
 # its status whether all are there, and names those that are not; without some, a run does with the others.

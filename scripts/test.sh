@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh [--install] [STAGE …]
 #
-# --install first puts what the stages need under target/, from PyPI, npm and crates.io. With stages named, only those run.
+# --install first puts what the stages need under target/, from PyPI, npm and cargo. With stages named, only those run.
 # A stage whose tools are missing is skipped and listed; with CI=true a skip is a failure. Each stage's output is kept in
 # target/test/STAGE.log. The last line counts tests where a stage counts them, and the stage itself where it does not.
 set -uo pipefail

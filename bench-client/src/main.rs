@@ -123,7 +123,17 @@ fn main() -> ExitCode {
 
 /// Does what was asked for; the exit code says how it went.
 fn run_all() -> Result<u8, Refusal> {
-    let task = Task::parse();
+    match Task::parse() {
+        Task::Run(cli) => jobs::carry_out(*cli, &mut Site::default(), &told_to_stop()?),
+        Task::Phases(flags) => phases::run(&flags, &told_to_stop()?),
+        Task::Compare(flags) => compare::run(&flags).map(|()| 0).map_err(Refusal::Usage),
+        // A signal ends it as any process: it reports nothing, and whose part it did says that it went away.
+        Task::Work(flags) => part::serve(&flags).map(|()| 0).map_err(Refusal::Usage),
+    }
+}
+
+/// What a run ends by, with its report: raised by the first signal. The second one ends the process.
+fn told_to_stop() -> Result<Arc<AtomicBool>, Refusal> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // In this order: the first signal finds the flag down and only raises it, the second one ends the process.
@@ -131,10 +141,5 @@ fn run_all() -> Result<u8, Refusal> {
             .and_then(|_| flag::register(signal, Arc::clone(&stop)))
             .map_err(|error| Refusal::Usage(format!("signals cannot be caught: {error}")))?;
     }
-    match task {
-        Task::Run(cli) => jobs::carry_out(*cli, &mut Site::default(), &stop),
-        Task::Phases(flags) => phases::run(&flags, &stop),
-        Task::Compare(flags) => compare::run(&flags).map(|()| 0).map_err(Refusal::Usage),
-        Task::Work(flags) => part::serve(&flags).map(|()| 0).map_err(Refusal::Usage),
-    }
+    Ok(stop)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -133,6 +134,14 @@ fn connections_have_the_numbers_of_the_whole_run_and_their_rows() {
     assert_clean(&said);
     let seen: Vec<_> = seen.lock().unwrap().iter().cloned().collect();
     assert_eq!(seen, ["0a", "1b", "2c", "3d", "4e"]);
+}
+
+#[test]
+fn a_worker_that_waits_ends_by_the_first_signal() {
+    let mut worker = Worker::start();
+    let pid = rustix::process::Pid::from_child(&worker.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(worker.child.wait().unwrap().signal(), Some(15));
 }
 
 #[test]
