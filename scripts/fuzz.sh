@@ -4,8 +4,8 @@
 #   scripts/fuzz.sh [--install | --check] [SECONDS] [TARGET …]
 #
 # SECONDS per target: 60 unless told. Without targets named, all of fuzz/Cargo.toml run. What a target finds on its way is
-# kept in fuzz/corpus and tried first the next time; an input that crashes it is kept in fuzz/artifacts and is named in the
-# output. cargo-fuzz is installed under target/ if it is not there; --install does only that, --check says by its exit
+# kept in fuzz/corpus and tried first the next time, beginning with what hours of earlier runs have left, which is in
+# fuzz/corpora.tar.gz; an input that crashes it is kept in fuzz/artifacts and is named in the output. cargo-fuzz is installed under target/ if it is not there; --install does only that, --check says by its exit
 # status whether a run is possible. It all works on the stable toolchain: no sanitizer, and the one file of throng's
 # protocols with `unsafe` in it is two lines.
 set -euo pipefail
@@ -20,7 +20,7 @@ targets=()
 while [ $# -gt 0 ]; do
     case $1 in
     --install | --check) only=$1 ;;
-    -*) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+    -*) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
     *[!0-9]*) targets+=("$1") ;;
     *) seconds=$1 ;;
     esac
@@ -43,6 +43,7 @@ fi
 # cargo-fuzz passes flags that are unstable; the compiler takes them from a stable toolchain only if told so.
 export RUSTC_BOOTSTRAP=1
 cargo fuzz build --sanitizer none
+[ -d fuzz/corpus ] || tar -C fuzz -xzf fuzz/corpora.tar.gz
 for target in "${targets[@]}"; do
     mkdir -p "fuzz/corpus/$target"
     printf 'fuzz: %s, %d s\n' "$target" "$seconds"
