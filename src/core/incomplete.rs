@@ -1,6 +1,6 @@
 //! What a shard keeps of messages and requests that have not come whole: the sum, its bound, and who goes when it is passed.
 //!
-//! What a connection keeps of them is `Conn::arrived`, and it changes by [`Conn::take_arrived`] and [`Conn::keep_arrived`] alone,
+//! What a connection keeps of them is `Conn::arrived`, and it changes by `Conn::take_arrived` and `Conn::keep_arrived` alone,
 //! so the sum is exact: the simulator adds it up. Only buffers count, as large as they are. What an idle poll or half a head's
 //! entry takes beside them is the connection's own cost.
 
