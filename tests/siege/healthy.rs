@@ -45,6 +45,15 @@ pub(crate) struct Outcome {
     pub(crate) late_us: Histogram<u64>,
 }
 
+impl Outcome {
+    /// Whether answers took longer than they may while this program was itself late by more than a fifth of that: the machine had
+    /// other work, and what the server does cannot be told from it.
+    pub(crate) fn was_held_up(&self, p99_max_us: u64) -> bool {
+        let p99 = |times: &Histogram<u64>| times.value_at_quantile(0.99);
+        p99(&self.response_us) > p99_max_us && p99(&self.late_us) > p99_max_us / 5
+    }
+}
+
 impl Healthy {
     /// Connects them: as many of each kind on each of the first two shards.
     ///

@@ -26,6 +26,8 @@ pub(crate) struct Row<'a> {
     pub(crate) before: &'a Stand,
     pub(crate) after: &'a Stand,
     pub(crate) took: Duration,
+    /// Whether the times count: not where the flood is measured again.
+    pub(crate) is_judged: bool,
 }
 
 impl Report {
@@ -49,7 +51,7 @@ impl Report {
     }
 
     pub(crate) fn row(&mut self, row: &Row<'_>) {
-        let Row { name, outcome, done, heard, before, after, took } = row;
+        let Row { name, outcome, done, heard, before, after, took, is_judged } = row;
         let ms = |us: u64| us as f64 / 1000.0;
         let at = |quantile| outcome.response_us.value_at_quantile(quantile);
         let (p50, p99, max) = (at(0.5), at(0.99), outcome.response_us.max());
@@ -81,7 +83,7 @@ impl Report {
             "cut": done.cut, "crowd_bytes": heard, "counters": grown.collect::<serde_json::Map<_, _>>(),
         }));
         self.check(&format!("{name}: nothing is lost"), outcome.lost == 0 && outcome.wrong.is_empty());
-        self.check_time(&format!("{name}: p99 is {:.1} ms", ms(p99)), p99 <= P99_MAX_US, true);
+        self.check_time(&format!("{name}: p99 is {:.1} ms", ms(p99)), !is_judged || p99 <= P99_MAX_US, true);
     }
 
     /// What a storm has cost.
