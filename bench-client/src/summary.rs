@@ -68,6 +68,9 @@ pub(crate) fn summarise(
     let slip = Times::of(stats.slip.window());
     let (response, delivery) = (Times::of(stats.response.window()), Times::of(stats.delivery.window()));
     let has_sent = tally.sent + tally.published > 0;
+    let slow = SlowUse::of(settings, &mut stats);
+    // Slow readers have lines of their own: of the others a publish reaches all or not.
+    let members = settings.common.connections as u64 - slow.as_ref().map_or(0, |slow| slow.connections);
     let loop_lag = Times::of(stats.lag.window()).filter(|_| has_sent);
     let connect = Times::of(stats.connect.window());
     let busiest = |threads: &[u64], seconds: f64| match settings.common.spin {
@@ -196,10 +199,10 @@ pub(crate) fn summarise(
         delivery,
         first_delivery: Times::of(&first_delivery),
         last_delivery: Times::of(&last_delivery),
-        broadcast: settings.publish.map(|_| broadcast(&stats, window, settings.common.connections as u64)),
+        broadcast: settings.publish.map(|_| broadcast(&stats, window, members)),
         slip,
         loop_lag,
-        slow: SlowUse::of(settings, &mut stats),
+        slow,
         drift: if settings.is_soak { Drift::of(&measured.series.samples()) } else { None },
         comeback,
         server,

@@ -171,6 +171,8 @@ fn slow_readers_are_told_apart_and_hold_up_nobody() {
     let slow = |field: &str| said.figure(&format!("/slow/{field}")) as u64;
     assert_eq!((slow("connections"), slow("bytes_per_second")), (5, 2000));
     assert_eq!(said.count("delivered"), said.count("published") * 15, "{}", said.stdout);
+    assert!(said.stdout.contains(" reached all 15 members"), "{}", said.stdout);
+    assert!(!said.stdout.contains("complete      0 of"), "{}", said.stdout);
     assert_eq!(slow("delivered") + slow("behind"), said.count("published") * 5, "{}", said.stdout);
     assert!(slow("delivered") > 0 && slow("delivered") <= 5 * 8 && slow("behind") > 0, "{}", said.stdout);
     assert_eq!(said.figure("/slow/delivery/count") as u64, slow("delivered"), "{}", said.stdout);
