@@ -106,7 +106,7 @@ impl<S: Service> Core<S> {
         conn.queued += bytes as u32;
         let outbox = conn.outbox.get_or_insert_with(|| self.outboxes.take());
         outbox.moved_at = now;
-        outbox.push_begun(units.drain(..), &mut self.outboxes.load);
+        outbox.push_begun(units, &mut self.outboxes.load);
         self.block(key);
     }
 

@@ -151,12 +151,11 @@ impl Outbox {
     }
 
     /// Queues before all others what is left of something whose first bytes are sent. Nothing of the others may be.
-    pub fn push_begun(&mut self, units: impl ExactSizeIterator<Item = Unit>, load: &mut Load) {
+    pub fn push_begun(&mut self, units: &mut Vec<Unit>, load: &mut Load) {
         debug_assert!(self.sent == 0 && self.begun == 0);
         self.begun = units.len();
-        let units: Vec<_> = units.collect();
         units.iter().for_each(|unit| self.count(unit, load));
-        self.units.push_front(units.into_iter());
+        self.units.push_front(units.drain(..));
     }
 
     /// How many units at the front must stay.
@@ -247,8 +246,8 @@ impl Outbox {
     }
 }
 
-/// Room for units that an outbox keeps while it goes round.
-const UNITS_KEPT: usize = 32;
+/// Room for units that an outbox keeps while it goes round: two writes' worth, 5 KiB.
+const UNITS_KEPT: usize = 2 * PIECES_MAX;
 
 #[cfg(test)]
 mod tests;

@@ -200,11 +200,9 @@ impl Units {
     /// Room for so many units is kept for the next connection; what is more is given back.
     pub(crate) fn clear(&mut self, kept: usize) {
         debug_assert!(self.units.is_empty());
-        let units = std::mem::take(&mut self.units);
-        *self = Self::default();
-        if units.capacity() <= kept {
-            self.units = units;
-        }
+        let mut units = std::mem::take(&mut self.units);
+        units.shrink_to(kept);
+        *self = Self { units, ..Self::default() };
     }
 }
 

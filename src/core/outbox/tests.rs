@@ -69,7 +69,7 @@ fn a_begun_unit_goes_on_where_it_stopped_and_before_the_others() {
     let (mut outbox, mut pool, mut load) = (Outbox::default(), Pool::new(), Load::default());
     outbox.push(Unit::own(b"later".to_vec()), false, &mut pool, &mut load);
     let begun = Unit::Own { bytes: b"begun".to_vec(), from: 2, mark: Mark::KEEP };
-    outbox.push_begun([begun].into_iter(), &mut load);
+    outbox.push_begun(&mut vec![begun], &mut load);
     let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
     let filled = outbox.pieces(&mut pieces);
     assert_eq!(pieces[..filled].iter().map(|piece| &**piece).collect::<Vec<_>>(), [&b"gun"[..], b"later"]);
