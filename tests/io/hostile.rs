@@ -148,6 +148,8 @@ fn nobody_comes_in_behind_a_stop() {
         fixture.handle.stop(Duration::from_secs(10));
         assert_eq!(ws.close_code(), 1001);
         assert_eq!(fixture.said(), "-/ server shutting down");
+        // One shard has said that. When nobody takes a connection any more the others stop as well.
+        while std::net::TcpStream::connect(fixture.address).is_ok() {}
         drop(late.stream.write_all(b"\r\n"));
         let rest = late.rest();
         assert!(!rest.contains("\"sid\""), "{rest}");
