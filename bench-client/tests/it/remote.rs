@@ -34,13 +34,20 @@ impl Drop for Worker {
     }
 }
 
+/// Two workers, and their addresses as `--workers` takes them.
+fn two() -> ([Worker; 2], String) {
+    let workers = [Worker::start(), Worker::start()];
+    let both = format!("{},{}", workers[0].address, workers[1].address);
+    (workers, both)
+}
+
 #[test]
 fn two_workers_send_what_one_would_and_every_message_is_in_the_merged_report() {
-    let (one, two) = (Worker::start(), Worker::start());
+    let (_workers, both) = two();
     let address = echo();
     let flags = "-c 11 --rate 1k --duration 1s --warmup 100ms --interval 200ms";
     for _ in 0..2 {
-        let said = bench(&format!("echo ws://{address}/ {flags} --workers {},{}", one.address, two.address));
+        let said = bench(&format!("echo ws://{address}/ {flags} --workers {both}"));
         assert_clean(&said);
         assert_eq!((said.count("opened"), said.count("sent"), said.count("received")), (11, 1100, 1100));
         assert_eq!(said.figure("/response/count"), 1000.0, "{}", said.stdout);
@@ -56,8 +63,8 @@ fn two_workers_send_what_one_would_and_every_message_is_in_the_merged_report() {
 
 #[test]
 fn what_one_of_several_workers_publishes_is_checked_by_all_of_them_to_the_last_message() {
-    let (one, two) = (Worker::start(), Worker::start());
-    let workers = format!("--workers {},{}", one.address, two.address);
+    let (_workers, both) = two();
+    let workers = format!("--workers {both}");
     let flags = "-c 11 --duration 1s --warmup 100ms --drain 2s --threads 2";
     let said = bench(&format!("broadcast ws://{}/topic/w {flags} --every 20ms {workers}", throng()));
     assert_clean(&said);
@@ -98,8 +105,8 @@ fn what_one_of_several_workers_publishes_is_checked_by_all_of_them_to_the_last_m
 
 #[test]
 fn connections_that_come_and_go_do_so_in_every_worker() {
-    let (one, two) = (Worker::start(), Worker::start());
-    let workers = format!("--workers {},{}", one.address, two.address);
+    let (_workers, both) = two();
+    let workers = format!("--workers {both}");
     let flags = "-c 30 --rate 500 --duration 1s --warmup 0s";
     let said = bench(&format!("churn ws://{}/ {flags} --churn 60% {workers}", throng()));
     assert_clean(&said);
@@ -111,7 +118,7 @@ fn connections_that_come_and_go_do_so_in_every_worker() {
 
 #[test]
 fn connections_have_the_numbers_of_the_whole_run_and_their_rows() {
-    let (one, two) = (Worker::start(), Worker::start());
+    let (_workers, both) = two();
     let seen = Arc::new(Mutex::new(BTreeSet::new()));
     let address = server({
         let seen = Arc::clone(&seen);
@@ -126,8 +133,7 @@ fn connections_have_the_numbers_of_the_whole_run_and_their_rows() {
     let file = std::env::temp_dir().join(format!("bench-client-rows-{}.csv", std::process::id()));
     std::fs::write(&file, "user\na\nb\nc\nd\ne\n").unwrap();
     let flags = format!("echo ws://{address}/ -c 5 --rate 100 --duration 500ms --warmup 0s");
-    let workers = format!("{},{}", one.address, two.address);
-    let words = ["--workers", &workers, "--csv", file.to_str().unwrap()];
+    let words = ["--workers", &both, "--csv", file.to_str().unwrap()];
     let words = [&words[..], &["--send", "${seq} ${conn}${csv.user}", "--match", r"regex:^(\d+)"]].concat();
     let said = bench_with(&flags, &words);
     std::fs::remove_file(file).unwrap();
@@ -179,7 +185,7 @@ fn a_worker_that_cannot_or_goes_away_is_named() {
 
 #[test]
 fn a_broadcast_that_is_interrupted_is_still_counted_to_the_last_message() {
-    let (one, two) = (Worker::start(), Worker::start());
+    let (_workers, both) = two();
     let (published, is_published) = std::sync::mpsc::channel();
     let address = relay(move |number| {
         let _told = published.send(number);
@@ -188,7 +194,7 @@ fn a_broadcast_that_is_interrupted_is_still_counted_to_the_last_message() {
     let child = Command::new(env!("CARGO_BIN_EXE_bench-client"))
         .args(["broadcast", &format!("ws://{address}/"), "-c", "5", "--every", "20ms", "--duration", "60s"])
         .args(["--warmup", "0s", "--allow-saturated", "--quiet"])
-        .args(["--workers", &format!("{},{}", one.address, two.address)])
+        .args(["--workers", &both])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
