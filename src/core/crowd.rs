@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::base::prefix::Prefix;
 
 /// More than shards that could meet at one moment.
 const STRIPES: usize = 64;
@@ -24,8 +26,17 @@ pub struct Shares {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Block {
     Address(IpAddr),
-    /// The upper 64 bits of IPv6.
-    Prefix(u64),
+    /// An IPv6 prefix, as its first address.
+    Prefix(IpAddr),
+}
+
+/// What is one line's: an IPv4 address, or an IPv6 prefix of 64 bits as its first address. An IPv4 client of a socket that is
+/// bound to `::` is the same client.
+pub(crate) fn line_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(long) => Ipv6Addr::from_bits(long.to_bits() >> 64 << 64).into(),
+        short => short,
+    }
 }
 
 /// The counts.
@@ -48,16 +59,16 @@ impl Shares {
         self.per_ip == 0 && self.per_prefix == 0
     }
 
+    /// These, where anything is limited for an address. A proxy that speaks for its clients has as many as they are.
+    pub(crate) fn of(self, address: IpAddr, proxies: &[Prefix]) -> Option<Self> {
+        (!self.is_off() && !Prefix::any_contains(proxies, address)).then_some(self)
+    }
+
     /// The blocks that an address is counted in, with how many may be in each.
     fn blocks(self, address: IpAddr) -> impl Iterator<Item = (Block, usize)> {
-        // An IPv4 client of a socket that is bound to `::` is the same client.
         let address = address.to_canonical();
-        let prefix = match address {
-            IpAddr::V6(long) => Some(Block::Prefix((long.to_bits() >> 64) as u64)),
-            IpAddr::V4(_) => None,
-        };
-        let blocks =
-            [Some((Block::Address(address), self.per_ip)), prefix.map(|prefix| (prefix, self.per_prefix))];
+        let prefix = address.is_ipv6().then(|| (Block::Prefix(line_of(address)), self.per_prefix));
+        let blocks = [Some((Block::Address(address), self.per_ip)), prefix];
         blocks.into_iter().flatten().filter(|(_, most)| *most > 0)
     }
 }

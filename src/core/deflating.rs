@@ -121,12 +121,6 @@ impl Deflating {
         form
     }
 
-    /// Begins a turn: its budgets are whole.
-    pub(super) fn refill(&mut self, config: &Config) {
-        self.deflate_left = config.deflate_bytes_per_turn;
-        self.inflate_left = config.inflate_bytes_per_turn;
-    }
-
     /// Takes note of what a connection was opened with.
     pub(super) fn open(&mut self, key: Key, agreed: Agreed) {
         if agreed.keeps_context() {

@@ -62,10 +62,9 @@ impl<S: Service> Core<S> {
         self.shares_of(address).is_none_or(|shares| self.census.crowd.enter(address, shares))
     }
 
-    /// What an address may have, where that is limited. A proxy that speaks for its clients has as many as they are.
+    /// What an address may have, where that is limited.
     fn shares_of(&self, address: IpAddr) -> Option<Shares> {
-        let shares = self.config.shares();
-        (!shares.is_off() && !self.is_trusted(address)).then_some(shares)
+        self.config.shares().of(address, &self.config.trusted_proxies)
     }
 
     /// Counts a connection that is let in already: it comes from another shard, or server.

@@ -336,7 +336,10 @@ impl<S: Service> Core<S> {
         };
         carry.since.get_or_insert(self.now);
         let arrived = match conn.take_arrived(&mut self.incomplete) {
-            Arrived::Http(rest) => Arrived::Http(Box::new(Exchange { carry: Some(carry), ..*rest })),
+            Arrived::Http(mut rest) => {
+                rest.carry = Some(carry);
+                Arrived::Http(rest)
+            }
             _ => Arrived::Frames(carry),
         };
         conn.keep_arrived(arrived, &mut self.incomplete);

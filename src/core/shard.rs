@@ -165,11 +165,9 @@ impl<S: Service, I: Io> Shard<S, I> {
     /// If the kernel refuses to poll: the shard cannot go on.
     pub fn turn(&mut self) -> io::Result<Turn> {
         let began_us = self.poll()?;
-        self.core.deliveries_left = self.core.config.deliveries_per_turn;
-        self.core.allow_handshakes();
-        self.core.deflating.refill(&self.core.config);
+        self.allow_step(began_us);
+        self.core.deflating.deflate_left = self.core.config.deflate_bytes_per_turn;
         let events = std::mem::take(&mut self.events);
-        self.allow_input(began_us);
         for event in &events {
             self.event(*event);
         }
@@ -262,21 +260,22 @@ impl<S: Service, I: Io> Shard<S, I> {
         }
     }
 
-    /// A step begins that reads, at this moment of the clock.
-    fn allow_input(&mut self, now_us: u64) {
-        let budget_us = self.core.config.input_time_per_turn.as_micros() as u64;
-        self.core.is_input_long = false;
-        self.core.input_ends_us = if budget_us == 0 { u64::MAX } else { now_us.saturating_add(budget_us) };
+    /// A step begins that reads, at this moment of the clock: its budgets are whole.
+    fn allow_step(&mut self, now_us: u64) {
+        let core = &mut self.core;
+        core.allow_handshakes();
+        core.deliveries_left = core.config.deliveries_per_turn;
+        core.deflating.inflate_left = core.config.inflate_bytes_per_turn;
+        let budget_us = core.config.input_time_per_turn.as_micros() as u64;
+        core.is_input_long = false;
+        core.input_ends_us = if budget_us == 0 { u64::MAX } else { now_us.saturating_add(budget_us) };
     }
 
     /// Step 4.
     fn more(&mut self) {
         // A budget of their own again, so that those who had to wait come first in the next turn.
-        self.core.deliveries_left = self.core.config.deliveries_per_turn;
-        self.core.allow_handshakes();
-        self.core.deflating.inflate_left = self.core.config.inflate_bytes_per_turn;
         let now_us = self.look_at_clock();
-        self.allow_input(now_us);
+        self.allow_step(now_us);
         for _ in 0..self.core.more.len() {
             if self.core.deliveries_left == 0 {
                 break;

@@ -6,10 +6,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::core::crowd::{Crowd, Shares};
+use crate::core::crowd::{Crowd, Shares, line_of};
 
 use super::ends::wishes;
 use super::mail::IoMail;
@@ -125,14 +125,6 @@ impl Lingering {
         self.claims[shard]
             .fetch_update(Relaxed, Relaxed, |claims| (claims < most).then_some(claims + 1))
             .is_ok()
-    }
-}
-
-/// Who is counted together: an IPv4 address, or an IPv6 prefix of 64 bits.
-fn line_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(long) => Ipv6Addr::from_bits(long.to_bits() >> 64 << 64).into(),
-        short => short,
     }
 }
 

@@ -35,8 +35,7 @@ impl Roster {
 
     /// What an address may have, where that is limited.
     fn shares_of(&self, address: IpAddr) -> Option<Shares> {
-        let is_limited = !self.shares.is_off() && !Prefix::any_contains(&self.exempt, address);
-        is_limited.then_some(self.shares)
+        self.shares.of(address, &self.exempt)
     }
 }
 
