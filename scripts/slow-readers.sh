@@ -10,7 +10,7 @@
 #
 # More than 4 MB for the one or 64 MB for the 60, or a minute later more than a tenth above what it was before, ends the script with
 # an error. What the same flood costs on its way through the shards while its one reader reads is measured first, and is not the
-# slow reader's. What it was before is a program at rest that has had clients. --short waits no longer than until memory is back.
+# slow reader's. What it was before is a program at rest that has had clients who read such a flood. --short waits no longer than until memory is back.
 # Only loopback is used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -89,9 +89,9 @@ def flood_of(bytes_each):
 FLOOD = flood_of(FLOOD_BYTES)
 
 
-def rss(server):
+def rss(server, what="VmRSS"):
     status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
+    return int(re.search(rf"{what}:\s+(\d+) kB", status)[1]) * 1024
 
 
 def kernel(server, ports):
@@ -229,10 +229,15 @@ for readers in LIMITS:
     with started() as server:
         warm(server)
         is_last = readers == max(LIMITS)
+        if is_last:
+            # The same flood, read: the largest reads that there are touch all of a shard's buffer for them.
+            measure(server, 16, reads=True)
         before = rest(server) if is_last else rss(server)
+        anonymous = -rss(server, "RssAnon")
         rows.append(measure(server, readers))
         if is_last:
             after, waited = back(server, before)
+            anonymous += rss(server, "RssAnon")
 rows[0]["cost"] -= flood
 print(f"flood by itself: {flood / MB:.1f} MB")
 for row in rows:
@@ -245,7 +250,7 @@ for row in rows:
     )
 failed |= after > allowed(before)
 print(
-    f"resident before: {before / MB:.1f} MB, {waited:.0f} s after: {after / MB:.1f} MB"
+    f"resident before: {before / MB:.1f} MB, {waited:.0f} s after: {after / MB:.1f} MB, {anonymous / MB:+.1f} MB of it the heap's"
     f"{'  TOO MUCH' if after > allowed(before) else ''}"
 )
 if arguments.json:
