@@ -46,7 +46,9 @@ stage() {
     else
         passed=$((passed + good)) failed=$((failed + (bad > 0 ? bad : 1)))
         printf 'FAILED  %4d s\n' $((SECONDS - start))
-        tail -n 60 "$log" | sed 's/^/    /'
+        # What the failed tests themselves have said stands anywhere in it.
+        { awk '/^---- .* stdout ----$/ { said = 1 } /^failures:$/ { said = 0 } said' "$log" | head -n 60; tail -n 60 "$log"; } |
+            sed 's/^/    /'
     fi
 }
 
