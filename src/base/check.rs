@@ -114,7 +114,11 @@ fn at_most(setting: &'static str, value: usize, other: &str, most: usize) -> Res
     if value <= most {
         return Ok(());
     }
-    Err(SetupError::setting(setting, value, format!("at most {other}, which is {most}")))
+    Err(SetupError::setting(
+        setting,
+        value,
+        format!("at most {other}, which is {most} and may be raised too"),
+    ))
 }
 
 fn span(setting: &'static str, value: Duration, low: Duration) -> Result<(), SetupError> {

@@ -212,7 +212,7 @@ mod tests {
             (
                 "throng --outbox-bytes-max 1k",
                 &[],
-                "outbox_bytes_high is 65536; it must be at most outbox_bytes_max, which is 1024",
+                "outbox_bytes_high is 65536; it must be at most outbox_bytes_max, which is 1024 and may be raised too",
             ),
             ("throng --config /nowhere.toml", &[], "cannot read the file /nowhere.toml: No such file"),
         ] {

@@ -90,7 +90,7 @@ impl IoShard {
             }
             if !self.state.has_share(address.ip()) {
                 port.counters().io_addresses_refused.add(1);
-                return Err(RequestError::Full);
+                return Err(RequestError::AddressFull);
             }
             if self.state.roster.census.is_full() && !self.state.make_room(port, address.ip()) {
                 port.counters().io_sessions_refused.add(1);

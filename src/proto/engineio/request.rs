@@ -133,7 +133,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Why a request is refused. The discriminant is the protocol's code, but for the last one's.
+/// Why a request is refused. The discriminant is the protocol's code, but for the last two's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum RequestError {
@@ -151,6 +151,8 @@ pub enum RequestError {
     UnsupportedProtocol,
     /// There is no room for another session. To the protocol it is a word of the application's, as [`Self::Forbidden`] is.
     Full,
+    /// Its address has as many sessions as it may have; in the protocol as [`Self::Full`] is.
+    AddressFull,
 }
 
 impl RequestError {
@@ -158,7 +160,7 @@ impl RequestError {
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
-            Self::Full => Self::Forbidden as u8,
+            Self::Full | Self::AddressFull => Self::Forbidden as u8,
             other => other as u8,
         }
     }
@@ -174,6 +176,7 @@ impl RequestError {
             Self::Forbidden => "Forbidden",
             Self::UnsupportedProtocol => "Unsupported protocol version",
             Self::Full => "the server is full",
+            Self::AddressFull => "too many sessions from this address",
         }
     }
 
@@ -182,7 +185,7 @@ impl RequestError {
     pub const fn status(self) -> u16 {
         match self {
             Self::Forbidden => 403,
-            Self::Full => 503,
+            Self::Full | Self::AddressFull => 503,
             _ => 400,
         }
     }
@@ -198,6 +201,7 @@ impl RequestError {
             Self::Forbidden => r#"{"code":4,"message":"Forbidden"}"#,
             Self::UnsupportedProtocol => r#"{"code":5,"message":"Unsupported protocol version"}"#,
             Self::Full => r#"{"code":4,"message":"the server is full"}"#,
+            Self::AddressFull => r#"{"code":4,"message":"too many sessions from this address"}"#,
         }
     }
 }
@@ -292,7 +296,9 @@ mod tests {
             assert_eq!(error.body(), format!("{{\"code\":{code},\"message\":\"{error}\"}}"));
             assert_eq!(error.status(), if error == RequestError::Forbidden { 403 } else { 400 });
         }
-        let full = RequestError::Full;
-        assert_eq!((full.status(), full.body()), (503, &*format!("{{\"code\":4,\"message\":\"{full}\"}}")));
+        for full in [RequestError::Full, RequestError::AddressFull] {
+            let body = format!("{{\"code\":4,\"message\":\"{full}\"}}");
+            assert_eq!((full.status(), full.body()), (503, &*body));
+        }
     }
 }
