@@ -11,6 +11,8 @@ pub(crate) const HEAD_BYTES_MAX: usize = 16 << 10;
 const TLS_ALERT: u8 = 21;
 /// The most header fields a response may have.
 pub(crate) const FIELDS_MAX: usize = 64;
+/// The most that is repeated of what a refusal says.
+const SAID_CHARS_MAX: usize = 200;
 /// The most bytes of a body: as much as a WebSocket message may have.
 const BODY_BYTES_MAX: usize = crate::inbound::LIMITS.message_bytes_max;
 
@@ -71,9 +73,38 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Option<Answer<'_>>, String> {
     Ok(bytes.map(|bytes| Answer { status, body: bytes[head..].into(), closes, bytes: bytes.len() }))
 }
 
+/// What a refusal says in its body, as the end of a sentence: the first line of what has arrived, where that is text and no page.
+/// Empty where there is none.
+pub(crate) fn said(bytes: &[u8]) -> String {
+    let body = bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(&[][..], |at| &bytes[at + 4..]);
+    let text = String::from_utf8_lossy(body);
+    let line = text.trim_start().lines().next().unwrap_or_default().trim_end();
+    if line.is_empty() || line.starts_with('<') || line.contains(|c: char| c.is_control() || c == '\u{fffd}')
+    {
+        return String::new();
+    }
+    format!("; it says: {}", line.chars().take(SAID_CHARS_MAX).collect::<String>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_refusal_says_is_its_first_line_if_it_is_text() {
+        for (body, expected) in [
+            ("", ""),
+            ("\r\nfull\r\nmore", "; it says: full"),
+            ("{\"code\":4}", "; it says: {\"code\":4}"),
+            ("<html>", ""),
+            ("\u{1b}[31m", ""),
+        ] {
+            assert_eq!(said(format!("HTTP/1.1 503 X\r\nA: b\r\n\r\n{body}").as_bytes()), expected);
+        }
+        assert_eq!(said(b"HTTP/1.1 503 X\r\n\r\n\xff"), "");
+        assert_eq!(said(b"no head"), "");
+        assert_eq!(said(format!("\r\n\r\n{}", "é".repeat(1000)).as_bytes()).chars().count(), 11 + 200);
+    }
 
     #[test]
     fn a_response_is_read_at_its_last_byte_and_not_before() {

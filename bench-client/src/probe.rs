@@ -60,7 +60,7 @@ pub(crate) fn probe(
         match handshake.response(&response, &key) {
             Ok(None) => {}
             Ok(Some(head)) => break head,
-            Err(what) => return Err(line.server(&what)),
+            Err(what) => return Err(line.server(&format!("{what}{}", answer::said(&response)))),
         }
     };
     if let Some(socket_io) = socket_io {

@@ -41,7 +41,7 @@ pub(crate) fn reasons(seen: &Seen) -> Vec<String> {
     let (p50, p99) = seen.times.map_or((0.0, 0.0), |times| (times.p50, times.p99));
     if let Some(slip) = seen.slip.filter(|slip| slip.p99 > LATE_MIN.max(p99 * LATE_SHARE)) {
         reasons.push(format!(
-            "1 % of the messages were sent more than {:.0} µs late: this client could not keep the schedule",
+            "1 % of the messages were sent more than {:.0} µs late: this client could not keep the schedule; use more --threads or cores, or less load",
             slip.p99
         ));
     }

@@ -51,9 +51,10 @@ fn a_server_of_another_protocol_is_named() {
     assert_refused(&bench(&format!("echo ws://{address}/")), 3, "does not speak HTTP");
     let address = tcp_server(|mut stream| {
         let _ = stream.read(&mut [0; 4096]);
-        drop(stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"));
+        drop(stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 12\r\n\r\nno such room"));
     });
-    assert_refused(&bench(&format!("echo ws://{address}/x")), 3, "404 Not Found");
+    let words = "404 Not Found; is the URL's path right?; it says: no such room";
+    assert_refused(&bench(&format!("echo ws://{address}/x")), 3, words);
 }
 
 #[test]
