@@ -138,6 +138,8 @@ impl<M> Drop for Inbox<M> {
         // What was in it is dropped with it, room and all: whoever waits for some would wait for ever.
         self.room.slots.store(ENDLESS, Ordering::Release);
         self.room.bytes.store(-(ENDLESS as isize), Ordering::Release);
+        // The channel itself would keep it until the last outlet is gone, and with it sockets and whatever answers.
+        self.receiver.try_iter().for_each(drop);
     }
 }
 
@@ -357,6 +359,16 @@ mod tests {
             }
         }
         assert_eq!(taken, (0..=10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_nobody_took_goes_with_the_shard() {
+        let (outlet, inbox) = mailbox(2, 1000);
+        let answer = Arc::new(());
+        assert!(outlet.reserve(0) && outlet.put(answer.clone(), 0) && outlet.put_owed(answer.clone()));
+        drop(inbox);
+        assert_eq!(Arc::strong_count(&answer), 1, "whoever waits for it hears that nothing comes");
+        assert!(outlet.reserve(0) && !outlet.put(answer, 0));
     }
 
     #[test]

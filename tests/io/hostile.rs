@@ -150,6 +150,8 @@ fn nobody_comes_in_behind_a_stop() {
         assert_eq!(fixture.said(), "-/ server shutting down");
         // One shard has said that. When nobody takes a connection any more the others stop as well.
         while std::net::TcpStream::connect(fixture.address).is_ok() {}
+        // Who has ended already says nothing, and keeps nobody waiting.
+        assert!(fixture.handle.io_audit().len() <= shards);
         drop(late.stream.write_all(b"\r\n"));
         let rest = late.rest();
         assert!(!rest.contains("\"sid\""), "{rest}");
