@@ -73,11 +73,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Option<Answer<'_>>, String> {
     Ok(bytes.map(|bytes| Answer { status, body: bytes[head..].into(), closes, bytes: bytes.len() }))
 }
 
-/// What a refusal says in its body, as the end of a sentence: the first line of what has arrived, where that is text and no page.
-/// Empty where there is none.
+/// What a refusal says in its body, as the end of a sentence: the first line, where that is text and no page. Empty where the body
+/// has no length, or has not arrived.
 pub(crate) fn said(bytes: &[u8]) -> String {
-    let body = bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(&[][..], |at| &bytes[at + 4..]);
-    let text = String::from_utf8_lossy(body);
+    let body = read(bytes).ok().flatten().map(|answer| answer.body).unwrap_or_default();
+    let text = String::from_utf8_lossy(&body);
     let line = text.trim_start().lines().next().unwrap_or_default().trim_end();
     if line.is_empty() || line.starts_with('<') || line.contains(|c: char| c.is_control() || c == '\u{fffd}')
     {
@@ -92,6 +92,10 @@ mod tests {
 
     #[test]
     fn what_a_refusal_says_is_its_first_line_if_it_is_text() {
+        let long = "é".repeat(1000);
+        let refusal = |body: &[u8]| {
+            [format!("HTTP/1.1 503 X\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
+        };
         for (body, expected) in [
             ("", ""),
             ("\r\nfull\r\nmore", "; it says: full"),
@@ -99,11 +103,16 @@ mod tests {
             ("<html>", ""),
             ("\u{1b}[31m", ""),
         ] {
-            assert_eq!(said(format!("HTTP/1.1 503 X\r\nA: b\r\n\r\n{body}").as_bytes()), expected);
+            assert_eq!(said(&refusal(body.as_bytes())), expected);
         }
-        assert_eq!(said(b"HTTP/1.1 503 X\r\n\r\n\xff"), "");
+        assert_eq!(said(&refusal(b"\xff")), "");
         assert_eq!(said(b"no head"), "");
-        assert_eq!(said(format!("\r\n\r\n{}", "é".repeat(1000)).as_bytes()).chars().count(), 11 + 200);
+        assert_eq!(
+            said(b"HTTP/1.1 503 X\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfull\r\n"),
+            "",
+            "not its length"
+        );
+        assert_eq!(said(&refusal(long.as_bytes())).chars().count(), 11 + 200);
     }
 
     #[test]
