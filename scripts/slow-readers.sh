@@ -232,12 +232,11 @@ for readers in LIMITS:
         if is_last:
             # The same flood, read: the largest reads that there are touch all of a shard's buffer for them.
             measure(server, 16, reads=True)
-        before = rest(server) if is_last else rss(server)
-        anonymous = -rss(server, "RssAnon")
+            before, anonymous = rest(server), rss(server, "RssAnon")
         rows.append(measure(server, readers))
         if is_last:
             after, waited = back(server, before)
-            anonymous += rss(server, "RssAnon")
+            anonymous = rss(server, "RssAnon") - anonymous
 rows[0]["cost"] -= flood
 print(f"flood by itself: {flood / MB:.1f} MB")
 for row in rows:
