@@ -81,9 +81,7 @@ fn floods(report: &mut Report) {
         control.into_iter().chain(floods::all().into_iter().filter(|flood| flood.name.contains(&only)));
     report.head();
     for flood in floods.map(Arc::new) {
-        let mut attempts_left = ATTEMPTS;
-        while attempts_left > 0 {
-            attempts_left -= 1;
+        for attempt in 1..=ATTEMPTS {
             let before = server.stand();
             let address = server.address;
             let stop = Arc::new(AtomicBool::new(false));
@@ -103,7 +101,7 @@ fn floods(report: &mut Report) {
             let heard = crowd.map(|crowd| crowd.join().expect("a crowd ends")).unwrap_or(0);
             let after = server.stand();
             let is_broken = outcome.lost > 0 || !outcome.wrong.is_empty();
-            let is_judged = attempts_left == 0 || !outcome.was_held_up(P99_MAX_US);
+            let is_judged = attempt == ATTEMPTS || !outcome.was_held_up(P99_MAX_US);
             report.row(&Row {
                 name,
                 outcome: &outcome,
